@@ -1,0 +1,1 @@
+"""Judges of histories, from any database. See checkers/README.md."""

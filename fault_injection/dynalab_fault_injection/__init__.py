@@ -1,0 +1,1 @@
+"""Simulator, faults, workloads, campaigns and planted bugs. See fault_injection/README.md."""

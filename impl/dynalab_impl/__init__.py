@@ -1,0 +1,1 @@
+"""The replicated service, without I/O: handlers that are fed events and ask for effects. See impl/README.md."""

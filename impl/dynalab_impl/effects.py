@@ -1,0 +1,174 @@
+"""The contract between the handlers and whatever runs them. Everything in impl leans on this page.
+
+A node is a state machine: `on_start`, `on_message`, `on_timer`, `on_durable`, `on_request`. It is deterministic and changes only its
+own state. What it wants done it asks of the `Effects` that it is handed. It never sees a socket, a file, a clock, a thread or a
+random generator of its own, so the same code runs in the simulator, under the explorer, embedded in a process and as a cluster.
+
+Rules that every driver keeps:
+
+1. *Time.* `now_ns` is monotonic (leases, timers), `wall_ns` is a wall clock (stamps, expiry). Both are fixed during one call, and real
+   drivers sample them after they took the event: a late sample would make a lease look longer than it is.
+2. *Durability is by position.* A node has one write-ahead log; `append` returns the position of the record in it (1, 2, 3, …, never
+   reused within a run of the process). Every `send` and `reply` names the position that it depends on, and leaves once that position is
+   on disk, whichever call appended it. The default is the log's last append, so forgetting costs a sync, never a promise. Heartbeats and
+   reads name NOTHING. Messages to one destination that became ready together leave in the order in which they were sent.
+3. *Sync by batch.* The driver syncs when it likes and reports with `on_durable(position)`: everything up to it is on disk. One sync serves
+   many appends (group commit). A sync that fails crashes the node: nothing that waited for it leaves.
+4. *Restart.* `on_start` is the first call of a fresh node object. `read_log()` gives the records that survived, in order, after the torn
+   tail was cut (`dynalab_impl.storage.wal`). What was not appended is forgotten.
+5. *Timers* have names (plain tuples). Setting a name again replaces it; a cancelled or replaced timer never fires.
+6. *Messages* are plain data, never changed after sending, and may be lost, delayed, doubled and reordered. `dynalab_impl.codec` turns each
+   into bytes and back. A node may send to itself.
+7. *Determinism.* Random draws come from `random_bits` alone. Nothing iterates over a set.
+
+"The store" adds to this contract: prefix truncation with a checkpoint position, snapshots read and written in bounded chunks, an
+object store (put, get), and long jobs in bounded pieces. They are left out here since nothing uses them yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, TypeAlias
+
+from dynalab_model.events import Event
+from dynalab_model.operations import Operation
+
+Nanoseconds: TypeAlias = int
+Position: TypeAlias = int
+RequestToken: TypeAlias = int
+TimerName: TypeAlias = tuple[str | int, ...]
+JSON: TypeAlias = "str | int | float | bool | None | list[JSON] | dict[str, JSON]"
+
+LAST: Position = -1  # after everything this node has appended so far
+NOTHING: Position = 0  # depends on no record
+
+
+class Address(NamedTuple):
+    """Where a node lives. Printed as region/zone/node."""
+
+    region: str
+    zone: str
+    node: str
+
+    def __str__(self) -> str:
+        return f"{self.region}/{self.zone}/{self.node}"
+
+
+@dataclass(slots=True)
+class Response:
+    """What a client gets: an HTTP status and DynamoDB's JSON body. `error` is the short error name, None on success.
+
+    Status 500 means that the outcome is unknown: the request may take effect, now or later. Every other error is definite.
+    """
+
+    status: int
+    body: dict[str, JSON]
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class Message:
+    """Base of everything that nodes send to each other; subclasses live in `dynalab_impl.messages`."""
+
+
+@dataclass(slots=True)
+class Record:
+    """Base of everything that a node appends to its log; subclasses live in `dynalab_impl.records`."""
+
+
+class Effects(Protocol):
+    """What a handler may ask for. See the rules at the top of this module."""
+
+    now_ns: Nanoseconds
+    wall_ns: Nanoseconds
+
+    def send(self, to: Address, message: Message, after: Position = LAST) -> None:
+        """Send once `after` is durable."""
+
+    def reply(self, token: RequestToken, response: Response, after: Position = LAST) -> None:
+        """Answer the client request that came with `token`, once `after` is durable. At most once a token."""
+
+    def set_timer(self, name: TimerName, delay_ns: Nanoseconds) -> None:
+        """Call `on_timer(name)` after `delay_ns` of this node's monotonic clock."""
+
+    def cancel_timer(self, name: TimerName) -> None:
+        """Forget that timer, if it is set."""
+
+    def append(self, record: Record) -> Position:
+        """Append to the node's write-ahead log; durable later."""
+
+    def read_log(self) -> Iterator[Record]:
+        """The records that survived, oldest first. Only in `on_start`."""
+
+    def random_bits(self, count: int) -> int:
+        """A uniform integer of `count` bits from this node's own stream."""
+
+    def tell(self, event: Event) -> None:
+        """Add an event to the trace."""
+
+
+class Node(Protocol):
+    """What a driver runs: storage nodes and routers."""
+
+    address: Address
+
+    def on_start(self, effects: Effects) -> None: ...
+
+    def on_message(self, sender: Address, message: Message, effects: Effects) -> None: ...
+
+    def on_timer(self, name: TimerName, effects: Effects) -> None: ...
+
+    def on_durable(self, position: Position, effects: Effects) -> None: ...
+
+    def on_request(self, token: RequestToken, operation: Operation, effects: Effects) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Every duration of the protocol, in nanoseconds. Unpublished by the service: chosen here (architecture.md §17)."""
+
+    heartbeat_ns: Nanoseconds = 250_000_000
+    election_min_ns: Nanoseconds = 1_000_000_000
+    election_spread_bits: int = 29  # up to 0.54 s more, drawn at random, so that two candidates rarely start together
+    lease_ns: Nanoseconds = 1_500_000_000
+    drift_ppm: int = 200  # bound on each clock's rate error; leases are stretched by it
+    attempt_ns: Nanoseconds = 400_000_000  # a router tries another replica after this
+    request_ns: Nanoseconds = 5_000_000_000  # a router gives up on a client request after this
+    dedup_ns: Nanoseconds = 20_000_000_000  # a retried request is recognised for this long (log time)
+
+    def stretched_lease_ns(self) -> Nanoseconds:
+        """How long a new leader waits on its own fast clock so that an old leader's lease has ended on its slow one."""
+        million = 1_000_000
+        return self.lease_ns * (million + self.drift_ppm) // (million - self.drift_ppm) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """Which machines there are, and which of them hold the catalog. Known to every node from its start; not a membership protocol."""
+
+    storage: tuple[Address, ...]
+    routers: tuple[Address, ...]
+    partitions_per_table: int = 4
+    partitions_per_index: int = 2
+    timing: Timing = field(default_factory=Timing)
+
+    def catalog_members(self) -> tuple[Address, ...]:
+        """The first storage node of each of the first three zones, in the order given."""
+        chosen: dict[tuple[str, str], Address] = {}
+        for address in self.storage:
+            chosen.setdefault((address.region, address.zone), address)
+        return tuple(chosen.values())[:3]
+
+
+def layout(
+    zones: int = 3, nodes_per_zone: int = 3, routers: int = 2, *, partitions: int = 4, timing: Timing | None = None
+) -> Topology:
+    """A topology of one region: z1/n1, z2/n2, z3/n3, z1/n4, …
+
+    >>> [str(a) for a in layout(nodes_per_zone=1, routers=1).storage]
+    ['r1/z1/n1', 'r1/z2/n2', 'r1/z3/n3']
+    """
+    storage = tuple(Address("r1", f"z{i % zones + 1}", f"n{i + 1}") for i in range(zones * nodes_per_zone))
+    edge = tuple(Address("r1", f"z{i % zones + 1}", f"router{i + 1}") for i in range(routers))
+    return Topology(storage, edge, partitions_per_table=partitions, timing=timing or Timing())

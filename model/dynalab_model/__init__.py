@@ -1,0 +1,1 @@
+"""What the service promises: pure functions and values. See model/README.md."""

@@ -1,0 +1,54 @@
+"""The vocabulary of trace events: what the implementation tells, and what refinement reads.
+
+Each event is one step of a protocol, told by the node that took it. The driver adds who and when. Events hold plain values only, and
+their text is part of a run's trace hash, so a change of a field here changes every hash.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+
+class Event(NamedTuple):
+    """One step: `kind` from KINDS, the group it happened in ("" for none), a ballot number, a slot, and a word more where needed."""
+
+    kind: str
+    group: str = ""
+    ballot: int = 0
+    slot: int = 0
+    detail: str = ""
+
+
+Ballot: TypeAlias = tuple[int, str]
+
+KINDS: dict[str, str] = {
+    "election-started": "a replica asks the others for their promises in a new ballot",
+    "promised": "a replica promises not to accept anything older",
+    "leader-elected": "a quorum across two zones promised; the old lease is being waited out",
+    "leader-serving": "the lease wait is over and the barrier committed: writes and strong reads are served",
+    "leader-deposed": "a leader met a higher ballot",
+    "leader-deposed-unacked": "a leader met a higher ballot while writes were appended and not yet committed",
+    "lease-ran-out": "a leader refused to serve because no quorum renewed its lease in time",
+    "adopted": "a new leader took over an entry that an older ballot had accepted",
+    "accepted": "a replica accepted an entry",
+    "committed": "the leader learned that a quorum across two zones holds the entry",
+    "suffix-replaced": "a follower's accepted, never chosen entry gave way to the new leader's",
+    "condition-failed": "a condition was false",
+    "waited-for-pending": "an answer waited until the entry that it depends on was committed",
+    "dedup-answered": "a retried request was recognised and answered from the first one's result",
+    "expired-refused": "a request came after its expiry and was refused",
+    "redirected": "a router was told by a storage node to look elsewhere",
+    "read-strong": "a strong read was served under the lease",
+    "read-eventual": "an eventual read was served",
+    "caught-up": "a follower that had fallen behind has the whole log again",
+    "learner-joined": "a wiped replica was taken in as a learner",
+    "learner-readmitted": "a learner votes again",
+    "log-recovered": "a restarted node read its log back",
+    "hosted": "a node took on a replica",
+    "index-sent": "the propagator sent an index change",
+    "index-applied": "an index partition applied a change",
+    "index-ignored": "an index partition had a newer version already",
+    "index-done": "the propagator recorded how far it got",
+    "table-active": "every group of a table can serve",
+    "table-gone": "a deleted table left the catalog",
+}
