@@ -37,8 +37,7 @@ MISSING: Final = Missing.MISSING
 TYPES: Final = ("invoke", "ok", "fail", "info")
 CONSISTENCIES: Final = ("strong", "eventual", "index")
 REGISTER_FUNCTIONS: Final = ("read", "write", "cas", "delete")
-# Micro-operations of a transaction: the number of elements without and with the old value (for "r": with the value
-# read).
+# Micro-operations of a transaction: how many elements without and with the old value (for "r": with the value read).
 TRANSACTION_ARITY: Final = {"r": (2, 3), "w": (3, 4), "append": (3, 4), "cas": (4, 5), "d": (2, 3)}
 _KNOWN_FIELDS: Final = frozenset(
     ("index", "time", "process", "type", "f", "key", "value", "old", "found", "consistency", "session")
@@ -116,8 +115,8 @@ class History:
         return iter(self.operations)
 
     def by_key(self) -> dict[str, list[Operation]]:
-        """Operations of each key, in the order of invocation; those without a key (transactions, scans) are left
-        out.""" groups: dict[str, list[Operation]] = {}
+        """Operations of each key, in the order of invocation; without those that have none (transactions, scans)."""
+        groups: dict[str, list[Operation]] = {}
         for operation in self.operations:
             if operation.key:
                 try:
