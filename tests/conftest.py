@@ -1,8 +1,9 @@
 """Settings of the whole suite: Hypothesis profiles, and what a missing outside program means.
 
-`ci` draws the same examples in every run, so that a red run is the change's fault and not the draw's; `dev` explores. A test marked
-`needs("chromium")` is skipped, with the reason, where that program is missing; where DYNALAB_REQUIRE names it, it fails instead, so that
-a build machine that lost a program does not go green. Nothing else belongs here: fixtures live beside the tests that use them.
+`ci` draws the same examples in every run, so that a red run is the change's fault and not the draw's; `dev` explores.
+A test marked `needs("chromium")` is skipped, with the reason, where that program is missing; where DYNALAB_REQUIRE
+names it, it fails instead, so that a build machine that lost a program does not go green. Nothing else belongs here:
+fixtures live beside the tests that use them.
 """
 
 from __future__ import annotations
