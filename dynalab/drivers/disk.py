@@ -1,0 +1,152 @@
+"""Files as the drivers see them: a small layer that can be swapped, so that power loss can be played in a test.
+
+Rules of this room:
+
+1. What was written is durable only after `File.fsync`; a name (created, renamed, removed) only after `fsync_dir` of its
+   directory. Some file systems do more by themselves; nothing here leans on that.
+2. A file that must never be seen half-written is written beside its place, synced, and renamed (`write_atomically`).
+3. A sync that fails is not tried again: the kernel may have dropped the dirty pages already, so a second one would lie.
+   The node crashes.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+
+
+class File(Protocol):
+    """A file open for appending."""
+
+    def append(self, data: bytes) -> None:
+        """Write at the end. Durable only after `fsync`."""
+
+    def fsync(self) -> None:
+        """Returns once everything appended so far is on disk."""
+
+    def truncate(self, size_bytes: int) -> None:
+        """Cut the file to that size. Durable only after `fsync`."""
+
+    def close(self) -> None: ...
+
+
+class FileSystem(Protocol):
+    """What a driver needs of a disk. Paths are absolute or relative strings with `/`."""
+
+    def make_dir(self, path: str) -> None:
+        """Create a directory; its own name is durable after `fsync_dir` of its parent. Nothing happens if it stands
+        already.
+        """
+
+    def exists(self, path: str) -> bool: ...
+
+    def list_dir(self, path: str) -> list[str]:
+        """The names in a directory, sorted; empty if there is no such directory."""
+
+    def read(self, path: str) -> bytes: ...
+
+    def open_append(self, path: str, *, create: bool) -> File:
+        """Open for appending; `create` makes a new, empty file and refuses one that is there."""
+
+    def rename(self, source: str, target: str) -> None:
+        """Put `source` in the place of `target`, at once. Durable after `fsync_dir`."""
+
+    def remove(self, path: str) -> None: ...
+
+    def fsync_dir(self, path: str) -> None:
+        """Returns once the names in that directory are on disk."""
+
+
+class RealFile:
+    """A file descriptor opened with O_APPEND."""
+
+    __slots__ = ("_fd",)
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def append(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:  # a write may be short when the disk is nearly full
+            view = view[os.write(self._fd, view) :]
+
+    def fsync(self) -> None:
+        os.fsync(self._fd)
+
+    def truncate(self, size_bytes: int) -> None:
+        os.ftruncate(self._fd, size_bytes)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+class RealFileSystem:
+    """The operating system's files."""
+
+    __slots__ = ()
+
+    def make_dir(self, path: str) -> None:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+
+    def exists(self, path: str) -> bool:
+        return os.path.exists(path)
+
+    def list_dir(self, path: str) -> list[str]:
+        try:
+            return sorted(os.listdir(path))
+        except FileNotFoundError:
+            return []
+
+    def read(self, path: str) -> bytes:
+        with open(path, "rb") as file:
+            return file.read()
+
+    def open_append(self, path: str, *, create: bool) -> File:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | (os.O_CREAT | os.O_EXCL if create else 0)
+        return RealFile(os.open(path, flags, 0o600))
+
+    def rename(self, source: str, target: str) -> None:
+        os.replace(source, target)
+
+    def remove(self, path: str) -> None:
+        os.remove(path)
+
+    def fsync_dir(self, path: str) -> None:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def parent_of(path: str) -> str:
+    """The directory that holds the name.
+
+    >>> parent_of("data/manifest.json"), parent_of("data")
+    ('data', '.')
+    """
+    return os.path.dirname(path) or "."
+
+
+def write_atomically(fs: FileSystem, path: str, data: bytes) -> None:
+    """After this returns the file holds `data` for good; a crash before that leaves the old content, never a mixture.
+
+    >>> from dynalab.drivers.power_loss import PowerLossFileSystem
+    >>> fs = PowerLossFileSystem()
+    >>> write_atomically(fs, "manifest", b"one")
+    >>> fs.lose_power().read("manifest")
+    b'one'
+    """
+    beside = path + ".new"
+    if fs.exists(beside):  # left by a crash between creating and renaming
+        fs.remove(beside)
+    file = fs.open_append(beside, create=True)
+    try:
+        file.append(data)
+        # The content first: a rename that reaches the disk before its content would leave an empty file in the good
+        # one's place.
+        file.fsync()
+    finally:
+        file.close()
+    fs.rename(beside, path)
+    fs.fsync_dir(parent_of(path))

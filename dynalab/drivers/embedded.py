@@ -1,0 +1,372 @@
+"""All the nodes of a cluster in one process and one event loop, on a real clock: what `dynalab serve` runs.
+
+Rules of this room (they carry out the rules of `dynalab_impl.effects`):
+
+1. Nothing is delivered re-entrantly: sends, replies and timers go through one queue, drained a bounded number of events
+   at a time so that sockets are served in between.
+2. Clocks are sampled after an event was taken from the queue, never before.
+3. What depends on a position leaves when that position is on disk. One sync covers everything appended since the last
+   one began; with files it runs in a worker thread while the loop goes on. A sync that fails crashes the node, and the
+   node stays down.
+4. A handler that raises is a bug: it is logged, and its node is restarted from its log like any process that died.
+5. Runs here are not replayable: the clock is real. The simulator is for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+import random
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Protocol, TypeAlias
+
+from dynalab.drivers.host import Host
+from dynalab.drivers.store import Store, StoreError
+from dynalab_impl.effects import Address, Message, Node, Position, RequestToken, Response, TimerName, Topology
+from dynalab_model.operations import Operation
+
+MakeNode: TypeAlias = Callable[[Address, Topology, int], Node]
+Answer: TypeAlias = Callable[[Response], None]
+
+EVENTS_PER_TICK_MAX = 512
+QUEUE_MAX = 200_000  # messages beyond this are dropped, as a full network queue would
+REQUESTS_MAX = 8_192
+RESTART_NS = 300_000_000
+
+log = logging.getLogger("dynalab.embedded")
+
+
+class Network(Protocol):
+    """What may happen to a message on its way; None in the driver means that nothing does."""
+
+    def route(self, source: Address, to: Address, message: Message) -> tuple[int, ...]:
+        """The delays in nanoseconds after which copies arrive: (0,) is a healthy network, () is loss."""
+
+
+class EmbeddedCluster:
+    """Runs a topology; clients are served through `request`. Everything is called from the thread of its event loop."""
+
+    def __init__(self, store: Store, make_node: MakeNode, *, seed: int | None = None) -> None:
+        self.store = store
+        self.topology = store.topology
+        self.told: Counter[str] = Counter()  # trace events by kind
+        self.failures: list[str] = []  # nodes that died of themselves, in words
+        self.network: Network | None = None
+        self._make_node = make_node
+        seeds = random.Random(random.SystemRandom().getrandbits(64) if seed is None else seed)
+        addresses = (*self.topology.storage, *self.topology.routers)
+        self.hosts: dict[Address, Host] = {a: Host(self, a, seeds.getrandbits(64)) for a in addresses}
+        self._routers = [self.hosts[address] for address in self.topology.routers]
+        self._turn = 0
+        # (host, sender, message) for a message, (host, token, operation) for a request.
+        self._queue: deque[tuple[Host, Address | RequestToken, Message | Operation]] = deque()
+        self._heap: list[tuple[int, int, Callable[[], None] | Host, TimerName]] = []
+        self._serial = 0
+        self._dirty: list[Host] = []
+        self._pending: dict[RequestToken, tuple[Host, Answer]] = {}
+        self._token = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ticking = False
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_ns = 0
+        self._pool = ThreadPoolExecutor(max_workers=max(1, min(8, len(addresses))), thread_name_prefix="dynalab-sync")
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start every node. Call it from within the running loop. Raises what the store raises (StoreError,
+        OSError).
+        """
+        self._loop = asyncio.get_running_loop()
+        for host in self.hosts.values():
+            self._boot(host)
+
+    async def stop(self) -> None:
+        """Stop every node as a kill would; syncs that run are waited for. Clients still waiting learn that the outcome
+        is unknown.
+        """
+        for host in self.hosts.values():
+            self.crash(host.address)
+        while running := [host.syncing for host in self.hosts.values() if host.syncing is not None]:
+            await asyncio.wait(running)
+            await asyncio.sleep(0)  # the callbacks of the syncs close the disks
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._queue.clear()
+        self._heap.clear()
+        self._pool.shutdown()
+
+    def crash(self, address: Address) -> None:
+        """Kill the process on that machine; nothing happens if it is down already."""
+        host = self.hosts[address]
+        if host.node is None:
+            return
+        host.crash()
+        orphans = [token for token, (owner, _) in self._pending.items() if owner is host]
+        for token in orphans:
+            self.answer(token, _unknown_outcome())
+
+    def restart(self, address: Address) -> None:
+        """Start a new process on that machine from what its disk holds; nothing happens if one runs."""
+        host = self.hosts[address]
+        if host.node is not None:
+            return
+        if host.syncing is not None:  # the last life's sync still writes to the file: come back when it is over
+            self.call_later(1_000_000, lambda: self.restart(address))
+            return
+        try:
+            self._boot(host)
+        except (OSError, StoreError) as error:
+            self.failures.append(f"{address}: its disk cannot be opened: {error}")
+            log.error("%s stays down: its disk cannot be opened: %s", address, error)
+
+    def _boot(self, host: Host) -> None:
+        disk, records, incarnation = self.store.open(host.address)
+        host.epoch += 1
+        try:
+            host.start(self._make_node(host.address, self.topology, incarnation), disk, records, incarnation)
+        except Exception:
+            self._died(host, "could not start")
+            return
+        self._settle(host)
+        if not self._ticking:
+            self._wake()
+
+    def wipe(self, address: Address) -> None:
+        """Kill the machine and lose its disk; it stays down until `restart`."""
+        self.crash(address)
+        host = self.hosts[address]
+        if host.syncing is not None:
+            self.call_later(1_000_000, lambda: self.wipe(address))
+            return
+        self.store.wipe(address)
+
+    def nodes(self) -> list[Node]:
+        """The nodes that run."""
+        return [host.node for host in self.hosts.values() if host.node is not None]
+
+    # --- clients ------------------------------------------------------------------------------------------------------
+
+    def request(self, operation: Operation, answer: Answer) -> None:
+        """Give a request to a router that runs; `answer` is called once, later, with the response."""
+        routers = self._routers
+        self._turn += 1
+        host = routers[self._turn % len(routers)]
+        if host.node is None:
+            host = next((other for other in routers if other.node is not None), host)
+        if host.node is None or len(self._pending) >= REQUESTS_MAX:
+            assert self._loop is not None
+            self._loop.call_soon(answer, _unavailable())
+            return
+        self._token = token = self._token + 1
+        self._pending[token] = (host, answer)
+        self._queue.append((host, token, operation))
+        if not self._ticking:
+            self._wake()
+
+    async def call(self, operation: Operation) -> Response:
+        """`request` for coroutines."""
+        assert self._loop is not None
+        future: asyncio.Future[Response] = self._loop.create_future()
+        self.request(operation, lambda response: None if future.done() else future.set_result(response))
+        return await future
+
+    # --- what hosts ask for -------------------------------------------------------------------------------------------
+
+    def post(self, source: Address, to: Address, message: Message) -> None:
+        """Put a message on its way."""
+        queue = self._queue
+        if len(queue) >= QUEUE_MAX:
+            return
+        if self.network is None:
+            queue.append((self.hosts[to], source, message))
+            return
+        for delay_ns in self.network.route(source, to, message):
+            if delay_ns <= 0:
+                queue.append((self.hosts[to], source, message))
+            else:
+                self.call_later(delay_ns, lambda: queue.append((self.hosts[to], source, message)))
+
+    def answer(self, token: RequestToken, response: Response) -> None:
+        """Tell the client; a second answer to one request is dropped."""
+        found = self._pending.pop(token, None)
+        if found is not None:
+            found[1](response)
+
+    def arm(self, host: Host, name: TimerName, delay_ns: int) -> int:
+        """Set a timer; the number given back is what makes it valid."""
+        self._serial = serial = self._serial + 1
+        heapq.heappush(self._heap, (time.monotonic_ns() + max(0, delay_ns), serial, host, name))
+        return serial
+
+    def call_later(self, delay_ns: int, action: Callable[[], None]) -> None:
+        """Run something of the driver's own, between events."""
+        self._serial += 1
+        heapq.heappush(self._heap, (time.monotonic_ns() + delay_ns, self._serial, action, ()))
+        if not self._ticking:
+            self._wake()
+
+    # --- the loop -----------------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        assert self._loop is not None
+        self._ticking = True
+        self._loop.call_soon(self._tick)
+
+    def _tick(self) -> None:
+        budget = EVENTS_PER_TICK_MAX
+        if self._heap:
+            self._fire_timers()
+        queue = self._queue
+        while True:
+            while queue and budget:
+                budget -= 1
+                host, sender, payload = queue.popleft()
+                node = host.node
+                if node is None:
+                    if isinstance(sender, int):
+                        self.answer(sender, _unavailable())
+                    continue
+                host.sample()
+                try:
+                    if sender.__class__ is int:
+                        node.on_request(sender, payload, host)  # type: ignore[arg-type]
+                    else:
+                        node.on_message(sender, payload, host)  # type: ignore[arg-type]
+                except Exception:
+                    self._died(host, f"died handling {type(payload).__name__}")
+                    continue
+                if host.appended > host.durable and not host.dirty:
+                    host.dirty = True
+                    self._dirty.append(host)
+            if not self._dirty:
+                break
+            self._sync_dirty()
+        if queue:
+            assert self._loop is not None
+            self._loop.call_soon(self._tick)
+        else:
+            self._ticking = False
+            self._set_alarm()
+
+    def _fire_timers(self) -> None:
+        heap, now_ns = self._heap, time.monotonic_ns()
+        while heap and heap[0][0] <= now_ns:
+            _, serial, owner, name = heapq.heappop(heap)
+            if not isinstance(owner, Host):
+                owner()
+                continue
+            node = owner.node
+            if node is None or owner.timers.get(name) != serial:
+                continue
+            del owner.timers[name]
+            owner.sample()
+            try:
+                node.on_timer(name, owner)
+            except Exception:
+                self._died(owner, f"died in timer {name}")
+                continue
+            self._settle(owner)
+
+    def _settle(self, host: Host) -> None:
+        """After a handler: remember that its appends want a sync."""
+        if host.appended > host.durable and not host.dirty:
+            host.dirty = True
+            self._dirty.append(host)
+            if not self._ticking:
+                self._wake()
+
+    def _sync_dirty(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        for host in dirty:
+            host.dirty = False
+            if host.node is None or host.disk is None or host.syncing is not None:
+                continue  # a running sync looks again when it ends: that is the group commit
+            position = host.appended
+            job = host.disk.take()
+            if job is None:
+                self._reached_disk(host, position)
+            else:
+                assert self._loop is not None
+                host.syncing = self._loop.run_in_executor(self._pool, job)
+                host.syncing.add_done_callback(partial(self._synced, host, host.epoch, position))
+
+    def _synced(self, host: Host, epoch: int, position: Position, done: asyncio.Future[None]) -> None:
+        host.syncing = None
+        error = done.exception()
+        if host.epoch != epoch or host.node is None:
+            if host.node is None and host.disk is not None:
+                host.disk.close()
+                host.disk = None
+            return
+        if error is not None:
+            # Not tried again and not restarted: the kernel may have dropped the pages, and a second sync would say that
+            # all is well.
+            self.failures.append(f"{host.address}: a sync failed: {error}")
+            log.error("%s crashed: a sync failed: %s", host.address, error)
+            self.crash(host.address)
+            return
+        self._reached_disk(host, position)
+        if not self._ticking:
+            self._wake()
+
+    def _reached_disk(self, host: Host, position: Position) -> None:
+        node = host.node
+        assert node is not None
+        host.reached_disk(position)
+        host.sample()
+        try:
+            node.on_durable(position, host)
+        except Exception:
+            self._died(host, "died in on_durable")
+            return
+        self._settle(host)
+
+    def _died(self, host: Host, how: str) -> None:
+        self.failures.append(f"{host.address}: {how}")
+        log.exception("%s %s; it restarts from its log", host.address, how)
+        if host.node is None:
+            host.crash()
+        else:
+            self.crash(host.address)
+        self.call_later(RESTART_NS, lambda: self.restart(host.address))
+
+    def _set_alarm(self) -> None:
+        heap = self._heap
+        while heap:
+            due_ns, serial, owner, name = heap[0]
+            if not isinstance(owner, Host) or owner.timers.get(name) == serial:
+                break
+            heapq.heappop(heap)  # cancelled or replaced
+        if not heap:
+            return
+        if self._alarm is not None:
+            if self._alarm_ns <= due_ns and not self._alarm.cancelled() and self._alarm_ns > time.monotonic_ns():
+                return
+            self._alarm.cancel()
+        assert self._loop is not None
+        self._alarm_ns = due_ns
+        self._alarm = self._loop.call_later(max(0, due_ns - time.monotonic_ns()) / 1e9, self._on_alarm)
+
+    def _on_alarm(self) -> None:
+        self._alarm = None
+        if not self._ticking:
+            self._ticking = True
+            self._tick()
+
+
+def _unknown_outcome() -> Response:
+    text = "The request processing has failed because of an unknown error, exception or failure."
+    body: dict[str, object] = {"__type": "com.amazonaws.dynamodb.v20120810#InternalServerError", "message": text}
+    return Response(500, body, "InternalServerError")  # type: ignore[arg-type]
+
+
+def _unavailable() -> Response:
+    text = "The service is unavailable. Please try again shortly."
+    body: dict[str, object] = {"__type": "com.amazonaws.dynamodb.v20120810#ServiceUnavailable", "message": text}
+    return Response(503, body, "ServiceUnavailable")  # type: ignore[arg-type]

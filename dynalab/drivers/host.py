@@ -1,0 +1,186 @@
+"""One machine of an embedded cluster: the node that runs on it, its disk, its timers and its clocks.
+
+A host is the `Effects` that its node's handlers get. It holds back what waits for the disk, and nothing else: queue,
+loop and routing belong to `embedded`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Protocol
+
+from dynalab.drivers.store import NodeDisk
+from dynalab_impl.effects import Address, Message, Node, Position, Record, RequestToken, Response, TimerName
+from dynalab_model.events import Event
+
+_MILLION = 1_000_000
+
+
+class Switch(Protocol):
+    """What connects a host with the others and with its clients."""
+
+    told: Counter[str]
+
+    def post(self, source: Address, to: Address, message: Message) -> None: ...
+
+    def answer(self, token: RequestToken, response: Response) -> None: ...
+
+    def arm(self, host: Host, name: TimerName, delay_ns: int) -> int: ...
+
+
+class Host:
+    """One machine: the node that runs on it, its disk, its timers, its clocks. This is the `Effects` that its handlers
+    get.
+    """
+
+    __slots__ = (
+        "_base_ns",
+        "_cluster",
+        "_drift_ppm",
+        "_random",
+        "_real_ns",
+        "_records",
+        "_skewed",
+        "_waiting",
+        "_wall_offset_ns",
+        "address",
+        "appended",
+        "dirty",
+        "disk",
+        "durable",
+        "epoch",
+        "incarnation",
+        "node",
+        "now_ns",
+        "syncing",
+        "timers",
+        "wall_ns",
+    )
+
+    def __init__(self, cluster: Switch, address: Address, seed: int) -> None:
+        self._cluster = cluster
+        self.address = address
+        self.node: Node | None = None
+        self.disk: NodeDisk | None = None
+        self.incarnation = 0
+        self.epoch = 0  # counts lives: what belongs to an earlier one is dropped
+        self.appended: Position = 0
+        self.durable: Position = 0
+        self.dirty = False
+        self.syncing: asyncio.Future[None] | None = None
+        self.timers: dict[TimerName, int] = {}
+        self.now_ns = 0
+        self.wall_ns = 0
+        self._waiting: list[tuple[Position, Address | RequestToken, Message | Response]] = []
+        self._records: list[Record] | None = None
+        self._random = random.Random(seed)
+        self._skewed = False
+        self._drift_ppm = 0
+        self._wall_offset_ns = 0
+        self._base_ns = self._real_ns = 0
+
+    # --- clocks -------------------------------------------------------------------------------------------------------
+
+    def sample(self) -> None:
+        """Read both clocks; called once an event is in hand."""
+        self.now_ns = time.monotonic_ns()
+        self.wall_ns = time.time_ns()
+        if self._skewed:
+            self.now_ns = self._base_ns + (self.now_ns - self._real_ns) * (_MILLION + self._drift_ppm) // _MILLION
+            self.wall_ns += self._wall_offset_ns
+
+    def set_clock(self, *, wall_offset_ns: int | None = None, drift_ppm: int | None = None) -> None:
+        """Move the wall clock, or let the monotonic clock run fast or slow from now on. It never jumps."""
+        if drift_ppm is not None:
+            self.sample()
+            self._base_ns, self._real_ns, self._drift_ppm = self.now_ns, time.monotonic_ns(), drift_ppm
+        elif not self._skewed:
+            self._base_ns = self._real_ns = time.monotonic_ns()
+        if wall_offset_ns is not None:
+            self._wall_offset_ns = wall_offset_ns
+        self._skewed = True
+
+    # --- Effects ------------------------------------------------------------------------------------------------------
+
+    def send(self, to: Address, message: Message, after: Position = -1) -> None:
+        if after < 0:
+            after = self.appended
+        if after <= self.durable:
+            self._cluster.post(self.address, to, message)
+        else:
+            self._waiting.append((after, to, message))
+
+    def reply(self, token: RequestToken, response: Response, after: Position = -1) -> None:
+        if after < 0:
+            after = self.appended
+        if after <= self.durable:
+            self._cluster.answer(token, response)
+        else:
+            self._waiting.append((after, token, response))
+
+    def set_timer(self, name: TimerName, delay_ns: int) -> None:
+        if self._drift_ppm:
+            delay_ns = delay_ns * _MILLION // (_MILLION + self._drift_ppm)
+        self.timers[name] = self._cluster.arm(self, name, delay_ns)
+
+    def cancel_timer(self, name: TimerName) -> None:
+        self.timers.pop(name, None)
+
+    def append(self, record: Record) -> Position:
+        assert self.disk is not None
+        self.disk.append(record)
+        self.appended += 1
+        return self.appended
+
+    def read_log(self) -> Iterator[Record]:
+        assert self._records is not None, "read_log is for on_start alone"
+        return iter(self._records)
+
+    def random_bits(self, count: int) -> int:
+        return self._random.getrandbits(count)
+
+    def tell(self, event: Event) -> None:
+        self._cluster.told[event.kind] += 1
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    def start(self, node: Node, disk: NodeDisk, records: list[Record], incarnation: int) -> None:
+        """A process begins: `on_start` is its first call."""
+        assert self.node is None and self.syncing is None
+        self.disk, self.incarnation, self.node = disk, incarnation, node
+        self.appended = self.durable = len(records)
+        self._records = records
+        self.sample()
+        node.on_start(self)
+        self._records = None
+
+    def crash(self) -> None:
+        """The process is gone, with everything that was not on disk."""
+        self.node = None
+        self.epoch += 1
+        self.timers.clear()
+        self._waiting.clear()
+        if self.disk is not None and self.syncing is None:
+            self.disk.close()
+            self.disk = None
+
+    def reached_disk(self, position: Position) -> None:
+        """Everything up to `position` is safe: let go what waited for it, in the order in which it was sent."""
+        assert position >= self.durable
+        self.durable = position
+        waiting, self._waiting = self._waiting, []
+        cluster = self._cluster
+        for entry in waiting:
+            after, to, payload = entry
+            if after > position:
+                self._waiting.append(entry)
+            elif isinstance(payload, Response):
+                assert isinstance(to, int)
+                cluster.answer(to, payload)
+            else:
+                assert isinstance(to, Address)
+                cluster.post(self.address, to, payload)

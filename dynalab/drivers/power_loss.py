@@ -1,0 +1,215 @@
+"""A file system in memory that forgets what was not synced. The strictest disk that the rules of `disk` allow.
+
+`lose_power` gives the disk as it is found after a power cut: bytes that were never synced are gone, and so are names
+(created, renamed, removed) whose directory was never synced. Every call is counted, so a test can cut the power before
+each of them in turn, and `deaf_to` turns the syncs of one call site into nothing, so a test can show that the site is
+needed.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from dynalab.drivers.disk import File, parent_of
+
+
+class PowerCut(Exception):
+    """The power failed at this call; nothing after it happened."""
+
+
+@dataclass(slots=True)
+class _Inode:
+    data: bytearray = field(default_factory=bytearray)
+    synced: bytes = b""
+
+
+@dataclass(slots=True)
+class _Directory:
+    entries: dict[str, _Inode | _Directory] = field(default_factory=dict)
+    synced: dict[str, _Inode | _Directory] = field(default_factory=dict)
+
+
+def _after_power_loss(directory: _Directory) -> _Directory:
+    found = _Directory()
+    for name, entry in directory.synced.items():
+        if isinstance(entry, _Directory):
+            found.entries[name] = _after_power_loss(entry)
+        else:
+            found.entries[name] = _Inode(bytearray(entry.synced), entry.synced)
+    found.synced = dict(found.entries)
+    return found
+
+
+class PowerLossFileSystem:
+    """`cut_at` names the call (1, 2, …) that meets the power cut; `deaf_to` the call sites (`file:line`) whose syncs do
+    nothing.
+
+    >>> fs = PowerLossFileSystem()
+    >>> file = fs.open_append("log", create=True)
+    >>> file.append(b"record"); file.fsync()
+    >>> fs.lose_power().exists("log")       # the bytes are on disk, the name is not
+    False
+    >>> fs.fsync_dir("."); fs.lose_power().read("log")
+    b'record'
+    """
+
+    def __init__(self, *, cut_at: int | None = None, deaf_to: Collection[str] = ()) -> None:
+        self._root = _Directory()
+        self._cut_at = cut_at
+        self._deaf_to = frozenset(deaf_to)
+        self._lock = threading.Lock()
+        self.calls = 0
+        self.sync_sites: set[str] = set()
+
+    def lose_power(self) -> PowerLossFileSystem:
+        """The disk as the next start finds it; this one is left as it is."""
+        found = PowerLossFileSystem()
+        found._root = _after_power_loss(self._root)
+        return found
+
+    def kill_process(self) -> PowerLossFileSystem:
+        """The same disk for a new process: nothing written is lost, nothing more is synced than before."""
+        found = PowerLossFileSystem()
+        found._root = self._root
+        return found
+
+    def rig(self, *, cut_at: int | None = None, deaf_to: Collection[str] = ()) -> PowerLossFileSystem:
+        """Set the next cut and the deaf sites, counting calls from zero again."""
+        self._cut_at, self._deaf_to, self.calls = cut_at, frozenset(deaf_to), 0
+        return self
+
+    def damage(self, path: str, offset: int) -> None:
+        """Rot: flip every bit of one byte, on the disk itself."""
+        inode = self._file(path)
+        inode.data[offset] ^= 0xFF
+        inode.synced = bytes(inode.data)
+
+    def lose_tree(self, path: str) -> None:
+        """The disk below that name is gone, for good."""
+        holder, name = self._directory(parent_of(path)), path.rpartition("/")[2]
+        holder.entries.pop(name)
+        holder.synced.pop(name, None)
+
+    def make_dir(self, path: str) -> None:
+        with self._lock:
+            self._count()
+            here = self._root
+            for part in _parts(path):
+                entry = here.entries.setdefault(part, _Directory())
+                if not isinstance(entry, _Directory):
+                    raise NotADirectoryError(path)
+                here = entry
+
+    def exists(self, path: str) -> bool:
+        try:
+            self._lookup(path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def list_dir(self, path: str) -> list[str]:
+        try:
+            return sorted(self._directory(path).entries)
+        except FileNotFoundError:
+            return []
+
+    def read(self, path: str) -> bytes:
+        return bytes(self._file(path).data)
+
+    def open_append(self, path: str, *, create: bool) -> File:
+        with self._lock:
+            self._count()
+            entries = self._directory(parent_of(path)).entries
+            name = path.rpartition("/")[2]
+            if create:
+                if name in entries:
+                    raise FileExistsError(path)
+                entries[name] = _Inode()
+            return _PowerLossFile(self, self._file(path))
+
+    def rename(self, source: str, target: str) -> None:
+        with self._lock:
+            self._count()
+            moved = self._directory(parent_of(source)).entries.pop(source.rpartition("/")[2])
+            self._directory(parent_of(target)).entries[target.rpartition("/")[2]] = moved
+
+    def remove(self, path: str) -> None:
+        with self._lock:
+            self._count()
+            self._file(path)
+            del self._directory(parent_of(path)).entries[path.rpartition("/")[2]]
+
+    def fsync_dir(self, path: str) -> None:
+        with self._lock:
+            self._count()
+            if self._heard(_site()):
+                directory = self._directory(path)
+                directory.synced = dict(directory.entries)
+
+    def _count(self) -> None:
+        self.calls += 1
+        if self._cut_at is not None and self.calls >= self._cut_at:
+            raise PowerCut(f"power cut at call {self.calls}")
+
+    def _heard(self, site: str) -> bool:
+        self.sync_sites.add(site)
+        return site not in self._deaf_to
+
+    def _lookup(self, path: str) -> _Inode | _Directory:
+        here: _Inode | _Directory = self._root
+        for part in _parts(path):
+            if not isinstance(here, _Directory) or part not in here.entries:
+                raise FileNotFoundError(path)
+            here = here.entries[part]
+        return here
+
+    def _directory(self, path: str) -> _Directory:
+        found = self._lookup(path)
+        if not isinstance(found, _Directory):
+            raise NotADirectoryError(path)
+        return found
+
+    def _file(self, path: str) -> _Inode:
+        found = self._lookup(path)
+        if not isinstance(found, _Inode):
+            raise IsADirectoryError(path)
+        return found
+
+
+class _PowerLossFile:
+    __slots__ = ("_fs", "_inode")
+
+    def __init__(self, fs: PowerLossFileSystem, inode: _Inode) -> None:
+        self._fs = fs
+        self._inode = inode
+
+    def append(self, data: bytes) -> None:
+        with self._fs._lock:
+            self._fs._count()
+            self._inode.data += data
+
+    def fsync(self) -> None:
+        with self._fs._lock:
+            self._fs._count()
+            if self._fs._heard(_site()):
+                self._inode.synced = bytes(self._inode.data)
+
+    def truncate(self, size_bytes: int) -> None:
+        with self._fs._lock:
+            self._fs._count()
+            del self._inode.data[size_bytes:]
+
+    def close(self) -> None:
+        """Closing syncs nothing."""
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]
+
+
+def _site() -> str:
+    caller = sys._getframe(2)
+    return f"{caller.f_code.co_filename.rpartition('/')[2]}:{caller.f_lineno}"
