@@ -1,0 +1,115 @@
+"""What an operation costs: read units of 4 KB, write units of 1 KB, and the ConsumedCapacity bodies that say so
+(api.md §5).
+
+Rules: sizes come in as bytes and units leave as numbers; nothing here throttles (that is admission, in the service).
+One kilobyte is 1,024 bytes. Reads cost halves, which floats hold exactly. An index pays for its own entries, with its
+own units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+from dynalab_model.values import Item, item_size
+
+READ_UNIT_BYTES = 4096
+WRITE_UNIT_BYTES = 1024
+
+CapacityBody: TypeAlias = "dict[str, str | float | dict[str, float] | dict[str, dict[str, float]]]"
+
+
+def read_units(size_bytes: int, consistent: bool) -> float:
+    """Read units for `size_bytes` of evaluated data; half for an eventual read; never less than one item's minimum.
+
+    A page of a Query passes the sum over its evaluated items and rounds once; GetItem passes one item, absent is 0
+    bytes.
+
+    >>> read_units(7 * 1024, True), read_units(7 * 1024, False), read_units(0, False)
+    (2.0, 1.0, 0.5)
+    """
+    units = -(-size_bytes // READ_UNIT_BYTES) or 1
+    return float(units) if consistent else units / 2
+
+
+def write_units(before_bytes: int, after_bytes: int = 0) -> int:
+    """Write units for one item: the larger of what was there and what is there now, whole kilobytes, at least one.
+
+    The same rule prices a condition that failed (`after_bytes` is then what a put would have stored, else 0).
+
+    >>> write_units(300 * 1024, 350 * 1024), write_units(0, 512), write_units(0)
+    (350, 1, 1)
+    """
+    return -(-max(before_bytes, after_bytes) // WRITE_UNIT_BYTES) or 1
+
+
+def item_write_units(before: Item | None, after: Item | None) -> int:
+    """`write_units` of two items; None is an absent item.
+
+    >>> item_write_units(None, {"pk": {"S": "a"}})
+    1
+    """
+    return write_units(item_size(before) if before else 0, item_size(after) if after else 0)
+
+
+def failed_condition_units(current: Item | None, offered: Item | None = None) -> int:
+    """What a write costs whose condition was false: the larger of the item found and the item a put offered.
+
+    >>> failed_condition_units(None)
+    1
+    """
+    return item_write_units(current, offered)
+
+
+def consumed(
+    table: str, mode: str, table_units: float, index_units: Iterable[tuple[str, float]] = ()
+) -> CapacityBody | None:
+    """The ConsumedCapacity member for ReturnConsumedCapacity NONE (None), TOTAL or INDEXES.
+
+    `index_units` are (index name, units) pairs; several of one index are added up, and an index that cost nothing is
+    left out.
+
+    >>> consumed("T", "INDEXES", 1, [("I", 2)])["GlobalSecondaryIndexes"]
+    {'I': {'CapacityUnits': 2.0}}
+    """
+    if mode == "NONE":
+        return None
+    arms: dict[str, float] = {}
+    for index, units in index_units:
+        arms[index] = arms.get(index, 0.0) + units
+    body: CapacityBody = {"TableName": table, "CapacityUnits": float(table_units + sum(arms.values()))}
+    if mode == "INDEXES":
+        body["Table"] = {"CapacityUnits": float(table_units)}
+        if arms:
+            body["GlobalSecondaryIndexes"] = {index: {"CapacityUnits": units} for index, units in arms.items()}
+    return body
+
+
+def consumed_read(
+    table: str, mode: str, evaluated_bytes: int, consistent: bool, index: str | None = None
+) -> CapacityBody | None:
+    """ConsumedCapacity of one GetItem, or of one page of a Query or Scan. A read of an index costs the table nothing.
+
+    >>> consumed_read("T", "TOTAL", 100 * 100, True)
+    {'TableName': 'T', 'CapacityUnits': 3.0}
+    """
+    if mode == "NONE":
+        return None
+    units = read_units(evaluated_bytes, consistent)
+    if index is None:
+        return consumed(table, mode, units)
+    return consumed(table, mode, 0.0, [(index, units)])
+
+
+def consumed_write(
+    table: str, mode: str, before: Item | None, after: Item | None, index_units: Mapping[str, int] | None = None
+) -> CapacityBody | None:
+    """ConsumedCapacity of one write: the table's arm by item sizes, the indexes' arms as `items.index_changes` priced
+    them.
+
+    >>> consumed_write("T", "TOTAL", None, {"pk": {"S": "a"}}, {"I": 1})
+    {'TableName': 'T', 'CapacityUnits': 2.0}
+    """
+    if mode == "NONE":
+        return None
+    return consumed(table, mode, item_write_units(before, after), (index_units or {}).items())

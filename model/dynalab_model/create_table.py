@@ -1,0 +1,337 @@
+"""CreateTable: from the JSON body to a schema, with DynamoDB's checks in DynamoDB's order (api.md §8 "CreateTable").
+
+Rules: nothing here knows which tables exist. What this service does not have yet (local indexes, streams, encryption
+by key, resource policies) is refused in words, never taken and forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias, cast
+
+from dynalab_model.errors import INVALID, validation
+from dynalab_model.fields import (
+    check_types,
+    enum_failures,
+    failure,
+    length_failures,
+    name_failures,
+    range_failures,
+    refuse,
+)
+from dynalab_model.operations import CreateTable
+from dynalab_model.schema import IndexSchema, KeyAttribute, KeySchema, TableSchema
+
+JsonBody: TypeAlias = "dict[str, object]"
+
+INDEXES_MAX = 20
+NON_KEY_ATTRIBUTES_MAX = 20
+NON_KEY_ATTRIBUTES_TOTAL_MAX = 100
+THROUGHPUT_MAX = 1_000_000_000_000
+KEY_NAME_BYTES_MAX = 255
+
+_KINDS: dict[str, type] = {
+    "TableName": str,
+    "AttributeDefinitions": list,
+    "KeySchema": list,
+    "LocalSecondaryIndexes": list,
+    "GlobalSecondaryIndexes": list,
+    "BillingMode": str,
+    "ProvisionedThroughput": dict,
+    "StreamSpecification": dict,
+    "SSESpecification": dict,
+    "Tags": list,
+    "TableClass": str,
+    "DeletionProtectionEnabled": bool,
+    "OnDemandThroughput": dict,
+    "WarmThroughput": dict,
+    "ResourcePolicy": str,
+    "VectorIndexes": list,
+    "GlobalTableSourceArn": str,
+}
+_ATTRIBUTE_KINDS: dict[str, type] = {"AttributeName": str, "AttributeType": str, "KeyType": str}
+_THROUGHPUT_KINDS: dict[str, type] = {"ReadCapacityUnits": int, "WriteCapacityUnits": int}
+_INDEX_KINDS: dict[str, type] = {
+    "IndexName": str,
+    "KeySchema": list,
+    "Projection": dict,
+    "ProvisionedThroughput": dict,
+    "OnDemandThroughput": dict,
+    "WarmThroughput": dict,
+}
+_PROJECTION_KINDS: dict[str, type] = {"ProjectionType": str, "NonKeyAttributes": list}
+
+_BILLING_MODES = ("PROVISIONED", "PAY_PER_REQUEST")
+_TABLE_CLASSES = ("STANDARD", "STANDARD_INFREQUENT_ACCESS")
+_ATTRIBUTE_TYPES = ("B", "N", "S")
+_KEY_TYPES = ("HASH", "RANGE")
+_PROJECTIONS = ("ALL", "INCLUDE", "KEYS_ONLY")
+
+# Settings that a description repeats as they came.
+_KEPT = (
+    "BillingMode",
+    "ProvisionedThroughput",
+    "DeletionProtectionEnabled",
+    "TableClass",
+    "OnDemandThroughput",
+    "Tags",
+)
+
+
+def parse_create_table(body: Mapping[str, object]) -> CreateTable:
+    """A CreateTable operation from its JSON body, or DynamoDB's error for it.
+
+    >>> parse_create_table({"TableName": "Orders", "BillingMode": "PAY_PER_REQUEST",
+    ...         "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+    ...         "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}]}).schema.key.names
+    ('id',)
+    """
+    check_types(body, _KINDS)
+    name = body.get("TableName")
+    if name is None:
+        raise validation("The parameter 'TableName' is required but was not present in the request")
+    refuse(name_failures(cast(str, name), "tableName", 3))
+    _check_enums(body)
+    _check_fields(body)
+    _check_not_offered(body)
+    _check_throughput(body)
+    types = {
+        cast(str, d["AttributeName"]): cast(str, d["AttributeType"]) for d in _structures(body, "AttributeDefinitions")
+    }
+    key = _key_schema(_structures(body, "KeySchema"), types, None)
+    indexes = _indexes(body, types)
+    _check_all_used(body, types, key, indexes)
+    return CreateTable(TableSchema(cast(str, name), key, indexes), _settings(body))
+
+
+def _structures(body: Mapping[str, object], member: str) -> list[JsonBody]:
+    """The maps of a list member; [] when absent. Call after check_types."""
+    return cast("list[JsonBody]", body.get(member) or [])
+
+
+def _check_members(body: Mapping[str, object], member: str, kinds: Mapping[str, type]) -> list[JsonBody]:
+    parts = body.get(member)
+    if parts is None:
+        return []
+    for part in cast("list[object]", parts):
+        check_types({member: part}, {member: dict})
+        check_types(cast(JsonBody, part), kinds)
+    return cast("list[JsonBody]", parts)
+
+
+def _check_enums(body: Mapping[str, object]) -> None:
+    failures = enum_failures(
+        body, (("BillingMode", "billingMode", _BILLING_MODES), ("TableClass", "tableClass", _TABLE_CLASSES))
+    )
+    for number, part in enumerate(_check_members(body, "AttributeDefinitions", _ATTRIBUTE_KINDS), 1):
+        path = f"attributeDefinitions.{number}.member.attributeType"
+        failures += enum_failures(part, (("AttributeType", path, _ATTRIBUTE_TYPES),))
+    failures += _key_type_failures(body, "keySchema")
+    for number, index in enumerate(_check_members(body, "GlobalSecondaryIndexes", _INDEX_KINDS), 1):
+        path = f"globalSecondaryIndexes.{number}.member"
+        failures += _key_type_failures(index, f"{path}.keySchema")
+        projection = cast(JsonBody, index.get("Projection") or {})
+        check_types(projection, _PROJECTION_KINDS)
+        failures += enum_failures(projection, (("ProjectionType", f"{path}.projection.projectionType", _PROJECTIONS),))
+    refuse(failures)
+
+
+def _key_type_failures(body: Mapping[str, object], path: str) -> list[str]:
+    failures: list[str] = []
+    for number, part in enumerate(_check_members(body, "KeySchema", _ATTRIBUTE_KINDS), 1):
+        failures += enum_failures(part, (("KeyType", f"{path}.{number}.member.keyType", _KEY_TYPES),))
+    return failures
+
+
+def _check_fields(body: Mapping[str, object]) -> None:
+    failures: list[str] = []
+    definitions = body.get("AttributeDefinitions")
+    if definitions is None:
+        failures.append(failure(None, "attributeDefinitions", "not be null"))
+    failures += _null_failures(body, "AttributeDefinitions", "attributeDefinitions", ("AttributeName", "AttributeType"))
+    failures += _key_schema_failures(body, "keySchema")
+    for number, index in enumerate(_structures(body, "GlobalSecondaryIndexes"), 1):
+        failures += _index_failures(index, f"globalSecondaryIndexes.{number}.member")
+    refuse(failures + _throughput_failures(body, "provisionedThroughput"))
+
+
+def _null_failures(body: Mapping[str, object], member: str, path: str, required: Sequence[str]) -> list[str]:
+    failures: list[str] = []
+    for number, part in enumerate(_structures(body, member), 1):
+        for name in required:
+            where = f"{path}.{number}.member.{name[0].lower()}{name[1:]}"
+            value = part.get(name)
+            if value is None:
+                failures.append(failure(None, where, "not be null"))
+            elif name == "AttributeName":
+                failures += length_failures(cast(str, value), where, 1, KEY_NAME_BYTES_MAX)
+    return failures
+
+
+def _key_schema_failures(body: Mapping[str, object], path: str) -> list[str]:
+    elements = body.get("KeySchema")
+    if elements is None:
+        return [failure(None, path, "not be null")]
+    failures = length_failures(cast("list[object]", elements), path, 1, 2)
+    return failures + _null_failures(body, "KeySchema", path, ("AttributeName", "KeyType"))
+
+
+def _index_failures(index: Mapping[str, object], path: str) -> list[str]:
+    failures: list[str] = []
+    name = index.get("IndexName")
+    if name is None:
+        failures.append(failure(None, f"{path}.indexName", "not be null"))
+    else:
+        failures += name_failures(cast(str, name), f"{path}.indexName", 3)
+    failures += _key_schema_failures(index, f"{path}.keySchema")
+    projection = cast("JsonBody | None", index.get("Projection"))
+    if projection is None:
+        failures.append(failure(None, f"{path}.projection", "not be null"))
+    elif projection.get("NonKeyAttributes") is not None:
+        names = cast("list[object]", projection["NonKeyAttributes"])
+        failures += length_failures(names, f"{path}.projection.nonKeyAttributes", 1, NON_KEY_ATTRIBUTES_MAX)
+    return failures + _throughput_failures(index, f"{path}.provisionedThroughput")
+
+
+def _throughput_failures(body: Mapping[str, object], path: str) -> list[str]:
+    throughput = cast("JsonBody | None", body.get("ProvisionedThroughput"))
+    if throughput is None:
+        return []
+    check_types(throughput, _THROUGHPUT_KINDS)
+    failures: list[str] = []
+    for name, where in (("WriteCapacityUnits", "writeCapacityUnits"), ("ReadCapacityUnits", "readCapacityUnits")):
+        units = throughput.get(name)
+        if units is None:
+            failures.append(failure(None, f"{path}.{where}", "not be null"))
+        else:
+            failures += range_failures(cast(int, units), f"{path}.{where}", 1)
+    return failures
+
+
+def _check_not_offered(body: Mapping[str, object]) -> None:
+    """Refuse what would otherwise be silently forgotten. These texts are ours, not the service's."""
+    stream = cast(JsonBody, body.get("StreamSpecification") or {})
+    encryption = cast(JsonBody, body.get("SSESpecification") or {})
+    asked = {
+        "LocalSecondaryIndexes": body.get("LocalSecondaryIndexes"),
+        "StreamSpecification": stream.get("StreamEnabled"),
+        "SSESpecification": encryption.get("Enabled"),
+        "ResourcePolicy": body.get("ResourcePolicy"),
+        "VectorIndexes": body.get("VectorIndexes"),
+        "GlobalTableSourceArn": body.get("GlobalTableSourceArn"),
+    }
+    for member, value in asked.items():
+        if value:
+            raise validation(f"{member} is not available in this version of dynalab")
+
+
+def _check_throughput(body: Mapping[str, object]) -> None:
+    on_demand = body.get("BillingMode") == "PAY_PER_REQUEST"
+    throughput = cast("JsonBody | None", body.get("ProvisionedThroughput"))
+    if on_demand and throughput is not None:
+        raise validation(
+            f"{INVALID}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is "
+            "PAY_PER_REQUEST"
+        )
+    if not on_demand and throughput is None:
+        raise validation(
+            f"{INVALID}ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED"
+        )
+    _check_throughput_bounds(throughput, "")
+    for index in _structures(body, "GlobalSecondaryIndexes"):
+        name = cast(str, index["IndexName"])
+        units = cast("JsonBody | None", index.get("ProvisionedThroughput"))
+        if on_demand and units is not None:
+            raise validation(
+                f"{INVALID}ProvisionedThroughput should not be specified for index: {name} when BillingMode is "
+                "PAY_PER_REQUEST"
+            )
+        if not on_demand and units is None:
+            raise validation(f"{INVALID}ProvisionedThroughput must be specified for index: {name}")
+        _check_throughput_bounds(units, f" for index {name}")
+
+
+def _check_throughput_bounds(throughput: Mapping[str, object] | None, whose: str) -> None:
+    for name, units in (throughput or {}).items():
+        if name in _THROUGHPUT_KINDS and cast(int, units) > THROUGHPUT_MAX:
+            raise validation(f"Given value {units} for {name} is out of bounds{whose}")
+
+
+def _key_schema(elements: Sequence[JsonBody], types: Mapping[str, str], index: str | None) -> KeySchema:
+    names = [cast(str, element["AttributeName"]) for element in elements]
+    if any(name not in types for name in names):
+        if index is None:
+            raise validation("Invalid KeySchema: Some index key attribute have no definition")
+        raise validation(
+            f"{INVALID}Some index key attributes are not defined in AttributeDefinitions. "
+            f"Keys: [{', '.join(names)}], AttributeDefinitions: [{', '.join(types)}]"
+        )
+    if elements[0]["KeyType"] != "HASH":
+        raise validation("Invalid KeySchema: The first KeySchemaElement is not a HASH key type")
+    if len(names) == 1:
+        return KeySchema(KeyAttribute(names[0], types[names[0]]))
+    if names[0] == names[1]:
+        raise validation("Both the Hash Key and the Range Key element in the KeySchema have the same name")
+    if elements[1]["KeyType"] != "RANGE":
+        raise validation("Invalid KeySchema: The second KeySchemaElement is not a RANGE key type")
+    return KeySchema(KeyAttribute(names[0], types[names[0]]), KeyAttribute(names[1], types[names[1]]))
+
+
+def _indexes(body: Mapping[str, object], types: Mapping[str, str]) -> tuple[IndexSchema, ...]:
+    given = body.get("GlobalSecondaryIndexes")
+    if given == []:
+        raise validation(f"{INVALID}List of GlobalSecondaryIndexes is empty")
+    indexes: list[IndexSchema] = []
+    for part in _structures(body, "GlobalSecondaryIndexes"):
+        name = cast(str, part["IndexName"])
+        key = _key_schema(_structures(part, "KeySchema"), types, name)
+        if any(index.name == name for index in indexes):
+            raise validation(f"{INVALID}Duplicate index name: {name}")
+        projection = cast(JsonBody, part["Projection"])
+        kind, included = projection.get("ProjectionType"), projection.get("NonKeyAttributes")
+        if kind is None:
+            raise validation(f"{INVALID}Unknown ProjectionType: null")
+        if kind != "INCLUDE" and included is not None:
+            raise validation(f"{INVALID}ProjectionType is {kind}, but NonKeyAttributes is specified")
+        if kind == "INCLUDE" and included is None:
+            raise validation(f"{INVALID}ProjectionType is INCLUDE, but NonKeyAttributes is not specified")
+        indexes.append(IndexSchema(name, key, cast(str, kind), tuple(cast("list[str]", included or []))))
+    if len(indexes) > INDEXES_MAX:
+        raise validation(f"{INVALID}GlobalSecondaryIndex count exceeds the per-table limit of {INDEXES_MAX}")
+    if sum(len(index.non_key_attributes) for index in indexes) > NON_KEY_ATTRIBUTES_TOTAL_MAX:
+        raise validation(
+            f"{INVALID}Number of NonKeyAttributes across all indexes exceeds the limit of "
+            f"{NON_KEY_ATTRIBUTES_TOTAL_MAX}"
+        )
+    return tuple(indexes)
+
+
+def _check_all_used(
+    body: Mapping[str, object], types: Mapping[str, str], key: KeySchema, indexes: Sequence[IndexSchema]
+) -> None:
+    used = dict.fromkeys(key.names)
+    for index in indexes:
+        used |= dict.fromkeys(index.key.names)
+    if len(used) == len(_structures(body, "AttributeDefinitions")):
+        return
+    if not indexes:
+        raise validation(
+            f"{INVALID}Number of attributes in KeySchema does not exactly match number of attributes defined in "
+            "AttributeDefinitions"
+        )
+    raise validation(
+        f"{INVALID}Some AttributeDefinitions are not used. AttributeDefinitions: [{', '.join(types)}], "
+        f"keys used: [{', '.join(used)}]"
+    )
+
+
+def _settings(body: Mapping[str, object]) -> dict[str, object]:
+    settings = {name: body[name] for name in _KEPT if body.get(name) is not None}
+    throughput = {
+        cast(str, index["IndexName"]): index["ProvisionedThroughput"]
+        for index in _structures(body, "GlobalSecondaryIndexes")
+        if index.get("ProvisionedThroughput") is not None
+    }
+    if throughput:
+        settings["IndexThroughput"] = throughput
+    return settings

@@ -1,0 +1,154 @@
+"""The members of a JSON request: their JSON types, and the constraints that DynamoDB reports together in one envelope.
+
+Rules: a wrong JSON type is a SerializationException and stops at once; broken constraints are collected and told in
+one ValidationException, at most ten (api.md §1 "Order of checks", §8 "Envelope"). A JSON null is an absent member,
+and unknown members are ignored. Nothing here knows an operation: `requests` and `tables` say which member is what.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from dynalab_model.errors import TEXTS, DynamoError, validation
+
+FAILURES_MAX = 10
+NAME_PATTERN = "[a-zA-Z0-9_.-]+"
+NAME_LENGTH_MAX = 255
+ARN_LENGTH_MAX = 1024
+
+_NAME = re.compile(NAME_PATTERN)
+_ARN = re.compile(r"arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]{12}:table/([a-zA-Z0-9_.-]{3,255})")
+
+_KIND_NAMES = {str: "String", bool: "Boolean", int: "Integer", dict: "Map", list: "List"}
+
+
+def check_types(body: Mapping[str, object], kinds: Mapping[str, type]) -> None:
+    """Refuse a member whose JSON type is not the one in `kinds`, with a SerializationException.
+
+    >>> check_types({"TableName": "T", "Unknown": 1, "Limit": None}, {"TableName": str, "Limit": int})
+    """
+    for name, value in body.items():
+        kind = kinds.get(name)
+        if kind is not None and type(value) is not kind and value is not None:
+            raise DynamoError("SerializationException", wrong_type(kind, value))
+
+
+def wrong_type(kind: type, value: object) -> str:
+    """The text for a JSON value where `kind` was expected (api.md §1 "Serialization messages"; exact words drift
+    between Regions).
+
+    >>> wrong_type(str, 3), wrong_type(int, "3")
+    ('NUMBER_VALUE cannot be converted to String', 'STRING_VALUE cannot be converted to Integer')
+    """
+    if isinstance(value, dict):
+        return TEXTS["structure"]
+    if isinstance(value, list):
+        return f"Unrecognized collection type class java.lang.{_KIND_NAMES[kind]}"
+    if kind in (dict, list):
+        return TEXTS["unexpected"]
+    if isinstance(value, bool):
+        token = "TRUE_VALUE" if value else "FALSE_VALUE"
+    elif isinstance(value, str):
+        token = "STRING_VALUE"
+    else:
+        token = "DECIMAL_VALUE" if isinstance(value, float) else "NUMBER_VALUE"
+    return f"{token} cannot be converted to {_KIND_NAMES[kind]}"
+
+
+def failure(value: object, path: str, rule: str) -> str:
+    """One broken constraint, in the service's words.
+
+    >>> failure(None, "key", "not be null")
+    "Value null at 'key' failed to satisfy constraint: Member must not be null"
+    """
+    shown = "null" if value is None else f"'{show(value)}'"
+    return f"Value {shown} at '{path}' failed to satisfy constraint: Member must {rule}"
+
+
+def show(value: object) -> str:
+    """A value as the service's envelope prints it: lists and maps in the Java manner.
+
+    >>> show([]), show({"a": True})
+    ('[]', '{a=true}')
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return "[" + ", ".join(show(part) for part in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}={show(part)}" for name, part in value.items()) + "}"
+    return str(value)
+
+
+def refuse(failures: Sequence[str]) -> None:
+    """Raise the envelope if anything failed."""
+    if failures:
+        told = failures[:FAILURES_MAX]
+        plural = "s" if len(told) > 1 else ""
+        raise validation(f"{len(told)} validation error{plural} detected: " + "; ".join(told))
+
+
+def enum_failures(body: Mapping[str, object], enums: Iterable[tuple[str, str, tuple[str, ...]]]) -> list[str]:
+    """Broken enum constraints; `enums` are (member, path, allowed values in the order that the service prints)."""
+    failures: list[str] = []
+    for member, path, allowed in enums:
+        value = body.get(member)
+        if value is not None and value not in allowed:
+            failures.append(failure(value, path, f"satisfy enum value set: [{', '.join(allowed)}]"))
+    return failures
+
+
+def length_failures(value: str | list[object], path: str, least: int, most: int | None = None) -> list[str]:
+    """Broken bounds on a string's or list's length."""
+    if len(value) < least:
+        return [failure(value, path, f"have length greater than or equal to {least}")]
+    if most is not None and len(value) > most:
+        return [failure(value, path, f"have length less than or equal to {most}")]
+    return []
+
+
+def range_failures(value: int, path: str, least: int, most: int | None = None) -> list[str]:
+    """Broken bounds on a number."""
+    if value < least:
+        return [failure(value, path, f"have value greater than or equal to {least}")]
+    if most is not None and value > most:
+        return [failure(value, path, f"have value less than or equal to {most}")]
+    return []
+
+
+def name_failures(value: str, path: str, least: int, most: int = NAME_LENGTH_MAX) -> list[str]:
+    """Broken constraints of a table's or index's name.
+
+    >>> name_failures("a!b", "tableName", 3)[0][-63:]
+    'Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+'
+    """
+    pattern = (
+        []
+        if _NAME.fullmatch(value) or not value
+        else [failure(value, path, f"satisfy regular expression pattern: {NAME_PATTERN}")]
+    )
+    return pattern + length_failures(value, path, least, most)
+
+
+def table_name(body: Mapping[str, object]) -> str:
+    """The table that a request names, by name or by ARN. A broken name is reported alone, before everything else
+    (api.md §8).
+
+    >>> table_name({"TableName": "arn:aws:dynamodb:us-east-1:000000000000:table/Orders"})
+    'Orders'
+    """
+    value = body.get("TableName")
+    if value is None:
+        refuse([failure(None, "tableName", "not be null")])
+    assert isinstance(value, str), "member types were checked before"
+    if _NAME.fullmatch(value) and len(value) <= NAME_LENGTH_MAX:
+        return value
+    if value.startswith("arn:"):
+        refuse(length_failures(value, "tableName", 1, ARN_LENGTH_MAX))
+        arn = _ARN.fullmatch(value)
+        if arn is None:
+            raise validation(f"Invalid TableArn: Invalid ResourceArn provided as input {value}")
+        return arn.group(1)
+    refuse(name_failures(value, "tableName", 1, ARN_LENGTH_MAX))
+    return value

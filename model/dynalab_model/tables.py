@@ -1,0 +1,204 @@
+"""Tables as a whole: the states a table goes through, and how its description looks to a client.
+
+Rules: pure functions of the schema and of what the catalog knows; no clock, no partition. CreateTable's own checks
+are in `create_table`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias, cast
+
+from dynalab_model.errors import resource_not_found, table_in_use, validation
+from dynalab_model.schema import IndexSchema, KeySchema, TableSchema
+
+JsonBody: TypeAlias = "dict[str, object]"
+
+CREATING = "CREATING"
+ACTIVE = "ACTIVE"
+UPDATING = "UPDATING"
+DELETING = "DELETING"
+
+# What may follow what. A table that finished DELETING is no longer in the catalog: that is the empty string.
+LIFE_CYCLE: dict[str, tuple[str, ...]] = {
+    "": (CREATING,),
+    CREATING: (ACTIVE,),
+    ACTIVE: (UPDATING, DELETING),
+    UPDATING: (ACTIVE,),
+    DELETING: ("",),
+}
+
+DEFAULT_REGION = "us-east-1"
+DEFAULT_ACCOUNT = "000000000000"
+
+
+def step(status: str, following: str) -> str:
+    """The next state, asserted against LIFE_CYCLE.
+
+    >>> step(CREATING, ACTIVE)
+    'ACTIVE'
+    """
+    assert following in LIFE_CYCLE[status], f"a table cannot go from {status or 'absent'} to {following or 'absent'}"
+    return following
+
+
+def check_serves(status: str) -> None:
+    """Refuse reads and writes while a table is being created: it is not found yet (api.md §7). A table being deleted
+    still serves.
+
+    >>> check_serves(ACTIVE)
+    """
+    if status in ("", CREATING):
+        raise resource_not_found()
+
+
+def check_deletable(name: str, status: str, protected: bool) -> bool:
+    """Whether DeleteTable begins now; False when it has begun before, which is no error (api.md §6).
+
+    >>> check_deletable("T", ACTIVE, protected=False), check_deletable("T", DELETING, protected=False)
+    (True, False)
+    """
+    if status == "":
+        raise resource_not_found(name)
+    if status == DELETING:
+        return False
+    if protected:
+        raise validation(
+            "Resource cannot be deleted as it is currently protected against deletion. "
+            "Disable deletion protection first."
+        )
+    if status in (CREATING, UPDATING):
+        raise table_in_use(name, "created" if status == CREATING else "updated")
+    return True
+
+
+def arn(name: str, region: str = DEFAULT_REGION, account: str = DEFAULT_ACCOUNT) -> str:
+    """A table's ARN.
+
+    >>> arn("Orders")
+    'arn:aws:dynamodb:us-east-1:000000000000:table/Orders'
+    """
+    return f"arn:aws:dynamodb:{region}:{account}:table/{name}"
+
+
+def make_table_id(name: str, created_seconds: float) -> str:
+    """A UUID for a table, the same for the same name and time: a run repeats to the letter.
+
+    >>> make_table_id("Orders", 0.0)
+    '373e9d3d-62a0-5aab-a764-0161f2c45640'
+    """
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"dynalab:table/{name}@{created_seconds!r}"))
+
+
+def describe(
+    schema: TableSchema,
+    settings: Mapping[str, object],
+    status: str,
+    created_seconds: float,
+    item_count: int = 0,
+    size_bytes: int = 0,
+    table_id: str = "",
+    region: str = DEFAULT_REGION,
+    account: str = DEFAULT_ACCOUNT,
+    index_counts: Mapping[str, tuple[int, int]] | None = None,
+) -> JsonBody:
+    """The TableDescription that CreateTable, DescribeTable and DeleteTable answer with.
+
+    `settings` is CreateTable's; `created_seconds` is Unix time; `index_counts` gives (items, bytes) for each index.
+
+    >>> from dynalab_model.schema import KeyAttribute
+    >>> schema = TableSchema("T", KeySchema(KeyAttribute("pk", "S")))
+    >>> describe(schema, {"BillingMode": "PAY_PER_REQUEST"}, ACTIVE, 0.0)["BillingModeSummary"]["BillingMode"]
+    'PAY_PER_REQUEST'
+    """
+    table_arn = arn(schema.name, region, account)
+    throughput = cast("Mapping[str, int] | None", settings.get("ProvisionedThroughput"))
+    body: JsonBody = {
+        "AttributeDefinitions": _definitions(schema),
+        "TableName": schema.name,
+        "KeySchema": _key_elements(schema.key),
+        "TableStatus": status,
+        "CreationDateTime": created_seconds,
+        "ProvisionedThroughput": _throughput(throughput),
+        "TableSizeBytes": size_bytes,
+        "ItemCount": item_count,
+        "TableArn": table_arn,
+        "TableId": table_id or make_table_id(schema.name, created_seconds),
+        "DeletionProtectionEnabled": bool(settings.get("DeletionProtectionEnabled", False)),
+    }
+    if settings.get("BillingMode") == "PAY_PER_REQUEST":
+        body["BillingModeSummary"] = {
+            "BillingMode": "PAY_PER_REQUEST",
+            "LastUpdateToPayPerRequestDateTime": created_seconds,
+        }
+    if settings.get("TableClass") is not None:
+        body["TableClassSummary"] = {"TableClass": settings["TableClass"]}
+    if settings.get("OnDemandThroughput") is not None:
+        body["OnDemandThroughput"] = settings["OnDemandThroughput"]
+    if schema.indexes:
+        by_index = cast("Mapping[str, Mapping[str, int]]", settings.get("IndexThroughput") or {})
+        body["GlobalSecondaryIndexes"] = [
+            _describe_index(index, status, by_index.get(index.name), table_arn, (index_counts or {}).get(index.name))
+            for index in schema.indexes
+        ]
+    return body
+
+
+def _describe_index(
+    index: IndexSchema,
+    table_status: str,
+    throughput: Mapping[str, int] | None,
+    table_arn: str,
+    counts: tuple[int, int] | None,
+) -> JsonBody:
+    projection: JsonBody = {"ProjectionType": index.projection}
+    if index.non_key_attributes:
+        projection["NonKeyAttributes"] = list(index.non_key_attributes)
+    item_count, size_bytes = counts or (0, 0)
+    return {
+        "IndexName": index.name,
+        "KeySchema": _key_elements(index.key),
+        "Projection": projection,
+        # An index made with its table comes and goes with it; UPDATING is the table's own affair.
+        "IndexStatus": ACTIVE if table_status == UPDATING else table_status,
+        "ProvisionedThroughput": _throughput(throughput),
+        "IndexSizeBytes": size_bytes,
+        "ItemCount": item_count,
+        "IndexArn": f"{table_arn}/index/{index.name}",
+    }
+
+
+def _throughput(throughput: Mapping[str, int] | None) -> JsonBody:
+    given = throughput or {"ReadCapacityUnits": 0, "WriteCapacityUnits": 0}
+    return {
+        "NumberOfDecreasesToday": 0,
+        "ReadCapacityUnits": given["ReadCapacityUnits"],
+        "WriteCapacityUnits": given["WriteCapacityUnits"],
+    }
+
+
+def _key_elements(key: KeySchema) -> list[JsonBody]:
+    return [{"AttributeName": name, "KeyType": role} for name, role in zip(key.names, ("HASH", "RANGE"), strict=False)]
+
+
+def _definitions(schema: TableSchema) -> list[JsonBody]:
+    types: dict[str, str] = {}
+    for key in (schema.key, *(index.key for index in schema.indexes)):
+        types[key.hash.name] = key.hash.type
+        if key.range is not None:
+            types[key.range.name] = key.range.type
+    return [{"AttributeName": name, "AttributeType": kind} for name, kind in types.items()]
+
+
+def list_tables(names: Sequence[str], start: str | None, limit: int) -> JsonBody:
+    """A page of ListTables: names in byte order, after `start`, with LastEvaluatedTableName when there are more.
+
+    >>> list_tables(["b", "C", "a"], None, 2)
+    {'TableNames': ['C', 'a'], 'LastEvaluatedTableName': 'a'}
+    """
+    rest = sorted(name for name in names if start is None or name > start)
+    body: JsonBody = {"TableNames": rest[:limit]}
+    if len(rest) > limit:
+        body["LastEvaluatedTableName"] = rest[limit - 1]
+    return body
