@@ -1,0 +1,85 @@
+"""`python -m dynalab.bench`: one run, one table. See the rules in the package's docstring."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from dynalab.bench import measure, servers
+from dynalab.bench.load import LoadError, load, prepare
+from dynalab.bench.report import Figure, Report
+
+SECTIONS = ("simulator", "checkers", "endpoint")
+
+
+def endpoint_figures(name: str, tools: Path, seconds: float) -> list[Figure]:
+    """GetItem and PutItem of one server; one figure with a reason for each when it cannot be measured."""
+    figures: list[Figure] = []
+    try:
+        with servers.start(name, tools) as url:
+            for operation in ("GetItem", "PutItem"):
+                table = f"bench-{operation}"
+                asyncio.run(prepare_on(url, table))
+                measured = asyncio.run(load(url, operation, table, seconds=seconds))
+                detail = f"p50 {measured.p50_ms} ms, p99 {measured.p99_ms} ms, {measured.requests} requests"
+                if measured.errors:
+                    problem = f"{len(measured.errors)} errors, first: {measured.errors[0]}"
+                    figures.append(Figure(operation, name, None, "requests/s", detail, problem))
+                else:
+                    figures.append(Figure(operation, name, measured.rate, "requests/s", detail))
+    except (servers.Skipped, LoadError, OSError) as error:
+        done = {figure.section for figure in figures}
+        reason = f"skipped: {error}"
+        figures += [Figure(op, name, None, "requests/s", "", reason) for op in ("GetItem", "PutItem") if op not in done]
+    return figures
+
+
+async def prepare_on(url: str, table: str) -> None:
+    """Create and fill the table on the server at `url`."""
+    from dynalab.bench.load import Target
+
+    await prepare(Target.of(url), table)
+
+
+@click.command()
+@click.option("--only", multiple=True, type=click.Choice(SECTIONS), help="Measure only this section (repeatable).")
+@click.option("--seconds", default=5.0, show_default=True, help="How long each server is loaded with each operation.")
+@click.option("--operations", default=1_000_000, show_default=True, help="Length of the checked histories.")
+@click.option("--seeds", default=5, show_default=True, help="How many default runs the simulator makes.")
+@click.option("--tools", default=".tools/npm", show_default=True, help="Where npm installs dynalite.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of the table.")
+def main(only: tuple[str, ...], seconds: float, operations: int, seeds: int, tools: str, as_json: bool) -> None:
+    """Report simulated operations, checked operations and requests per second, in one run."""
+    sections = only or SECTIONS
+    report = Report()
+    progress = Console(stderr=True)
+
+    def add(figures: list[Figure]) -> None:
+        for figure in figures:
+            report.add(figure)
+            rate = f"{figure.rate:,.0f} {figure.unit}" if figure.rate is not None else figure.problem
+            progress.print(f"{figure.section}: {figure.subject}: {rate}", highlight=False)
+
+    if "simulator" in sections:
+        add(measure.simulator(seeds))
+    if "checkers" in sections:
+        for keys in (1, 1000):
+            add(measure.checkers(operations, keys))
+    if "endpoint" in sections:
+        names = sorted(servers.NAMES, key=servers.NAMES.index)
+        rows = [figure for name in names for figure in endpoint_figures(name, Path(tools), seconds)]
+        add(sorted(rows, key=lambda figure: figure.section))
+    if as_json:
+        click.echo(report.to_json())
+    else:
+        report.show(Console(width=140 if not sys.stdout.isatty() else None))
+    if any(figure.rate is None and not figure.problem.startswith("skipped") for figure in report.figures):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""What a benchmark run found, as a table for people and as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass, field
+
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(slots=True)
+class Figure:
+    """One measured row: what, on which subject, its rate; or why there is none. `detail` holds latencies and sizes."""
+
+    section: str
+    subject: str
+    rate: float | None
+    unit: str
+    detail: str = ""
+    problem: str = ""
+
+
+@dataclass(slots=True)
+class Report:
+    """All rows of one run on one machine."""
+
+    figures: list[Figure] = field(default_factory=list)
+
+    def add(self, figure: Figure) -> None:
+        self.figures.append(figure)
+
+    def ratios(self) -> dict[str, dict[str, float]]:
+        """Per section: the rate of dynalab's endpoint in memory over the rate of every other server.
+
+        >>> rows = [Figure("GetItem", "dynalab", 9000.0, "requests/s"), Figure("GetItem", "moto", 300.0, "requests/s")]
+        >>> Report(rows).ratios()
+        {'GetItem': {'moto': 30.0}}
+        """
+        result: dict[str, dict[str, float]] = {}
+        for own in self.figures:
+            if own.subject != "dynalab" or not own.rate:
+                continue
+            others = (f for f in self.figures if f.section == own.section and f is not own and f.rate)
+            result[own.section] = {f.subject: round(own.rate / f.rate, 2) for f in others if f.rate}
+        return result
+
+    def to_json(self) -> str:
+        """Rows, ratios and the machine, as one JSON object."""
+        machine = {"python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()}
+        body = {"machine": machine, "figures": [asdict(f) for f in self.figures], "ratios": self.ratios()}
+        return json.dumps(body, sort_keys=True)
+
+    def show(self, console: Console) -> None:
+        """The table. A row without a rate says why in place of it."""
+        ratios = self.ratios()
+        table = Table(title=f"Python {platform.python_version()}, {os.cpu_count()} cores", title_justify="left")
+        for name, justify in (("what", "left"), ("subject", "left"), ("rate", "right"), ("dynalab is", "right")):
+            table.add_column(name, justify="right" if justify == "right" else "left")
+        table.add_column("detail")
+        for figure in self.figures:
+            rate = f"{figure.rate:,.0f} {figure.unit}" if figure.rate is not None else "not measured"
+            ratio = ratios.get(figure.section, {}).get(figure.subject)
+            table.add_row(
+                figure.section,
+                figure.subject,
+                rate,
+                f"{ratio:.2f} times" if ratio is not None else "",
+                figure.problem or figure.detail,
+            )
+        console.print(table)
