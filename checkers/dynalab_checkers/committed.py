@@ -52,9 +52,9 @@ def check_committed(
     >>> check_committed(history).why
     'process 1 read 7 from k, which only a failed cas wrote'
     """
-    strange = sorted({operation.f for operation in history if operation.f not in REGISTER_FUNCTIONS})
-    if strange:
-        return Verdict("unknown", CHECKER, f"this checker does not know what {', '.join(strange)} may have written")
+    unknown = strangers(history)
+    if unknown is not None:
+        return Verdict("unknown", CHECKER, unknown)
     seen_count = 0
     faults: list[Verdict] = []
     for key, operations in history.by_key().items():
@@ -95,6 +95,12 @@ def written(operation: Operation) -> Scalar:
         return None
     assert not isinstance(operation.value, list | dict), "a register holds scalars"
     return operation.value
+
+
+def strangers(history: History) -> str | None:
+    """A sentence that names operations which are not a register's and may have written; None without any."""
+    names = sorted({operation.f for operation in history if operation.f not in REGISTER_FUNCTIONS})
+    return f"this checker does not know what {', '.join(names)} may have written" if names else None
 
 
 def show(value: object) -> str:
