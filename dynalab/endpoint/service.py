@@ -1,0 +1,167 @@
+"""DynamoDB's wire protocol: from an HTTP exchange to an operation of the model, and back.
+
+The order of checks is the service's own: method, path and content type; then JSON; then the target; then the signature;
+then what `requests.parse` checks. Errors have the service's types, texts and statuses. An exception of ours is answered
+with 500, logged, and never ends a connection.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import zlib
+from collections.abc import Callable, Mapping
+from functools import partial
+from time import time
+from typing import NoReturn, Protocol, TypeAlias
+
+from dynalab.endpoint import signature
+from dynalab.endpoint.http import JSON_1_0, PLAIN, Exchange, inflate
+from dynalab_impl.effects import Response
+from dynalab_model import errors
+from dynalab_model.errors import DynamoError
+from dynalab_model.operations import Operation
+
+Answer: TypeAlias = Callable[[Response], None]
+Parse: TypeAlias = Callable[[str, dict[str, object]], Operation]
+
+TARGET_PREFIX = b"DynamoDB_20120810."
+NOT_FOUND_BODY = b"<UnknownOperationException/>\n"
+LAB_PATH = b"/_dynalab/"
+REQUEST_ID_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+log = logging.getLogger("dynalab.endpoint")
+
+
+class Backend(Protocol):
+    """Whatever carries out an operation: an embedded cluster, or a stand-in in a test."""
+
+    def request(self, operation: Operation, answer: Answer) -> None:
+        """Call `answer` once, now or later."""
+
+
+class Lab(Protocol):
+    """What `--lab` adds: a control surface over HTTP, and a hand on every request."""
+
+    def handle(self, exchange: Exchange) -> None:
+        """Answer a request to `/_dynalab/…`."""
+
+    def intercept(self, name: str, operation: Operation, connection: int, answer: Answer) -> Answer | None:
+        """What to call with the response, or None if the request was answered already."""
+
+
+class Endpoint:
+    """Serves exchanges. `credentials` maps access keys to secrets; None accepts every complete signature."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        parse: Parse,
+        operation_names: Mapping[str, object],
+        *,
+        credentials: Mapping[str, str] | None = None,
+        lab: Lab | None = None,
+        region: str = "us-east-1",
+    ) -> None:
+        self._backend = backend
+        self._parse = parse
+        self._targets = {TARGET_PREFIX + name.encode(): name for name in operation_names}
+        self._credentials = credentials
+        self._lab = lab
+        self._healthy = f"healthy: dynamodb.{region}.amazonaws.com ".encode()
+        # 40 characters drawn once and a counter of 12: no random draw a request.
+        letters = random.SystemRandom().choices(REQUEST_ID_CHARACTERS, k=40)
+        self._id_prefix = "".join(letters).encode()
+        self._id = 0
+
+    def handle(self, exchange: Exchange) -> None:
+        """Answer an exchange, now or when the backend answers."""
+        try:
+            self._handle(exchange)
+        except DynamoError as error:
+            self._send(exchange, error.status, error.body())
+        except Exception:
+            log.exception("a request could not be handled")
+            internal = errors.internal_server_error()
+            self._send(exchange, internal.status, internal.body())
+
+    def _handle(self, exchange: Exchange) -> None:
+        url, headers = exchange.url, exchange.headers
+        if (url != b"/" or exchange.method != b"POST") and self._plain(exchange):
+            return
+        content_type = headers.get(b"content-type", b"")
+        if content_type != JSON_1_0 and content_type.partition(b";")[0].strip().lower() != JSON_1_0:
+            exchange.answer(404, PLAIN, NOT_FOUND_BODY)
+            return
+        body = exchange.body
+        if b"content-encoding" in headers and headers[b"content-encoding"].strip().lower() != b"identity":
+            body = _inflated(headers[b"content-encoding"], body)
+        try:
+            content = _decode(body.decode())
+        except (ValueError, RecursionError):  # also what is not UTF-8, NaN, and integers of absurd length
+            raise DynamoError("SerializationException") from None
+        name = self._targets.get(headers.get(b"x-amz-target", b""))
+        if name is None:
+            raise errors.unknown_operation()
+        query = url.partition(b"?")[2] if url != b"/" else b""
+        signature.check_present(headers, query)
+        if self._credentials is not None:
+            # The signature covers the bytes that were sent, before inflating.
+            signature.verify(self._credentials, "POST", url, headers, exchange.body, time())
+        if content.__class__ is not dict:
+            raise DynamoError("SerializationException", _not_an_object(content))
+        try:
+            operation = self._parse(name, content)
+        except (UnicodeEncodeError, RecursionError):  # half a surrogate pair, or nested beyond reading
+            raise DynamoError("SerializationException") from None
+        answer: Answer | None = partial(self._answered, exchange)
+        if self._lab is not None:
+            assert answer is not None
+            answer = self._lab.intercept(name, operation, exchange.connection.number, answer)
+        if answer is not None:
+            self._backend.request(operation, answer)
+
+    def _plain(self, exchange: Exchange) -> bool:
+        """Everything but a POST to the root; False if the request goes on as one (a query string is allowed there)."""
+        path = exchange.url.partition(b"?")[0]
+        if self._lab is not None and path.startswith(LAB_PATH):
+            self._lab.handle(exchange)
+            return True
+        if path == b"/" and exchange.method == b"POST":
+            return False
+        if path == b"/" and exchange.method in (b"GET", b"HEAD"):
+            exchange.answer(200, PLAIN, self._healthy)
+        else:
+            exchange.answer(404, PLAIN, NOT_FOUND_BODY)
+        return True
+
+    def _answered(self, exchange: Exchange, response: Response) -> None:
+        self._send(exchange, response.status, response.body)
+
+    def _send(self, exchange: Exchange, status: int, body: Mapping[str, object]) -> None:
+        data = _encode(body).encode()
+        self._id += 1
+        extra = b"x-amzn-RequestId: %s%012d\r\nx-amz-crc32: %d\r\n" % (self._id_prefix, self._id, zlib.crc32(data))
+        exchange.answer(status, JSON_1_0, data, extra)
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
+
+
+# ASCII out: half a surrogate pair that somebody stored can then be sent back as it came.
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+
+
+def _inflated(encoding: bytes, body: bytes) -> bytes:
+    content = inflate(body) if encoding.strip().lower() == b"gzip" else None
+    if content is None:
+        raise DynamoError("SerializationException")
+    return content
+
+
+def _not_an_object(content: object) -> str | None:
+    # null has no message; a list is told where it stands. Scalars as for members of the wrong type.
+    return errors.TEXTS["list"] if isinstance(content, list) else None
