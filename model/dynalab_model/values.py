@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 from dynalab_model.errors import DynamoError, invalid, serialization
 from dynalab_model.numbers import compare_numbers, normalise, number_bytes
 
-AttributeValue: TypeAlias = "dict[str, str | bool | list[str] | list[AttributeValue] | dict[str, AttributeValue]]"
+AttributeValue: TypeAlias = dict[str, "str | bool | list[str] | list[AttributeValue] | dict[str, AttributeValue]"]
 Item: TypeAlias = dict[str, AttributeValue]
 
 # Inside these rooms a value is read without asking its shape again.
