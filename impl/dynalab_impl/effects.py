@@ -1,28 +1,33 @@
 """The contract between the handlers and whatever runs them. Everything in impl leans on this page.
 
-A node is a state machine: `on_start`, `on_message`, `on_timer`, `on_durable`, `on_request`. It is deterministic and changes only its
-own state. What it wants done it asks of the `Effects` that it is handed. It never sees a socket, a file, a clock, a thread or a
-random generator of its own, so the same code runs in the simulator, under the explorer, embedded in a process and as a cluster.
+A node is a state machine: `on_start`, `on_message`, `on_timer`, `on_durable`, `on_request`. It is deterministic and
+changes only its own state. What it wants done it asks of the `Effects` that it is handed. It never sees a socket, a
+file, a clock, a thread or a random generator of its own, so the same code runs in the simulator, under the explorer,
+embedded in a process and as a cluster.
 
 Rules that every driver keeps:
 
-1. *Time.* `now_ns` is monotonic (leases, timers), `wall_ns` is a wall clock (stamps, expiry). Both are fixed during one call, and real
-   drivers sample them after they took the event: a late sample would make a lease look longer than it is.
-2. *Durability is by position.* A node has one write-ahead log; `append` returns the position of the record in it (1, 2, 3, …, never
-   reused within a run of the process). Every `send` and `reply` names the position that it depends on, and leaves once that position is
-   on disk, whichever call appended it. The default is the log's last append, so forgetting costs a sync, never a promise. Heartbeats and
-   reads name NOTHING. Messages to one destination that became ready together leave in the order in which they were sent.
-3. *Sync by batch.* The driver syncs when it likes and reports with `on_durable(position)`: everything up to it is on disk. One sync serves
-   many appends (group commit). A sync that fails crashes the node: nothing that waited for it leaves.
-4. *Restart.* `on_start` is the first call of a fresh node object. `read_log()` gives the records that survived, in order, after the torn
-   tail was cut (`dynalab_impl.storage.wal`). What was not appended is forgotten.
+1. *Time.* `now_ns` is monotonic (leases, timers), `wall_ns` is a wall clock (stamps, expiry). Both are fixed during
+   one call, and real drivers sample them after they took the event: a late sample would make a lease look longer than
+   it is.
+2. *Durability is by position.* A node has one write-ahead log; `append` returns the position of the record in it (1,
+   2, 3, …, never reused within a run of the process). Every `send` and `reply` names the position that it depends on,
+   and leaves once that position is on disk, whichever call appended it. The default is the log's last append, so
+   forgetting costs a sync, never a promise. Heartbeats and reads name NOTHING. Messages to one destination that
+   became ready together leave in the order in which they were sent.
+3. *Sync by batch.* The driver syncs when it likes and reports with `on_durable(position)`: everything up to it is on
+   disk. One sync serves many appends (group commit). A sync that fails crashes the node: nothing that waited for it
+   leaves.
+4. *Restart.* `on_start` is the first call of a fresh node object. `read_log()` gives the records that survived, in
+   order, after the torn tail was cut (`dynalab_impl.storage.wal`). What was not appended is forgotten.
 5. *Timers* have names (plain tuples). Setting a name again replaces it; a cancelled or replaced timer never fires.
-6. *Messages* are plain data, never changed after sending, and may be lost, delayed, doubled and reordered. `dynalab_impl.codec` turns each
-   into bytes and back. A node may send to itself.
+6. *Messages* are plain data, never changed after sending, and may be lost, delayed, doubled and reordered.
+   `dynalab_impl.codec` turns each into bytes and back. A node may send to itself.
 7. *Determinism.* Random draws come from `random_bits` alone. Nothing iterates over a set.
 
-"The store" adds to this contract: prefix truncation with a checkpoint position, snapshots read and written in bounded chunks, an
-object store (put, get), and long jobs in bounded pieces. They are left out here since nothing uses them yet.
+"The store" adds to this contract: prefix truncation with a checkpoint position, snapshots read and written in bounded
+chunks, an object store (put, get), and long jobs in bounded pieces. They are left out here since nothing uses them
+yet.
 """
 
 from __future__ import annotations
@@ -59,7 +64,8 @@ class Address(NamedTuple):
 class Response:
     """What a client gets: an HTTP status and DynamoDB's JSON body. `error` is the short error name, None on success.
 
-    Status 500 means that the outcome is unknown: the request may take effect, now or later. Every other error is definite.
+    Status 500 means that the outcome is unknown: the request may take effect, now or later. Every other error is
+    definite.
     """
 
     status: int
@@ -145,7 +151,9 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """Which machines there are, and which of them hold the catalog. Known to every node from its start; not a membership protocol."""
+    """Which machines there are, and which of them hold the catalog. Known to every node from its start; not a
+    membership protocol.
+    """
 
     storage: tuple[Address, ...]
     routers: tuple[Address, ...]

@@ -1,0 +1,263 @@
+"""The catalog: which tables there are, where their partitions lie, and which disks the nodes have. One replication
+group of its own.
+
+`Catalog` is the state machine that the group's replicas apply. `CatalogKeeper` is what its leader does besides: it
+tells storage nodes to host and to drop replicas, again and again until they answer, and turns a table ACTIVE when a
+majority of every group is hosted. Placement puts the members of a group into different zones and spreads groups over
+the nodes in turn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import cast
+
+from dynalab_impl.effects import JSON, NOTHING, Address, Effects, Nanoseconds, Topology
+from dynalab_impl.messages import (
+    NO_REQUEST,
+    CatalogChange,
+    Drop,
+    Entry,
+    Failed,
+    GroupSpec,
+    Host,
+    Member,
+    RequestId,
+    TableMap,
+)
+from dynalab_impl.partition import Outcome
+from dynalab_impl.replication.replica import Replica
+from dynalab_model.errors import resource_not_found, table_exists
+from dynalab_model.events import Event
+from dynalab_model.operations import CreateTable, DeleteTable, DescribeTable, ListTables, TableOperation
+from dynalab_model.schema import TableSchema
+from dynalab_model.tables import ACTIVE, CREATING, DELETING, check_deletable, describe, list_tables, step
+
+CATALOG = "catalog"
+KEY_SPACE_BITS = 64  # the hash that leads every key has eight bytes
+
+ACTIONS: dict[str, str] = {
+    "register": "a storage node came up with this disk",
+    "create": "a table and the placement of its groups",
+    "activate": "every group of the table is hosted by a majority",
+    "delete": "the table goes; its replicas are being dropped",
+    "forget": "a majority of every group is dropped: the table is gone, its name is free",
+    "clean": "the last replicas of a deleted table are dropped",
+}
+EVENTS = {"activate": "table-active", "forget": "table-gone"}
+
+
+@dataclass(slots=True)
+class Table:
+    """One table of the catalog."""
+
+    schema: TableSchema
+    settings: dict[str, object]
+    table_id: str
+    status: str
+    created_ns: Nanoseconds
+    groups: tuple[GroupSpec, ...]
+
+    def description(self) -> dict[str, JSON]:
+        created_seconds = self.created_ns // 1_000_000 / 1000
+        return cast(
+            "dict[str, JSON]",
+            describe(self.schema, self.settings, self.status, created_seconds, table_id=self.table_id),
+        )
+
+
+class Catalog:
+    """The applied state. Like a partition it remembers the outcome of requests until they expire."""
+
+    __slots__ = ("applied", "dedup", "leftovers", "log_time_ns", "nodes", "placed", "tables", "topology")
+
+    def __init__(self, topology: Topology) -> None:
+        self.topology = topology
+        self.applied = 0
+        self.log_time_ns: Nanoseconds = 0
+        self.dedup: dict[RequestId, Outcome] = {}
+        self.tables: dict[str, Table] = {}
+        self.nodes: dict[Address, int] = {}
+        self.leftovers: dict[str, tuple[GroupSpec, ...]] = {}  # by table id: groups that a node was down to drop
+        self.placed = 0  # groups placed so far: where the next one begins
+
+    def apply(self, entry: Entry) -> None:
+        assert entry.slot == self.applied + 1
+        self.applied = entry.slot
+        self.log_time_ns = entry.time_ns
+        for request in [r for r, o in self.dedup.items() if o.expiry_ns < entry.time_ns]:
+            del self.dedup[request]
+        if entry.request[1] and entry.request in self.dedup:
+            return
+        command = entry.command
+        outcome = Outcome(entry.expiry_ns, 200, "", {})
+        if type(command) is CatalogChange:
+            outcome.body = self._change(command, entry)
+        elif type(command) is Failed:
+            outcome = Outcome(entry.expiry_ns, command.status, command.error, command.body)
+        if entry.request[1]:
+            self.dedup[entry.request] = outcome
+
+    def check(self, operation: TableOperation) -> None:
+        """Refuse what cannot be done now; raises DynamoError. Asked by the leader before it logs a change."""
+        if isinstance(operation, CreateTable):
+            if operation.schema.name in self.tables:
+                raise table_exists(operation.schema.name)
+        elif isinstance(operation, DeleteTable):
+            table = self.tables.get(operation.table)
+            protected = table is not None and bool(table.settings.get("DeletionProtectionEnabled"))
+            check_deletable(operation.table, table.status if table else "", protected)
+
+    def _change(self, change: CatalogChange, entry: Entry) -> dict[str, JSON]:
+        assert change.action in ACTIONS
+        table = self.tables.get(change.table)
+        if change.action == "register" and change.member is not None:
+            self.nodes[change.member.address] = change.member.incarnation
+        elif change.action == "create" and isinstance(change.operation, CreateTable):
+            assert table is None, "the leader checked, and logs one change at a time"
+            schema = change.operation.schema
+            groups = self._place(schema, entry.slot)
+            made = Table(schema, change.operation.settings, change.table_id, CREATING, entry.time_ns, groups)
+            self.tables[schema.name] = made
+            return {"TableDescription": made.description()}
+        elif change.action == "clean":
+            self.leftovers.pop(change.table_id, None)
+        elif table is None or (change.table_id and table.table_id != change.table_id):
+            return {}  # a step of a table that has gone in the meantime
+        elif change.action == "activate" and table.status == CREATING:
+            table.status = step(CREATING, ACTIVE)
+        elif change.action == "delete":
+            if table.status != DELETING:
+                table.status = step(table.status, DELETING)
+            return {"TableDescription": table.description()}
+        elif change.action == "forget":
+            del self.tables[change.table]
+            self.leftovers[table.table_id] = table.groups
+        return {}
+
+    def _place(self, schema: TableSchema, slot: int) -> tuple[GroupSpec, ...]:
+        """Ranges and members of a new table's groups, the table's own first. Group names are never used twice: they
+        hold the slot.
+        """
+        groups: list[GroupSpec] = []
+        wanted = [("", self.topology.partitions_per_table)]
+        wanted += [(index.name, self.topology.partitions_per_index) for index in schema.indexes]
+        for index, count in wanted:
+            edges = [(i << KEY_SPACE_BITS) // count for i in range(count)]
+            for i in range(count):
+                low = b"" if i == 0 else edges[i].to_bytes(8, "big")
+                high = b"" if i == count - 1 else edges[i + 1].to_bytes(8, "big")
+                name = f"{schema.name}{'.' + index if index else ''}/{slot}.{i}"
+                groups.append(GroupSpec(name, schema.name, index, low, high, self._members(), schema))
+        return tuple(groups)
+
+    def _members(self) -> tuple[Member, ...]:
+        """Three nodes, each in another zone, beginning at the next node in turn."""
+        storage = self.topology.storage
+        chosen: list[Address] = []
+        for k in range(len(storage)):
+            address = storage[(self.placed + k) % len(storage)]
+            if all((address.region, address.zone) != (c.region, c.zone) for c in chosen):
+                chosen.append(address)
+        self.placed += 1
+        return tuple(Member(address, self.nodes.get(address, 1)) for address in chosen[:3])
+
+    def read(self, operation: TableOperation) -> dict[str, JSON]:
+        """DescribeTable and ListTables; raises DynamoError."""
+        if isinstance(operation, DescribeTable):
+            table = self.tables.get(operation.table)
+            if table is None:
+                raise resource_not_found(operation.table)
+            return {"Table": table.description()}
+        assert isinstance(operation, ListTables)
+        return cast("dict[str, JSON]", list_tables(list(self.tables), operation.start, operation.limit))
+
+    def map(self, table: str) -> TableMap | None:
+        found = self.tables.get(table)
+        return None if found is None else TableMap(found.schema, found.status, found.groups)
+
+
+def catalog_spec(topology: Topology) -> GroupSpec:
+    """The one group that no catalog places: its members are known from the start."""
+    members = tuple(Member(address, 1) for address in topology.catalog_members())
+    return GroupSpec(CATALOG, "", "", b"", b"", members, None)
+
+
+@dataclass(slots=True)
+class CatalogKeeper:
+    """What the catalog's leader remembers about nodes that have answered; lost with the leadership, and then asked
+    again.
+    """
+
+    hosted: dict[str, list[Address]] = field(default_factory=dict)
+    dropped: dict[str, list[Address]] = field(default_factory=dict)
+    asked: dict[str, bool] = field(default_factory=dict)
+
+    def tick(self, replica: Replica, effects: Effects) -> None:
+        """Tell nodes what they have not confirmed yet, and record what is complete."""
+        catalog = replica.state
+        assert isinstance(catalog, Catalog)
+        for name in list(catalog.tables):
+            table = catalog.tables[name]
+            if table.status != DELETING:
+                self._host(name, table, replica, effects)
+            elif self._drop(table.groups, effects, majority=True):
+                self._record("forget", name, table.table_id, replica, effects)
+        for table_id, groups in catalog.leftovers.items():
+            if self._drop(groups, effects, majority=False):
+                self._record("clean", "", table_id, replica, effects)
+
+    def on_hosted(self, sender: Address, group: str) -> None:
+        nodes = self.hosted.setdefault(group, [])
+        if sender not in nodes:
+            nodes.append(sender)
+
+    def activate(self, group: str, replica: Replica, effects: Effects) -> None:
+        """A node has just hosted this group: is its table complete?"""
+        catalog = replica.state
+        assert isinstance(catalog, Catalog)
+        for name, table in list(catalog.tables.items()):
+            if table.status == CREATING and any(spec.group == group for spec in table.groups):
+                self._activate(name, table, replica, effects)
+
+    def on_dropped(self, sender: Address, group: str) -> None:
+        nodes = self.dropped.setdefault(group, [])
+        if sender not in nodes:
+            nodes.append(sender)
+
+    def _host(self, name: str, table: Table, replica: Replica, effects: Effects) -> None:
+        for spec in table.groups:
+            hosted = self.hosted.get(spec.group, [])
+            for member in spec.members:
+                if member.address not in hosted:
+                    effects.send(member.address, Host(spec), NOTHING)
+        self._activate(name, table, replica, effects)
+
+    def _activate(self, name: str, table: Table, replica: Replica, effects: Effects) -> None:
+        complete = all(2 * len(self.hosted.get(s.group, [])) > len(s.members) for s in table.groups)
+        if complete and table.status == CREATING:
+            self._record("activate", name, table.table_id, replica, effects)
+
+    def _drop(self, groups: tuple[GroupSpec, ...], effects: Effects, majority: bool) -> bool:
+        """Ask for what is not dropped yet; True when enough of every group is."""
+        done = True
+        for spec in groups:
+            dropped = self.dropped.get(spec.group, [])
+            left = len(spec.members) - len(dropped)
+            done = done and (2 * left < len(spec.members) if majority else left == 0)
+            for member in spec.members:
+                if member.address not in dropped:
+                    effects.send(member.address, Drop(spec.group), NOTHING)
+        return done
+
+    def _record(self, action: str, name: str, table_id: str, replica: Replica, effects: Effects) -> None:
+        if f"{action} {table_id}" in self.asked:
+            return
+        self.asked[f"{action} {table_id}"] = True
+        replica.propose(CatalogChange(action, name, table_id=table_id), NO_REQUEST, 0, effects)
+        if action in EVENTS:
+            effects.tell(Event(EVENTS[action], CATALOG, 0, replica.commit_index, name))
+
+
+def is_change(operation: TableOperation) -> bool:
+    return isinstance(operation, CreateTable | DeleteTable)

@@ -1,0 +1,160 @@
+"""Messages and records to bytes and back: pure, versioned, generated from the types of the fields.
+
+The form is JSON (its C accelerator is in every Python, Pyodide included): a list [version, type name, field, field,
+…]. Bytes travel as latin-1 text, which keeps their order; tuples as lists; a union by the name of its member.
+Decoding builds only the types registered here, from fields of the expected kind; anything else is a `CodecError`.
+
+>>> from dynalab_impl.messages import Commit
+>>> decode(encode(Commit("g", (3, "n1"), 7)))
+Commit(group='g', ballot=(3, 'n1'), commit_index=7)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
+
+from dynalab_impl import messages, records
+from dynalab_impl.effects import Address, Message, Record
+from dynalab_model import operations, schema
+
+_Encoder: TypeAlias = Callable[[Any], Any]
+
+# JSON already: these fields travel as they are.
+_AS_IT_IS: dict[str, Any] = {"JSON": object, "Item": object, "AttributeValue": object}
+
+
+class CodecError(ValueError):
+    """Bytes that are not a message or record of this version or the one before."""
+
+
+class _Plan:
+    """How to encode and decode one dataclass: a (name, encoder, decoder) for each field; None where JSON needs no
+    help.
+    """
+
+    def __init__(self, cls: type) -> None:
+        self.cls = cls
+        self.name = cls.__name__
+        self.fields: list[tuple[str, _Encoder | None, _Encoder | None]] = []
+
+    def fill(self) -> None:
+        hints = get_type_hints(self.cls, localns=_AS_IT_IS)
+        for field in dataclasses.fields(self.cls):
+            encoder, decoder = _pair(hints[field.name])
+            self.fields.append((field.name, encoder, decoder))
+
+    def encode(self, value: object) -> list[Any]:
+        out: list[Any] = [self.name]
+        for name, encoder, _ in self.fields:
+            field = getattr(value, name)
+            out.append(field if encoder is None else encoder(field))
+        return out
+
+    def decode(self, parts: list[Any]) -> Any:
+        if len(parts) != len(self.fields) + 1:
+            raise CodecError(f"{self.name} has {len(self.fields)} fields, not {len(parts) - 1}")
+        return self.cls(
+            *[
+                part if decoder is None else decoder(part)
+                for part, (_, _, decoder) in zip(parts[1:], self.fields, strict=True)
+            ]
+        )
+
+
+_PLANS: dict[type, _Plan] = {}
+_BY_NAME: dict[str, _Plan] = {}
+
+
+def _encode_any(value: Any) -> Any:
+    return None if value is None else _PLANS[type(value)].encode(value)
+
+
+def _decode_any(parts: Any) -> Any:
+    if parts is None:
+        return None
+    plan = _BY_NAME.get(parts[0]) if isinstance(parts, list) and parts and isinstance(parts[0], str) else None
+    if plan is None:
+        raise CodecError(f"not a known value: {str(parts)[:60]}")
+    return plan.decode(parts)
+
+
+def _encode_bytes(value: bytes) -> str:
+    return value.decode("latin-1")
+
+
+def _decode_bytes(value: str) -> bytes:
+    return value.encode("latin-1")
+
+
+def _decode_address(value: list[str] | None) -> Address | None:
+    return None if value is None else Address(*value)
+
+
+def _pair(hint: Any) -> tuple[_Encoder | None, _Encoder | None]:
+    """Encoder and decoder for a field of this type."""
+    if hint is bytes:
+        return _encode_bytes, _decode_bytes
+    if hint is Address:
+        return None, _decode_address
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        kinds = [a for a in args if a is not type(None)]
+        if any(dataclasses.is_dataclass(a) for a in kinds):
+            return _encode_any, _decode_any
+        if kinds == [Address]:
+            return None, _decode_address
+        return None, None
+    if origin is tuple:
+        if len(args) == 2 and args[1] is Ellipsis:
+            encoder, decoder = _pair(args[0])
+            if encoder is None and decoder is None:
+                return None, tuple
+            return _each(encoder, list), _each(decoder, tuple)
+        return None, tuple
+    if dataclasses.is_dataclass(hint):
+        return _encode_any, _decode_any
+    return None, None
+
+
+def _each(one: _Encoder | None, make: Callable[[Any], Any]) -> _Encoder:
+    if one is None:
+        return make
+    step = one
+    return lambda values: make([step(value) for value in values])
+
+
+def _register(module: types.ModuleType) -> None:
+    for cls in vars(module).values():
+        if isinstance(cls, type) and dataclasses.is_dataclass(cls) and cls not in _PLANS:
+            _PLANS[cls] = _BY_NAME[cls.__name__] = _Plan(cls)
+
+
+for _module in (schema, operations, messages, records):
+    _register(_module)
+for _plan in list(_PLANS.values()):
+    _plan.fill()
+
+
+def encode(value: Message | Record) -> bytes:
+    """One message or record as bytes."""
+    plan = _PLANS[type(value)]
+    return json.dumps([messages.VERSION, *plan.encode(value)], separators=(",", ":")).encode()
+
+
+def decode(data: bytes) -> Any:
+    """The message or record that `encode` was given; raises CodecError."""
+    try:
+        parts = json.loads(data)
+    except ValueError as error:
+        raise CodecError(f"not JSON: {error}") from error
+    if not isinstance(parts, list) or len(parts) < 2 or parts[0] not in (messages.VERSION, messages.VERSION - 1):
+        raise CodecError(f"not version {messages.VERSION} or {messages.VERSION - 1}: {data[:40]!s}")
+    try:
+        return _decode_any(parts[1:])
+    except (TypeError, KeyError, IndexError, AttributeError) as error:
+        raise CodecError(f"malformed {parts[1]}: {error}") from error

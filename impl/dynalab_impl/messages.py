@@ -1,0 +1,392 @@
+"""Everything that nodes say to each other, and the values that travel in it.
+
+Messages are slotted, unfrozen for speed, and never changed after sending. Every field is plain data that `codec` can
+turn into bytes. `VERSION` goes with each encoded message; readers accept the version before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from dynalab_impl.effects import JSON, Address, Message, Nanoseconds
+from dynalab_model.operations import TableOperation, WriteOperation
+from dynalab_model.schema import TableSchema
+from dynalab_model.values import Item
+
+VERSION = 1
+
+Ballot: TypeAlias = tuple[int, str]  # (number, name of the node that drew it); compared as a tuple
+RequestId: TypeAlias = tuple[str, int]  # (router and its incarnation, number)
+NO_BALLOT: Ballot = (0, "")
+
+
+# --- groups and their logs ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A replica's place and the incarnation of its disk: a wiped disk comes back under a higher one and counts for
+    nothing at first.
+    """
+
+    address: Address
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSpec:
+    """What a node must know to host a replica. The range is [low, high) of key bytes; an empty `high` means no upper
+    end.
+    """
+
+    group: str
+    table: str
+    index: str  # "" for the table's own partitions
+    low: bytes
+    high: bytes
+    members: tuple[Member, ...]
+    schema: TableSchema | None  # None for the catalog
+    virgin: bool = True  # no earlier replica of this group can exist on this disk
+
+    def holds(self, key: bytes) -> bool:
+        return self.low <= key and (not self.high or key < self.high)
+
+
+@dataclass(slots=True)
+class Write:
+    """Set an item (None deletes it). `body` is the answer that the client gets, kept so that a retry gets the same
+    one.
+    """
+
+    key: bytes
+    item: Item | None
+    body: dict[str, JSON]
+
+
+@dataclass(slots=True)
+class Failed:
+    """A request that was refused by its condition. It is logged, too: else a late copy of it could succeed after the
+    refusal was told.
+    """
+
+    status: int
+    error: str
+    body: dict[str, JSON]
+
+
+@dataclass(slots=True)
+class Barrier:
+    """First entry of a leader in its own ballot. What lies behind it in an older ballot was never chosen."""
+
+
+@dataclass(slots=True)
+class Readmit:
+    """The learner at this address votes from here on, under its new incarnation."""
+
+    member: Member
+
+
+@dataclass(slots=True)
+class IndexWrite:
+    """One change of an index entry. `version` is the slot of the base write that caused it: an older one never
+    overtakes.
+    """
+
+    key: bytes
+    item: Item | None
+    version: int
+
+
+@dataclass(slots=True)
+class Propagated:
+    """Every index change caused by base slots up to this one has been applied."""
+
+    slot: int
+
+
+@dataclass(slots=True)
+class CatalogChange:
+    """One step of the catalog. `action` is a key of `catalog.ACTIONS`."""
+
+    action: str
+    table: str = ""
+    operation: TableOperation | None = None
+    table_id: str = ""
+    member: Member | None = None
+
+
+Command: TypeAlias = Write | Failed | Barrier | Readmit | IndexWrite | Propagated | CatalogChange
+
+
+@dataclass(slots=True)
+class Entry:
+    """One slot of a group's log: the header (ballot, slot, monotone time of the leader, request) and what to apply."""
+
+    ballot: Ballot
+    slot: int
+    time_ns: Nanoseconds
+    request: RequestId
+    expiry_ns: Nanoseconds  # the request is recognised until log time passes this; 0 for entries of the group's own
+    command: Command
+
+
+NO_REQUEST: RequestId = ("", 0)
+
+
+# --- consensus ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Prepare(Message):
+    group: str
+    ballot: Ballot
+    commit_index: int  # the candidate needs what was accepted behind this
+
+
+@dataclass(slots=True)
+class Promise(Message):
+    group: str
+    ballot: Ballot
+    incarnation: int
+    commit_index: int
+    entries: tuple[Entry, ...]
+    virgin: bool  # this replica had never promised before
+
+
+@dataclass(slots=True)
+class Refuse(Message):
+    """The receiver of a Prepare or Accept has promised a higher ballot."""
+
+    group: str
+    ballot: Ballot
+
+
+@dataclass(slots=True)
+class Accept(Message):
+    group: str
+    ballot: Ballot
+    first_slot: int
+    entries: tuple[Entry, ...]
+    commit_index: int
+
+
+@dataclass(slots=True)
+class Accepted(Message):
+    """The sender's log agrees with the leader's through `match`. `gap`: something before the Accept was missing."""
+
+    group: str
+    ballot: Ballot
+    match: int
+    incarnation: int
+    gap: bool = False
+
+
+@dataclass(slots=True)
+class Commit(Message):
+    group: str
+    ballot: Ballot
+    commit_index: int
+
+
+@dataclass(slots=True)
+class Beat:
+    group: str
+    ballot: Ballot
+    commit_index: int
+
+
+@dataclass(slots=True)
+class Heartbeat(Message):
+    """One for each pair of nodes and tick, with a beat for every group that the sender leads: also the renewal of its
+    leases.
+    """
+
+    sent_ns: Nanoseconds
+    beats: tuple[Beat, ...]
+
+
+@dataclass(slots=True)
+class Acknowledgement:
+    group: str
+    ballot: Ballot
+    match: int
+
+
+@dataclass(slots=True)
+class HeartbeatReply(Message):
+    """`sent_ns` echoes the heartbeat: a lease counts from the sending of the renewal, never from its answer."""
+
+    sent_ns: Nanoseconds
+    incarnation: int
+    acknowledged: tuple[Acknowledgement, ...]
+    refused: tuple[Beat, ...]  # groups with a higher promise, and that promise
+    strangers: tuple[str, ...]  # groups that this node does not host: its disk is new
+
+
+@dataclass(slots=True)
+class Adopt(Message):
+    """Become a learner of this group."""
+
+    spec: GroupSpec
+
+
+# --- the catalog ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Register(Message):
+    """A storage node and the incarnation of its disk."""
+
+    member: Member
+
+
+@dataclass(slots=True)
+class Registered(Message):
+    incarnation: int
+
+
+@dataclass(slots=True)
+class Host(Message):
+    spec: GroupSpec
+
+
+@dataclass(slots=True)
+class Hosted(Message):
+    group: str
+    incarnation: int
+
+
+@dataclass(slots=True)
+class Drop(Message):
+    group: str
+
+
+@dataclass(slots=True)
+class Dropped(Message):
+    group: str
+
+
+@dataclass(slots=True)
+class TableMap:
+    """What a router needs to find a table's partitions."""
+
+    schema: TableSchema
+    status: str
+    groups: tuple[GroupSpec, ...]
+
+
+@dataclass(slots=True)
+class Lookup(Message):
+    table: str
+
+
+@dataclass(slots=True)
+class LookupReply(Message):
+    """`map` is None when there is no such table."""
+
+    table: str
+    map: TableMap | None
+
+
+@dataclass(slots=True)
+class TableRequest(Message):
+    """A table operation for the catalog's leader."""
+
+    number: int
+    request: RequestId
+    expiry_ns: Nanoseconds
+    operation: TableOperation
+
+
+# --- data -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class WriteRequest(Message):
+    group: str
+    number: int
+    request: RequestId
+    expiry_ns: Nanoseconds
+    key: bytes
+    operation: WriteOperation
+
+
+@dataclass(slots=True)
+class IndexRequest(Message):
+    """From a base partition's propagator to an index partition's leader."""
+
+    group: str
+    source: str
+    number: int
+    request: RequestId
+    expiry_ns: Nanoseconds
+    write: IndexWrite
+
+
+@dataclass(slots=True)
+class IndexReply(Message):
+    source: str
+    number: int
+
+
+@dataclass(slots=True)
+class GetRequest(Message):
+    group: str
+    number: int
+    key: bytes
+    consistent: bool
+
+
+@dataclass(slots=True)
+class GetReply(Message):
+    number: int
+    item: Item | None
+
+
+@dataclass(slots=True)
+class RangeRequest(Message):
+    """Rows of [low, high), after `start_after` in the direction of reading; at most `rows_max` rows and about
+    `bytes_max` bytes.
+    """
+
+    group: str
+    number: int
+    low: bytes
+    high: bytes
+    start_after: bytes  # b"" for none
+    forward: bool
+    consistent: bool
+    rows_max: int
+    bytes_max: int
+
+
+@dataclass(slots=True)
+class RangeReply(Message):
+    number: int
+    group: str
+    keys: tuple[bytes, ...]
+    items: tuple[Item, ...]
+    more: bool
+
+
+@dataclass(slots=True)
+class Answer(Message):
+    """The outcome of a write or table request: the client's response."""
+
+    number: int
+    status: int
+    body: dict[str, JSON]
+    error: str = ""
+
+
+@dataclass(slots=True)
+class Redirect(Message):
+    """Not here. `leader` says where to go, if that is known; `hosted` is False when this node has no such replica at
+    all.
+    """
+
+    number: int
+    group: str
+    leader: Address | None
+    hosted: bool = True

@@ -1,0 +1,204 @@
+"""What a replica of a partition applies: items in key order, answers to retried requests, and what the propagator
+still owes.
+
+Applying is a function of (state, entry) and of nothing else, so replicas that applied the same log are equal. Two
+kinds of partition share it: a table's own (Write, Failed, Propagated) and a global index's (IndexWrite). Entries are
+applied in slot order, each once.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sortedcontainers import SortedDict
+
+from dynalab_impl.effects import JSON, Nanoseconds
+from dynalab_impl.messages import Entry, Failed, GroupSpec, IndexWrite, Propagated, RequestId, Write
+from dynalab_model.items import index_changes
+from dynalab_model.schema import TableSchema
+from dynalab_model.values import Item, item_size
+
+
+@dataclass(slots=True)
+class StoredItem:
+    """An item as it lies in a partition. `version` is the slot that wrote it (in an index: the base slot), `time_ns`
+    the log time.
+    """
+
+    item: Item
+    version: int
+    time_ns: Nanoseconds
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a request came to: kept in the dedup table, so that every copy of the request gets the same answer."""
+
+    expiry_ns: Nanoseconds
+    status: int
+    error: str
+    body: dict[str, JSON]
+
+
+@dataclass(slots=True)
+class Owed:
+    """An index change that a base write at `slot` caused. None as item deletes the entry. `sequence` counts all of a
+    partition.
+    """
+
+    sequence: int
+    slot: int
+    index: str
+    key: bytes
+    item: Item | None
+
+
+class Partition:
+    """The applied state of one replica.
+
+    `tombstones` remembers the version of deleted index entries, or a put that was overtaken by a delete would bring
+    the entry back. They are dropped once no message from before the delete can still be accepted: every message is
+    refused after its expiry.
+    """
+
+    __slots__ = (
+        "applied",
+        "dedup",
+        "dedup_order",
+        "items",
+        "keep_ns",
+        "log_time_ns",
+        "owed",
+        "owed_count",
+        "schema",
+        "spec",
+        "tombstones",
+    )
+
+    def __init__(self, spec: GroupSpec, keep_ns: Nanoseconds) -> None:
+        self.spec = spec
+        self.schema: TableSchema | None = spec.schema if not spec.index else None
+        self.items: SortedDict[bytes, StoredItem] = SortedDict()
+        self.applied = 0
+        self.log_time_ns: Nanoseconds = 0
+        self.dedup: dict[RequestId, Outcome] = {}
+        self.dedup_order: deque[tuple[Nanoseconds, RequestId]] = deque()
+        self.owed: deque[Owed] = deque()
+        self.owed_count = 0
+        self.tombstones: dict[bytes, tuple[int, Nanoseconds]] = {}
+        self.keep_ns = keep_ns
+
+    def apply(self, entry: Entry) -> None:
+        """Apply the next entry of the log."""
+        assert entry.slot == self.applied + 1, "entries are applied in order, each once"
+        assert entry.time_ns >= self.log_time_ns, "log time never goes back"
+        self.applied = entry.slot
+        self.log_time_ns = entry.time_ns
+        request = entry.request
+        if request[1]:
+            if request in self.dedup:
+                return  # a copy of a request that two leaders logged: it happened at the first place
+            self.dedup[request] = self._outcome(entry)
+            self.dedup_order.append((entry.expiry_ns, request))
+        command = entry.command
+        if type(command) is Write:
+            self._write(entry, command)
+        elif type(command) is IndexWrite:
+            self._index(entry, command)
+        elif type(command) is Propagated:
+            while self.owed and self.owed[0].slot <= command.slot:
+                self.owed.popleft()
+        self._forget_expired()
+
+    def get(self, key: bytes) -> Item | None:
+        """The committed item under this key."""
+        stored = self.items.get(key)
+        return None if stored is None else stored.item
+
+    def rows(
+        self, low: bytes, high: bytes, start_after: bytes, forward: bool, rows_max: int, bytes_max: int
+    ) -> tuple[list[bytes], list[Item], bool]:
+        """Keys and items of [low, high) behind `start_after` in reading order, and whether more may follow.
+
+        At least one row is given if there is one, and rows are added until `rows_max` of them or `bytes_max` bytes
+        are reached.
+        """
+        keys: list[bytes] = []
+        items: list[Item] = []
+        size_bytes = 0
+        for key in self._keys(low, high, start_after, forward):
+            if len(keys) >= rows_max or size_bytes >= bytes_max:
+                return keys, items, True
+            item = self.items[key].item
+            keys.append(key)
+            items.append(item)
+            size_bytes += item_size(item)
+        return keys, items, False
+
+    def _keys(self, low: bytes, high: bytes, start_after: bytes, forward: bool) -> Iterator[bytes]:
+        upper = high or None
+        if forward:
+            first, inclusive = (start_after, False) if start_after and start_after >= low else (low, True)
+            return iter(self.items.irange(first, upper, inclusive=(inclusive, False)))
+        last = start_after if start_after and (upper is None or start_after < upper) else upper
+        return iter(self.items.irange(low, last, inclusive=(True, False), reverse=True))
+
+    def _outcome(self, entry: Entry) -> Outcome:
+        command = entry.command
+        if type(command) is Write:
+            return Outcome(entry.expiry_ns, 200, "", command.body)
+        if type(command) is Failed:
+            return Outcome(entry.expiry_ns, command.status, command.error, command.body)
+        return Outcome(entry.expiry_ns, 200, "", {})
+
+    def _write(self, entry: Entry, command: Write) -> None:
+        if self.schema is not None and self.schema.indexes:
+            stored = self.items.get(command.key)
+            before = None if stored is None else stored.item
+            for change in index_changes(self.schema, before, command.item):
+                if change.delete_key is not None:
+                    self._owe(Owed(self.owed_count, entry.slot, change.index, change.delete_key, None))
+                if change.put_key is not None:
+                    self._owe(Owed(self.owed_count, entry.slot, change.index, change.put_key, change.entry))
+        if command.item is None:
+            self.items.pop(command.key, None)
+        else:
+            self.items[command.key] = StoredItem(command.item, entry.slot, entry.time_ns)
+
+    def _owe(self, owed: Owed) -> None:
+        self.owed.append(owed)
+        self.owed_count += 1
+
+    def _index(self, entry: Entry, command: IndexWrite) -> None:
+        if not self.is_newer(command):
+            return
+        if command.item is None:
+            self.items.pop(command.key, None)
+            self.tombstones.pop(command.key, None)
+            self.tombstones[command.key] = (command.version, entry.time_ns)
+        else:
+            self.items[command.key] = StoredItem(command.item, command.version, entry.time_ns)
+            self.tombstones.pop(command.key, None)
+
+    def is_newer(self, command: IndexWrite) -> bool:
+        """Whether this change is newer than what the index knows of the entry: changes may come doubled and out of
+        order.
+        """
+        stored: StoredItem | None = self.items.get(command.key)
+        if stored is not None:
+            return command.version > stored.version
+        tombstone = self.tombstones.get(command.key)
+        return tombstone is None or command.version > tombstone[0]
+
+    def _forget_expired(self) -> None:
+        now_ns = self.log_time_ns
+        order = self.dedup_order
+        while order and order[0][0] < now_ns:
+            self.dedup.pop(order.popleft()[1], None)
+        while self.tombstones:
+            key = next(iter(self.tombstones))
+            if self.tombstones[key][1] + 2 * self.keep_ns >= now_ns:
+                break
+            del self.tombstones[key]

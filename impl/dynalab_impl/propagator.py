@@ -1,0 +1,129 @@
+"""The log propagator: carries a base partition's writes to the partitions of its global indexes, asynchronously (S27,
+S93).
+
+It works from what the partition owes (`Partition.owed`, made by applying the log), at the leader only. Changes go out
+many at a time and in no order; the index partition keeps order by version, so an old change never overtakes a newer
+one. When everything up to a slot has been acknowledged, that position is logged (Propagated) and survives the leader;
+what was sent twice because of that is recognised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dynalab_impl.effects import NOTHING, Address, Effects, Nanoseconds
+from dynalab_impl.messages import NO_REQUEST, GroupSpec, IndexRequest, IndexWrite, Propagated, Redirect, TableMap
+from dynalab_impl.partition import Owed, Partition
+from dynalab_impl.replication.replica import Replica
+from dynalab_model.events import Event
+
+IN_FLIGHT_MAX = 64
+HOPS_MAX = 8  # redirects followed at once; then the next retry tries another member
+
+
+@dataclass(slots=True)
+class Flight:
+    """One change on its way. Its number comes back with the answer."""
+
+    owed: Owed
+    sent_ns: Nanoseconds
+    target: int
+    attempts: int = 0
+
+
+@dataclass(slots=True)
+class Propagator:
+    """The work of one base partition's leader; begins anew from the logged position when leadership changes."""
+
+    group: str
+    next_number: int = 1
+    sent_to: int = 0  # changes with a smaller sequence have been sent
+    flights: dict[int, Flight] = field(default_factory=dict)
+    logged_slot: int = 0
+    asked: bool = False  # for the table's map
+
+    def pump(self, replica: Replica, table: TableMap, leaders: dict[str, Address], effects: Effects) -> None:
+        """Send what has not been sent, as far as the window allows."""
+        partition = replica.state
+        assert isinstance(partition, Partition)
+        owed = partition.owed
+        if not owed or owed[-1].sequence < self.sent_to or len(self.flights) >= IN_FLIGHT_MAX:
+            return
+        at = max(0, self.sent_to - owed[0].sequence)
+        while at < len(owed) and len(self.flights) < IN_FLIGHT_MAX:
+            change = owed[at]
+            self.sent_to = change.sequence + 1
+            number = self.next_number
+            self.next_number += 1
+            flight = self.flights[number] = Flight(change, effects.now_ns, 0)
+            self._send(number, flight, replica, table, leaders, effects)
+            effects.tell(Event("index-sent", self.group, 0, change.slot, change.index))
+            at += 1
+
+    def retry(self, replica: Replica, table: TableMap, leaders: dict[str, Address], effects: Effects) -> None:
+        """Send again what has had no answer for an attempt's time, to the next member."""
+        for number, flight in list(self.flights.items()):
+            if effects.now_ns - flight.sent_ns >= replica.timing.attempt_ns:
+                flight.attempts = 0
+                flight.target += 1
+                leaders.pop(_index_group(table, flight.owed).group, None)
+                self._send(number, flight, replica, table, leaders, effects)
+        self.log_position(replica, effects)
+
+    def redirect(
+        self, message: Redirect, replica: Replica, table: TableMap, leaders: dict[str, Address], effects: Effects
+    ) -> None:
+        """The node asked was not the leader. Go where it points; otherwise the next retry tries another member."""
+        flight = self.flights.get(message.number)
+        if flight is None or message.leader is None or flight.attempts >= HOPS_MAX:
+            return
+        if _index_group(table, flight.owed).group != message.group:
+            return  # the answer to another propagator of this node
+        flight.attempts += 1
+        leaders[message.group] = message.leader
+        self._send(message.number, flight, replica, table, leaders, effects)
+
+    def on_reply(self, number: int, replica: Replica, effects: Effects) -> None:
+        """One change is applied and committed in the index."""
+        if self.flights.pop(number, None) is not None and not self.flights:
+            self.log_position(replica, effects)
+
+    def log_position(self, replica: Replica, effects: Effects) -> None:
+        """Log how far everything is acknowledged, if that has moved."""
+        partition = replica.state
+        assert isinstance(partition, Partition)
+        owed = partition.owed
+        if not owed:
+            return
+        first_open = min([f.owed.slot for f in self.flights.values()], default=0)
+        at = self.sent_to - owed[0].sequence
+        if at < len(owed):
+            first_open = min(first_open or owed[at].slot, owed[at].slot)
+        done = first_open - 1 if first_open else owed[-1].slot
+        if done >= owed[0].slot and done > self.logged_slot:
+            self.logged_slot = done
+            replica.propose(Propagated(done), NO_REQUEST, 0, effects)
+            effects.tell(Event("index-done", self.group, 0, done))
+
+    def _send(
+        self,
+        number: int,
+        flight: Flight,
+        replica: Replica,
+        table: TableMap,
+        leaders: dict[str, Address],
+        effects: Effects,
+    ) -> None:
+        spec = _index_group(table, flight.owed)
+        flight.sent_ns = effects.now_ns
+        to = leaders.get(spec.group) or spec.members[flight.target % len(spec.members)].address
+        write = IndexWrite(flight.owed.key, flight.owed.item, flight.owed.slot)
+        expiry_ns = effects.wall_ns + replica.timing.dedup_ns
+        effects.send(to, IndexRequest(spec.group, self.group, number, NO_REQUEST, expiry_ns, write), NOTHING)
+
+
+def _index_group(table: TableMap, owed: Owed) -> GroupSpec:
+    for spec in table.groups:
+        if spec.index == owed.index and spec.holds(owed.key):
+            return spec
+    raise AssertionError("the groups of an index cover the key space")

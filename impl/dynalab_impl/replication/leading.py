@@ -1,0 +1,102 @@
+"""What only a leader knows: how far each peer is, what is pending, whom to answer, and until when its lease runs.
+
+All of it is forgotten when leadership ends. Nothing here is on disk.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from dynalab_impl.effects import Address, Nanoseconds, Position
+from dynalab_impl.messages import Ballot, Member, RequestId
+from dynalab_impl.replication.quorum import quorum_value, zones_needed
+from dynalab_model.values import Item
+
+ACCEPTS_IN_FLIGHT_MAX = 4  # a peer has at most so many unanswered Accepts; what comes meanwhile goes in one batch
+ENTRIES_PER_ACCEPT_MAX = 256
+UNCOMMITTED_MAX = 1024  # more appended, uncommitted entries are refused: the router tries again
+
+
+@dataclass(slots=True)
+class Peer:
+    """Another member as its leader sees it. It votes only under the incarnation that the group has admitted."""
+
+    address: Address
+    zone: str
+    incarnation: int
+    match: int = 0  # its log agrees with ours through this slot
+    next: int = 1  # the first slot not sent yet
+    in_flight: int = 0
+    told_commit: int = 0
+    renewed_ns: Nanoseconds = -1  # when the newest renewal that it acknowledged was sent
+    match_at_tick: int = -1
+    behind: bool = False
+
+
+@dataclass(slots=True)
+class Waiter:
+    """Who gets the outcome of a slot. `source` is the base group for an index write, else ""."""
+
+    to: Address
+    number: int
+    source: str = ""
+
+
+@dataclass(slots=True)
+class Leading:
+    """A leader's own state, from its phase-1 quorum to its end."""
+
+    ballot: Ballot
+    barrier_slot: int
+    serve_after_ns: Nanoseconds  # the previous leader's lease has certainly ended by then
+    peers: dict[Address, Peer]
+    own_zone: str
+    members: int
+    zones: int
+    durable_slot: int = 0
+    unsynced: deque[tuple[Position, int]] = field(default_factory=deque)
+    waiters: dict[int, list[Waiter]] = field(default_factory=dict)
+    pending_items: dict[bytes, tuple[int, Item | None]] = field(default_factory=dict)
+    pending_requests: dict[RequestId, int] = field(default_factory=dict)
+    lease_from_ns: Nanoseconds = -1
+    served: bool = False
+    lease_lost: bool = False
+    readmitting: bool = False
+
+    def voters(self, members: tuple[Member, ...]) -> list[Peer]:
+        """The peers whose disks the group has admitted, in the order of the members."""
+        out: list[Peer] = []
+        for member in members:
+            peer = self.peers.get(member.address)
+            if peer is not None and peer.incarnation == member.incarnation:
+                out.append(peer)
+        return out
+
+    def committable(self, members: tuple[Member, ...]) -> int:
+        """The highest slot that a quorum holds on disk."""
+        values = [(peer.match, peer.zone) for peer in self.voters(members)]
+        values.append((self.durable_slot, self.own_zone))
+        return quorum_value(values, self.members, self.zones) or 0
+
+    def renew(self, members: tuple[Member, ...], now_ns: Nanoseconds) -> None:
+        """Move the lease's start to the newest renewal that a quorum acknowledged (the leader itself agrees now)."""
+        values = [(peer.renewed_ns, peer.zone) for peer in self.voters(members)]
+        values.append((now_ns, self.own_zone))
+        start_ns = quorum_value(values, self.members, self.zones)
+        if start_ns is not None and start_ns > self.lease_from_ns:
+            self.lease_from_ns = start_ns
+
+
+def begin(
+    ballot: Ballot, barrier_slot: int, serve_after_ns: Nanoseconds, me: Address, members: tuple[Member, ...]
+) -> Leading:
+    """A leader that has its phase-1 quorum and knows nothing of its peers yet."""
+    peers = {
+        m.address: Peer(m.address, f"{m.address.region}/{m.address.zone}", m.incarnation)
+        for m in members
+        if m.address != me
+    }
+    return Leading(
+        ballot, barrier_slot, serve_after_ns, peers, f"{me.region}/{me.zone}", len(members), zones_needed(members)
+    )

@@ -1,0 +1,479 @@
+"""The request router: finds the partition, sends to the right replica, tries again, and assembles pages (ATC'22; S17,
+S21, S87).
+
+A router keeps no data: it caches the partition maps of tables and the last known leader of each group, and both may
+be stale. A node that is asked wrongly says so (Redirect), and the router goes on. Every write carries the router's
+incarnation, a number and an expiry, so however often it is sent, it happens at most once.
+
+What the client is told: a storage node's answer is final. If none comes until the deadline, a write that was sent may
+have happened, or may happen yet: 500. A request that was never sent certainly did not happen, and gets a definite
+error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+from dynalab_impl import messages as m
+from dynalab_impl.effects import (
+    JSON,
+    NOTHING,
+    Address,
+    Effects,
+    Message,
+    Nanoseconds,
+    Position,
+    RequestToken,
+    Response,
+    TimerName,
+    Topology,
+)
+from dynalab_impl.plain import copy_plain, fingerprint
+from dynalab_model.errors import DynamoError, internal_server_error, resource_not_found, throttling
+from dynalab_model.items import bind_get, bind_write
+from dynalab_model.operations import (
+    CreateTable,
+    DeleteItem,
+    DeleteTable,
+    DescribeTable,
+    GetItem,
+    ListTables,
+    Operation,
+    PutItem,
+    Query,
+    Scan,
+    UpdateItem,
+)
+from dynalab_model.pages import PageBuilder, ReadPlan, get_response, plan_read
+from dynalab_model.tables import check_serves
+
+SWEEP: TimerName = ("sweep",)
+SWEEP_NS = 20_000_000
+BACKOFF_NS = 40_000_000  # after an answer "not here" that names no leader
+HOPS_MAX = 6  # redirects followed at once before the next one waits
+ROWS_MAX = 1000  # of one range read; a page may take several
+PENDING_MAX = 10_000  # more requests at once are refused before anything is sent
+
+_WRITES = (PutItem, UpdateItem, DeleteItem)
+_TABLES = (CreateTable, DescribeTable, DeleteTable, ListTables)
+_Body: TypeAlias = dict[str, JSON]
+
+
+@dataclass(slots=True)
+class Pending:
+    """A client request that is being worked on."""
+
+    number: int
+    token: RequestToken
+    operation: Operation
+    deadline_ns: Nanoseconds
+    expiry_ns: Nanoseconds
+    retry_ns: Nanoseconds
+    table: str
+    key: bytes = b""
+    group: str = ""
+    target: int = 0
+    hops: int = 0
+    sent: bool = False
+    waiting: bool = False  # for the table's map
+    plan: ReadPlan | None = None
+    page: PageBuilder | None = None
+    # What a range read has still to read: [low, high), forwards only behind `after`.
+    low: bytes = b""
+    high: bytes = b""
+    after: bytes = b""
+    done: bool = False
+
+    def step(self, key: bytes) -> None:
+        """This key has been read."""
+        assert self.plan is not None
+        if self.plan.forward:
+            self.low = self.after = key
+        else:
+            self.high = key
+
+    def leave(self, spec: m.GroupSpec) -> None:
+        """This partition has been read to its end."""
+        assert self.plan is not None
+        if self.plan.forward:
+            self.low, self.after, self.done = spec.high, b"", not spec.high
+        else:
+            self.high, self.done = spec.low, not spec.low
+
+    def place(self, table: m.TableMap) -> m.GroupSpec | None:
+        """The partition to ask next: the one that holds the key, or where the range read stands. None: there is no
+        more to read.
+        """
+        if self.plan is None:
+            return next(spec for spec in table.groups if not spec.index and spec.holds(self.key))
+        if self.done or (self.high and self.low >= self.high):
+            return None
+        index = self.plan.index or ""
+        for spec in table.groups:
+            if spec.index != index:
+                continue
+            if self.plan.forward:
+                if spec.holds(self.low):
+                    return spec
+            elif spec.low < self.high if self.high else not spec.high:
+                if not spec.high or (self.high and self.high <= spec.high):
+                    return spec
+        raise AssertionError("the groups of a table cover the key space")
+
+
+@dataclass(slots=True)
+class Lookup:
+    """A question to the catalog about a table, asked of one member after another."""
+
+    retry_ns: Nanoseconds
+    target: int
+
+
+def _table_of(operation: Operation) -> str:
+    if isinstance(operation, CreateTable):
+        return operation.schema.name
+    return "" if isinstance(operation, ListTables) else operation.table
+
+
+def _refuse(token: RequestToken, error: DynamoError, effects: Effects) -> None:
+    effects.reply(token, Response(error.status, cast(_Body, error.body()), error.code), NOTHING)
+
+
+class Router:
+    """One router's caches and the requests in its hands."""
+
+    __slots__ = (
+        "address",
+        "catalog_leader",
+        "eventual_policy",
+        "identity",
+        "leaders",
+        "lookups",
+        "maps",
+        "next_number",
+        "pending",
+        "sweeping",
+        "topology",
+    )
+
+    def __init__(self, address: Address, topology: Topology, incarnation: int) -> None:
+        self.address = address
+        self.topology = topology
+        self.identity = f"{address.node}#{incarnation}"
+        self.maps: dict[str, m.TableMap] = {}
+        self.leaders: dict[str, Address] = {}
+        self.lookups: dict[str, Lookup] = {}
+        self.pending: dict[int, Pending] = {}
+        self.next_number = 1
+        self.sweeping = False
+        self.catalog_leader: Address | None = None
+        # "any" replica for eventual reads, the "leader", or the "stalest": the last member that does not lead.
+        self.eventual_policy = "any"
+
+    def on_start(self, effects: Effects) -> None:
+        # A restarted router must not reuse the request numbers of its former life.
+        self.identity += f"#{effects.random_bits(64):016x}"
+
+    def on_durable(self, position: Position, effects: Effects) -> None:
+        """A router writes nothing."""
+
+    # --- requests ---------------------------------------------------------------------------------------------------
+
+    def on_request(self, token: RequestToken, operation: Operation, effects: Effects) -> None:
+        if len(self.pending) >= PENDING_MAX:
+            _refuse(token, throttling(control_plane=True), effects)
+            return
+        timing = self.topology.timing
+        number = self.next_number
+        self.next_number += 1
+        table = _table_of(operation)
+        pending = Pending(
+            number,
+            token,
+            operation,
+            effects.now_ns + timing.request_ns,
+            effects.wall_ns + timing.dedup_ns,
+            effects.now_ns,
+            table,
+        )
+        self.pending[number] = pending
+        if not self.sweeping:
+            self.sweeping = True
+            effects.set_timer(SWEEP, SWEEP_NS)
+        if isinstance(operation, _TABLES):
+            self._ask_catalog(pending, effects)
+        else:
+            self._bind(pending, effects)
+
+    def _bind(self, pending: Pending, effects: Effects) -> None:
+        """Check the request against the table and send it, once the table's map is known."""
+        table = self.maps.get(pending.table)
+        if table is None:
+            pending.waiting = True
+            self._look_up(pending.table, effects)
+            return
+        pending.waiting = False
+        operation = pending.operation
+        try:
+            if type(operation) is GetItem:
+                pending.key = bind_get(table.schema, operation)
+            elif type(operation) is Query or type(operation) is Scan:
+                self._plan(pending, operation, table)
+            else:
+                pending.key = bind_write(table.schema, cast("PutItem | UpdateItem | DeleteItem", operation))
+        except DynamoError as error:
+            self._finish(pending, error.status, cast(_Body, error.body()), error.code, effects)
+            return
+        self._dispatch(pending, table, effects)
+
+    def _plan(self, pending: Pending, operation: Query | Scan, table: m.TableMap) -> None:
+        if pending.plan is not None:
+            return
+        plan = pending.plan = plan_read(table.schema, operation)
+        pending.page = PageBuilder(table.schema, operation)
+        pending.low, pending.high = plan.low, plan.high
+        if plan.start_after is not None:
+            pending.step(plan.start_after)
+
+    def _dispatch(self, pending: Pending, table: m.TableMap, effects: Effects) -> None:
+        """One attempt: to the leader for writes and strong reads, to any replica for eventual ones."""
+        operation = pending.operation
+        plan = pending.plan
+        spec = pending.place(table)
+        if spec is None:
+            self._finish_page(pending, effects)
+            return
+        pending.group = spec.group
+        consistent = bool(getattr(operation, "consistent", True))
+        to = self._replica(spec, pending, consistent, effects)
+        pending.retry_ns = effects.now_ns + self.topology.timing.attempt_ns
+        message: Message
+        if type(operation) is GetItem:
+            message = m.GetRequest(spec.group, pending.number, pending.key, consistent)
+        elif plan is not None and pending.page is not None:
+            rows, size_bytes = pending.page.room
+            message = m.RangeRequest(
+                spec.group,
+                pending.number,
+                max(pending.low, spec.low),
+                min(pending.high, spec.high) if pending.high and spec.high else pending.high or spec.high,
+                pending.after,
+                plan.forward,
+                consistent,
+                min(ROWS_MAX, ROWS_MAX if rows is None else rows),
+                size_bytes,
+            )
+        else:
+            pending.sent = True
+            request = (self.identity, pending.number)
+            write = cast("PutItem | UpdateItem | DeleteItem", operation)
+            message = m.WriteRequest(spec.group, pending.number, request, pending.expiry_ns, pending.key, write)
+        effects.send(to, message, NOTHING)
+
+    def _replica(self, spec: m.GroupSpec, pending: Pending, consistent: bool, effects: Effects) -> Address:
+        members = spec.members
+        if consistent or self.eventual_policy == "leader":
+            return self.leaders.get(spec.group) or members[pending.target % len(members)].address
+        if self.eventual_policy == "stalest":
+            leader = self.leaders.get(spec.group, members[0].address)
+            return [x.address for x in members if x.address != leader][-1]
+        # Uniform over the members: 16 bits modulo three is even to one part in twenty thousand.
+        return members[(effects.random_bits(16) + pending.target) % len(members)].address
+
+    # --- answers ----------------------------------------------------------------------------------------------------
+
+    def on_message(self, sender: Address, message: Message, effects: Effects) -> None:
+        getattr(self, HANDLERS[type(message)])(sender, message, effects)
+
+    def _on_answer(self, sender: Address, message: m.Answer, effects: Effects) -> None:
+        pending = self.pending.get(message.number)
+        if pending is None:
+            return
+        if isinstance(pending.operation, _TABLES):
+            self.catalog_leader = sender
+            if isinstance(pending.operation, DeleteTable):
+                self.maps.pop(pending.table, None)
+        else:
+            self.leaders[pending.group] = sender
+        self._finish(pending, message.status, message.body, message.error or None, effects)
+
+    def _on_get_reply(self, sender: Address, message: m.GetReply, effects: Effects) -> None:
+        pending = self.pending.get(message.number)
+        if pending is None:
+            return
+        operation = pending.operation
+        assert type(operation) is GetItem
+        if operation.consistent:
+            self.leaders[pending.group] = sender
+        self._finish(pending, 200, cast(_Body, get_response(operation, message.item)), None, effects)
+
+    def _on_range_reply(self, sender: Address, message: m.RangeReply, effects: Effects) -> None:
+        pending = self.pending.get(message.number)
+        table = None if pending is None else self.maps.get(pending.table)
+        if pending is None or table is None or pending.page is None or message.group != pending.group:
+            return
+        if cast("Query | Scan", pending.operation).consistent:
+            self.leaders[pending.group] = sender
+        try:
+            for key, item in zip(message.keys, message.items, strict=True):
+                pending.step(key)
+                if not pending.page.add(item):
+                    self._finish_page(pending, effects)
+                    return
+        except DynamoError as error:
+            self._finish(pending, error.status, cast(_Body, error.body()), error.code, effects)
+            return
+        if not message.more:
+            pending.leave(next(spec for spec in table.groups if spec.group == message.group))
+        # The next range read goes under a new number: a late copy of this answer must not be taken for it.
+        del self.pending[pending.number]
+        pending.number = self.next_number
+        self.next_number += 1
+        self.pending[pending.number] = pending
+        pending.target = pending.hops = 0
+        self._dispatch(pending, table, effects)
+
+    def _on_redirect(self, sender: Address, message: m.Redirect, effects: Effects) -> None:
+        pending = self.pending.get(message.number)
+        if pending is None:
+            if message.number == 0:
+                self._redirect_lookup(message, effects)
+            return
+        in_catalog = isinstance(pending.operation, _TABLES)
+        if not in_catalog and message.group != pending.group:
+            return
+        if not message.hosted and not in_catalog and self.maps.pop(pending.table, None) is not None:
+            pending.waiting = True  # the map may be of a table that is gone: ask again
+            pending.retry_ns = effects.now_ns + BACKOFF_NS
+            return
+        pending.hops += 1
+        pending.target += 1
+        if message.leader is None or pending.hops > HOPS_MAX:
+            self._forget_leader(pending)
+            pending.hops = 0
+            pending.retry_ns = effects.now_ns + BACKOFF_NS
+        else:
+            if in_catalog:
+                self.catalog_leader = message.leader
+            else:
+                self.leaders[pending.group] = message.leader
+            self._try(pending, effects)
+
+    def _forget_leader(self, pending: Pending) -> None:
+        if isinstance(pending.operation, _TABLES):
+            self.catalog_leader = None
+        else:
+            self.leaders.pop(pending.group, None)
+
+    def _try(self, pending: Pending, effects: Effects) -> None:
+        if isinstance(pending.operation, _TABLES):
+            self._ask_catalog(pending, effects)
+            return
+        table = self.maps.get(pending.table)
+        if table is None or pending.waiting:
+            self._bind(pending, effects)
+        else:
+            self._dispatch(pending, table, effects)
+
+    def on_timer(self, name: TimerName, effects: Effects) -> None:
+        """The sweep: give up what is over its deadline, try again what has had no answer."""
+        assert name == SWEEP
+        now_ns = effects.now_ns
+        for pending in list(self.pending.values()):
+            if now_ns >= pending.deadline_ns:
+                self._give_up(pending, effects)
+            elif now_ns >= pending.retry_ns and not (pending.waiting and pending.table in self.lookups):
+                pending.target += 1
+                pending.hops = 0
+                self._forget_leader(pending)
+                self._try(pending, effects)
+        for table, lookup in list(self.lookups.items()):
+            if now_ns >= lookup.retry_ns:
+                self._send_lookup(table, lookup, effects)
+        if self.pending or self.lookups:
+            effects.set_timer(SWEEP, SWEEP_NS)
+        else:
+            self.sweeping = False
+
+    def _give_up(self, pending: Pending, effects: Effects) -> None:
+        unknown = pending.sent or not isinstance(pending.operation, _WRITES)
+        error = internal_server_error() if unknown else throttling(control_plane=True)
+        self._finish(pending, error.status, cast(_Body, error.body()), error.code, effects)
+
+    def _finish_page(self, pending: Pending, effects: Effects) -> None:
+        assert pending.page is not None
+        self._finish(pending, 200, cast(_Body, pending.page.result()), None, effects)
+
+    def _finish(self, pending: Pending, status: int, body: _Body, error: str | None, effects: Effects) -> None:
+        self.pending.pop(pending.number, None)
+        effects.reply(pending.token, Response(status, body, error), NOTHING)
+
+    # --- the catalog ------------------------------------------------------------------------------------------------
+
+    def _ask_catalog(self, pending: Pending, effects: Effects) -> None:
+        members = self.topology.catalog_members()
+        to = self.catalog_leader or members[pending.target % len(members)]
+        pending.retry_ns = effects.now_ns + self.topology.timing.attempt_ns
+        pending.sent = True
+        request = (self.identity, pending.number)
+        operation = cast("CreateTable | DescribeTable | DeleteTable | ListTables", pending.operation)
+        effects.send(to, m.TableRequest(pending.number, request, pending.expiry_ns, operation), NOTHING)
+
+    def _look_up(self, table: str, effects: Effects) -> None:
+        if table not in self.lookups:
+            lookup = self.lookups[table] = Lookup(0, 0)
+            self._send_lookup(table, lookup, effects)
+
+    def _send_lookup(self, table: str, lookup: Lookup, effects: Effects) -> None:
+        members = self.topology.catalog_members()
+        to = self.catalog_leader if lookup.target == 0 and self.catalog_leader else None
+        lookup.target += 1
+        lookup.retry_ns = effects.now_ns + self.topology.timing.attempt_ns
+        effects.send(to or members[lookup.target % len(members)], m.Lookup(table), NOTHING)
+
+    def _redirect_lookup(self, message: m.Redirect, effects: Effects) -> None:
+        lookup = self.lookups.get(message.group)
+        if lookup is not None and message.leader is not None and lookup.target <= HOPS_MAX:
+            lookup.target += 1
+            effects.send(message.leader, m.Lookup(message.group), NOTHING)
+
+    def _on_lookup_reply(self, sender: Address, message: m.LookupReply, effects: Effects) -> None:
+        if self.lookups.pop(message.table, None) is None:
+            return
+        self.catalog_leader = sender
+        missing: DynamoError | None = None
+        if message.map is None:
+            missing = resource_not_found()
+        else:
+            try:
+                check_serves(message.map.status)
+                self.maps[message.table] = message.map
+            except DynamoError as error:
+                missing = error
+        for pending in list(self.pending.values()):
+            if not pending.waiting or pending.table != message.table:
+                continue
+            if missing is None:
+                self._bind(pending, effects)
+            elif pending.sent:
+                self._give_up(pending, effects)  # an earlier attempt may have reached the table before it went
+            else:
+                self._finish(pending, missing.status, cast(_Body, missing.body()), missing.code, effects)
+
+    def copy(self) -> Router:
+        """An independent copy, for the explorer to branch."""
+        return copy_plain(self)
+
+    def fingerprint(self, now_ns: int) -> str:
+        """A digest of the whole state, with deadlines relative to now."""
+        return fingerprint(self, now_ns)
+
+
+HANDLERS: dict[type, str] = {
+    m.Answer: "_on_answer",
+    m.GetReply: "_on_get_reply",
+    m.RangeReply: "_on_range_reply",
+    m.Redirect: "_on_redirect",
+    m.LookupReply: "_on_lookup_reply",
+}
