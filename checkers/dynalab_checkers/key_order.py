@@ -91,19 +91,25 @@ class KeyOrder:
             return first.stage < second.stage
         return self._precedes(first.block, second.block)
 
-    def candidates(self, value: Scalar, seen_by: Operation, floor: int | None = None) -> tuple[int, ...]:
-        """The versions that an operation may have seen; () if they are not known, or too many.
+    def called_ns(self, version: int) -> int:
+        """When the last write of the version's block was invoked: what settled before is older."""
+        return self.blocks[self.versions[version].block].called_ns
 
-        Of *absent*, those that are certainly older than version `floor` may be left out, the newest come first.
+    def candidates(self, value: Scalar, seen_by: Operation, floor: int | None = None) -> tuple[int, ...] | None:
+        """The versions that an operation may have seen; None if they are not known, or too many.
+
+        With a `floor`, those *absent* ones that are certainly older than it may be left out: () says that all are.
         """
         known = self._by_value.get(identity(value))
         if known is not None:
             return (known,)
         if value is not None:
-            return ()
+            return None
         assert seen_by.ret is not None, "what never returned saw nothing"
         chosen = [version for version in self._pending_deletes if self._called(version) <= seen_by.ret]
         last = bisect_right(self._deletes, seen_by.ret, key=self._called)
+        if self.versions[0].value is not None and not last and not chosen:
+            return None  # nobody can have made it absent
         if floor is not None:
             block = self.blocks[self.versions[floor].block]
             last_of_block = block.versions[-1]  # the one delete that the early end below could miss
@@ -117,7 +123,13 @@ class KeyOrder:
                 chosen.append(self._deletes[last])
         if floor is None and self.versions[0].value is None:
             chosen.append(0)
-        return tuple(chosen) if len(chosen) <= CANDIDATES_MAX else ()
+        return tuple(chosen) if len(chosen) <= CANDIDATES_MAX else None
+
+    def newest_absence(self, seen_by: Operation) -> int:
+        """The delete that was invoked last before an operation returned; 0, the initial version, if there was none."""
+        assert seen_by.ret is not None, "what never returned saw nothing"
+        last = bisect_right(self._deletes, seen_by.ret, key=self._called)
+        return self._deletes[last - 1] if last else 0
 
     def arrange(self, edges: Edges) -> tuple[list[int], list[int]]:
         """Blocks in an order that fits real time and `edges`, and those that no order can hold (they hold a cycle).
@@ -309,9 +321,12 @@ class KeyOrder:
             older = latest.get(writer.process)
             latest[writer.process] = number
             if older is not None and self.versions[older].settled_ns == writer.call:
-                pair = self.versions[older].block, self.versions[number].block
-                if pair[0] != pair[1]:
-                    self.ties[pair] = None
+                first, second = self.versions[older], self.versions[number]
+                if first.block != second.block:
+                    self.ties[first.block, second.block] = None
+                elif first.stage > second.stage:
+                    self.problem = f"a process replaced {show(second.value)} before it wrote it"
+                    return
         if self.arrange(self.ties)[1]:
             self.problem = "the writes contradict each other in real time"
 

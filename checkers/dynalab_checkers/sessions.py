@@ -110,11 +110,14 @@ def _look(
         if isinstance(value, Missing):
             continue
         floors = [floor for floor in (*session.reads, *session.writes) if _returned_before(floor.operation, operation)]
-        definite = [floor.versions[0] for floor in floors if len(floor.versions) == 1]
-        best = max(definite, key=lambda version: order.blocks[order.versions[version].block].called_ns, default=None)
-        possible = order.candidates(value, operation, best)
-        if not possible:
+        definite = [floor for floor in floors if len(floor.versions) == 1]
+        best = max(definite, key=lambda floor: order.called_ns(floor.versions[0]), default=None)
+        possible = order.candidates(value, operation, None if best is None else best.versions[0])
+        if possible is None:
             continue
+        if not possible:
+            assert best is not None, "without a floor nothing is left out"
+            return _too_old(key, order, best, operation, order.newest_absence(operation))
         for floor in floors:
             left = tuple(one for one in possible if not all(order.before(one, known) for known in floor.versions))
             if not left:
