@@ -75,7 +75,7 @@ def allowed_reads(versions: Sequence[Version[V]], mode: str, called_ns: int, ret
 
 
 def _begun(versions: Sequence[Version[V]], by_ns: int) -> int:
-    """How many versions may have taken effect by then: the log is a prefix, so the first one not yet invoked ends it."""
+    """How many versions may have taken effect by then: the log is a prefix, so the first not yet invoked ends it."""
     for count, version in enumerate(versions):
         if version.invoked_ns > by_ns:
             return count
@@ -83,7 +83,7 @@ def _begun(versions: Sequence[Version[V]], by_ns: int) -> int:
 
 
 def _acknowledged(versions: Sequence[Version[V]], before_ns: int) -> int:
-    """How many versions certainly took effect before then. What precedes an acknowledged version in the log took
+    """How many versions certainly took effect before then. So did what precedes it in the log took
     effect too.
     """
     for count in range(len(versions), 0, -1):

@@ -1,0 +1,239 @@
+"""The reference state machine: what a table service answers, one operation at a time, in the plainest code that can
+be right.
+
+Rules: a state is never changed, `apply` gives the next one; the only clock is the `now_ns` that comes with each
+operation, and it does not go back. Every read here is of the latest state. Where the real service is asynchronous
+(global indexes, the birth and death of tables) the model is at once, unless `create_ns` and `delete_ns` say how long
+tables take; `consistency` says which other answers are allowed.
+
+The rules of one item, of pages and of texts are not repeated here: they are `items`, `pages` and `errors`, which the
+replicated service calls too. They are judged by literal examples; this machine is judged by an independent oracle
+(tests/properties).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TypeAlias
+
+from dynalab_model import tables
+from dynalab_model.errors import DynamoError, resource_not_found, table_exists, table_in_use
+from dynalab_model.items import apply_write, bind_get, bind_write, index_entry
+from dynalab_model.keys import index_key, item_key
+from dynalab_model.operations import (
+    CreateTable,
+    DeleteItem,
+    DeleteTable,
+    DescribeTable,
+    GetItem,
+    ListTables,
+    Operation,
+    PutItem,
+    Query,
+    Scan,
+    UpdateItem,
+    WriteOperation,
+)
+from dynalab_model.pages import PageBuilder, get_response, plan_read, write_response
+from dynalab_model.schema import TableSchema
+from dynalab_model.values import Item, item_size
+
+Response: TypeAlias = "dict[str, object]"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table: its schema, when it is or was ready, when it goes (None: not yet told to), and its items by key
+    bytes.
+    """
+
+    schema: TableSchema
+    settings: Mapping[str, object]
+    created_ns: int
+    active_ns: int
+    gone_ns: int | None = None
+    items: Mapping[bytes, Item] = field(default_factory=dict)
+
+    def status(self, now_ns: int) -> str:
+        """The life cycle state at that time; "" when the table is gone."""
+        if self.gone_ns is not None:
+            return "" if now_ns >= self.gone_ns else tables.DELETING
+        return tables.ACTIVE if now_ns >= self.active_ns else tables.CREATING
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything there is. `create_ns` and `delete_ns` are how long tables take to come and to go.
+
+    >>> from dynalab_model.requests import parse
+    >>> create = {"TableName": "Counters", "BillingMode": "PAY_PER_REQUEST",
+    ...           "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+    ...           "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}]}
+    >>> state, _ = apply(State(), parse("CreateTable", create), 0)
+    >>> add = {"TableName": "Counters", "Key": {"id": {"S": "a"}}, "UpdateExpression": "ADD n :one",
+    ...        "ExpressionAttributeValues": {":one": {"N": "1"}}, "ReturnValues": "UPDATED_NEW"}
+    >>> for _ in range(3):
+    ...     state, response = apply(state, parse("UpdateItem", add), 1)
+    >>> response
+    {'Attributes': {'n': {'N': '3'}}}
+    """
+
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    create_ns: int = 0
+    delete_ns: int = 0
+
+
+def apply(state: State, operation: Operation, now_ns: int) -> tuple[State, Response | DynamoError]:
+    """The next state and the answer. An answer that is a DynamoError leaves the state as it was."""
+    state = _forget_gone(state, now_ns)
+    try:
+        return HANDLERS[type(operation)](state, operation, now_ns)
+    except DynamoError as error:
+        return state, error
+
+
+def _forget_gone(state: State, now_ns: int) -> State:
+    if all(table.status(now_ns) for table in state.tables.values()):
+        return state
+    return replace(state, tables={name: table for name, table in state.tables.items() if table.status(now_ns)})
+
+
+def _with_table(state: State, table: Table) -> State:
+    return replace(state, tables={**state.tables, table.schema.name: table})
+
+
+# --- tables ---------------------------------------------------------------------------------------------------------
+
+
+def _create_table(state: State, op: CreateTable, now_ns: int) -> tuple[State, Response]:
+    name = op.schema.name
+    present = state.tables.get(name)
+    if present is not None:
+        if present.status(now_ns) == tables.DELETING:
+            raise table_in_use(name, "deleted")
+        raise table_exists(name)
+    table = Table(op.schema, op.settings, now_ns, now_ns + state.create_ns)
+    return _with_table(state, table), {"TableDescription": _describe(table, tables.CREATING)}
+
+
+def _describe_table(state: State, op: DescribeTable, now_ns: int) -> tuple[State, Response]:
+    table = state.tables.get(op.table)
+    if table is None:
+        raise resource_not_found(op.table)
+    return state, {"Table": _describe(table, table.status(now_ns))}
+
+
+def _delete_table(state: State, op: DeleteTable, now_ns: int) -> tuple[State, Response]:
+    table = state.tables.get(op.table)
+    status = "" if table is None else table.status(now_ns)
+    protected = table is not None and bool(table.settings.get("DeletionProtectionEnabled"))
+    begins = tables.check_deletable(op.table, status, protected)
+    assert table is not None, "an absent table is not deletable"
+    if begins:
+        table = replace(table, gone_ns=now_ns + state.delete_ns)
+    return _with_table(state, table), {"TableDescription": _describe(table, tables.DELETING)}
+
+
+def _list_tables(state: State, op: ListTables, now_ns: int) -> tuple[State, Response]:
+    return state, tables.list_tables(list(state.tables), op.start, op.limit)
+
+
+def _describe(table: Table, status: str) -> Response:
+    sizes = [item_size(item) for item in table.items.values()]
+    counts: dict[str, tuple[int, int]] = {}
+    for index in table.schema.indexes:
+        entries = [index_entry(table.schema, index, item) for item in table.items.values()]
+        held = [item_size(entry) for entry in entries if entry is not None]
+        counts[index.name] = (len(held), sum(held))
+    created_seconds = table.created_ns / 1_000_000_000
+    return tables.describe(
+        table.schema, table.settings, status, created_seconds, len(sizes), sum(sizes), index_counts=counts
+    )
+
+
+# --- items ----------------------------------------------------------------------------------------------------------
+
+
+def _serving(state: State, name: str, now_ns: int) -> Table:
+    table = state.tables.get(name)
+    tables.check_serves("" if table is None else table.status(now_ns))
+    assert table is not None, "an absent table does not serve"
+    return table
+
+
+def _write(state: State, op: WriteOperation, now_ns: int) -> tuple[State, Response]:
+    table = _serving(state, op.table, now_ns)
+    key = bind_write(table.schema, op)
+    before = table.items.get(key)
+    effect = apply_write(table.schema, op, before)
+    items = {other: item for other, item in table.items.items() if other != key}
+    if effect.item is not None:
+        items[key] = effect.item
+    changed = replace(table, items=MappingProxyType(items))
+    return _with_table(state, changed), write_response(table.schema, op, before, effect)
+
+
+def _get(state: State, op: GetItem, now_ns: int) -> tuple[State, Response]:
+    table = _serving(state, op.table, now_ns)
+    return state, get_response(op, table.items.get(bind_get(table.schema, op)))
+
+
+def _read_page(state: State, op: Query | Scan, now_ns: int) -> tuple[State, Response]:
+    table = _serving(state, op.table, now_ns)
+    plan = plan_read(table.schema, op)
+    rows = rows_of(table, plan.index)
+    page = PageBuilder(table.schema, op)
+    for key in sorted(rows, reverse=not plan.forward):
+        if plan.covers(key) and not page.add(rows[key]):
+            break
+    return state, page.result()
+
+
+def rows_of(table: Table, index_name: str | None) -> dict[bytes, Item]:
+    """The stored rows of a table, or the entries that one of its indexes must converge to, by key bytes.
+
+    >>> from dynalab_model.schema import KeyAttribute, KeySchema
+    >>> rows_of(Table(TableSchema("T", KeySchema(KeyAttribute("pk", "S"))), {}, 0, 0), None)
+    {}
+    """
+    if index_name is None:
+        return dict(table.items)
+    index = table.schema.index(index_name)
+    assert index is not None, "plan_read refused an unknown index"
+    rows: dict[bytes, Item] = {}
+    for item in table.items.values():
+        entry = index_entry(table.schema, index, item)
+        key = None if entry is None else index_key(index.key, table.schema.key, entry)
+        if entry is not None and key is not None:
+            rows[key] = entry
+    return rows
+
+
+def put_items(table: Table, *items: Item) -> Table:
+    """A table with more items in it, for examples and tests.
+
+    >>> from dynalab_model.schema import KeyAttribute, KeySchema
+    >>> empty = Table(TableSchema("T", KeySchema(KeyAttribute("pk", "S"))), {}, 0, 0)
+    >>> len(put_items(empty, {"pk": {"S": "a"}}, {"pk": {"S": "b"}}).items)
+    2
+    """
+    added = {item_key(table.schema.key, item): item for item in items}
+    return replace(table, items=MappingProxyType({**table.items, **added}))
+
+
+Handler: TypeAlias = Callable[..., tuple[State, Response]]
+
+HANDLERS: dict[type[Operation], Handler] = {
+    CreateTable: _create_table,
+    DescribeTable: _describe_table,
+    DeleteTable: _delete_table,
+    ListTables: _list_tables,
+    PutItem: _write,
+    UpdateItem: _write,
+    DeleteItem: _write,
+    GetItem: _get,
+    Query: _read_page,
+    Scan: _read_page,
+}

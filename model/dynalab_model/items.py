@@ -1,0 +1,293 @@
+"""What one operation does to one item, and what that means for the table's global indexes.
+
+Rules: pure functions of (schema, operation, current item); an item is never changed, a write gives a new one.
+`requests` has already checked what needs no table; here comes what needs the schema (`bind_write`, `bind_get`) and
+what needs the item (`apply_write`). The replicated service and the reference state machine call the same functions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dynalab_model.capacity import write_units
+from dynalab_model.errors import INVALID, conditional_check_failed, invalid, validation
+from dynalab_model.expressions import apply_update, condition_holds, update_template, updated_new, updated_old
+from dynalab_model.keys import index_key, item_key
+from dynalab_model.operations import DeleteItem, GetItem, PutItem, UpdateItem, WriteOperation
+from dynalab_model.schema import IndexSchema, KeyAttribute, KeySchema, TableSchema
+from dynalab_model.values import ITEM_BYTES_MAX, AttributeValue, Item, equal_values, item_size, value_size, value_type
+
+HASH_KEY_BYTES_MAX = 2048
+RANGE_KEY_BYTES_MAX = 1024
+
+_INDEX_KEY_TYPE = "The update expression attempted to update the secondary index key to unsupported type"
+_INDEX_KEY_EMPTY = (
+    "One or more parameter values are not valid. The update expression attempted to update a secondary index key to a "
+    "value that is not supported. The AttributeValue for a key attribute cannot contain an empty {kind} value."
+)
+_INDEX_KEY_SIZE = "The update expression attempted to update the secondary index key beyond allowed size limits"
+
+
+@dataclass(slots=True)
+class WriteEffect:
+    """`item` is what the key holds afterwards (None: nothing), `attributes` what ReturnValues asks for (None: no such
+    member).
+    """
+
+    item: Item | None
+    attributes: Item | None
+
+
+@dataclass(slots=True)
+class IndexChange:
+    """One write's work for one global index: at most one delete and one put, by key bytes in the index's own order.
+
+    `put_key` without `delete_key` stores `entry`, new or in place. `units` are the write units that the index pays.
+    """
+
+    index: str
+    delete_key: bytes | None
+    put_key: bytes | None
+    entry: Item | None
+    units: int
+
+
+# --- keys against the schema ----------------------------------------------------------------------------------------
+
+
+def bind_get(schema: TableSchema, op: GetItem) -> bytes:
+    """The key bytes that a GetItem names, or DynamoDB's error when the key does not fit the table.
+
+    >>> from dynalab_model.schema import KeyAttribute, KeySchema
+    >>> bind_get(TableSchema("T", KeySchema(KeyAttribute("pk", "S"))), GetItem("T", {"pk": {"N": "1"}}))
+    Traceback (most recent call last):
+    ...
+    dynalab_model.errors.DynamoError: ValidationException: The provided key element does not match the schema
+    """
+    check_key(schema.key, op.key)
+    return item_key(schema.key, op.key)
+
+
+def bind_write(schema: TableSchema, op: WriteOperation) -> bytes:
+    """The key bytes that a write names, after all checks that need the table and not the item (api.md §8).
+
+    >>> from dynalab_model.schema import KeyAttribute, KeySchema
+    >>> bind_write(TableSchema("T", KeySchema(KeyAttribute("pk", "S"))), DeleteItem("T", {}))
+    Traceback (most recent call last):
+    ...
+    dynalab_model.errors.DynamoError: ValidationException: The provided key element does not match the schema
+    """
+    if isinstance(op, PutItem):
+        for attribute in _attributes(schema.key):
+            _check_item_key(attribute, op.item, attribute is schema.key.range)
+        for index in schema.indexes:
+            _check_index_key(index, op.item)
+        return item_key(schema.key, op.item)
+    check_key(schema.key, op.key)
+    if isinstance(op, UpdateItem) and op.update is not None:
+        update_template(op.update, op.names).check_keys(schema.key.names)
+    return item_key(schema.key, op.key)
+
+
+def check_key(schema: KeySchema, key: Item) -> None:
+    """Refuse a key that does not have exactly the schema's attributes, with their types, neither empty nor too long.
+
+    >>> check_key(KeySchema(KeyAttribute("pk", "S")), {"pk": {"S": "a"}})
+    """
+    if not has_key_shape(schema, key):
+        raise invalid("key-schema")
+    for attribute in _attributes(schema):
+        _check_key_value(attribute, key[attribute.name], attribute is schema.range, None)
+
+
+def has_key_shape(schema: KeySchema, key: Item) -> bool:
+    """Whether `key` has exactly the schema's attributes with the schema's types."""
+    attributes = _attributes(schema)
+    return len(key) == len(attributes) and all(a.type in key.get(a.name, ()) for a in attributes)
+
+
+def _attributes(schema: KeySchema) -> tuple[KeyAttribute, ...]:
+    return (schema.hash,) if schema.range is None else (schema.hash, schema.range)
+
+
+def _check_item_key(attribute: KeyAttribute, item: Item, is_range: bool) -> None:
+    value = item.get(attribute.name)
+    if value is None:
+        raise invalid("key-missing", name=attribute.name)
+    if attribute.type not in value:
+        raise invalid("key-type", name=attribute.name, expected=attribute.type, actual=value_type(value))
+    _check_key_value(attribute, value, is_range, None)
+
+
+def _check_index_key(index: IndexSchema, item: Item) -> None:
+    """Index keys may be missing from an item (it is then not in the index), but never of another type, empty or too
+    long.
+    """
+    for attribute in _attributes(index.key):
+        value = item.get(attribute.name)
+        if value is None:
+            continue
+        if attribute.type not in value:
+            raise validation(
+                f"{INVALID}Type mismatch for Index Key {attribute.name} Expected: {attribute.type} "
+                f"Actual: {value_type(value)} IndexName: {index.name}"
+            )
+        _check_key_value(attribute, value, attribute is index.key.range, index.name)
+
+
+def _check_key_value(attribute: KeyAttribute, value: AttributeValue, is_range: bool, index: str | None) -> None:
+    if attribute.type == "N":
+        return
+    if value[attribute.type] == "":
+        kind = "string" if attribute.type == "S" else "binary"
+        text = invalid("key-empty", kind=kind, name=attribute.name)
+        if index is not None:
+            text.message = text.message.replace("Key:", f"IndexName: {index}, IndexKey:")
+        raise text
+    if _too_long(value, is_range):
+        raise invalid("range-key-long" if is_range else "hash-key-long")
+
+
+def _too_long(value: AttributeValue, is_range: bool) -> bool:
+    return value_size(value) > (RANGE_KEY_BYTES_MAX if is_range else HASH_KEY_BYTES_MAX)
+
+
+# --- writes ---------------------------------------------------------------------------------------------------------
+
+
+def apply_write(schema: TableSchema, op: WriteOperation, current: Item | None) -> WriteEffect:
+    """What the write leaves and answers, given the current committed item (None: absent). Raises DynamoError and
+    changes nothing.
+
+    >>> from dynalab_model.schema import KeyAttribute, KeySchema
+    >>> schema = TableSchema("T", KeySchema(KeyAttribute("pk", "S")))
+    >>> once = PutItem("T", {"pk": {"S": "a"}, "v": {"N": "1"}}, condition="attribute_not_exists(pk)")
+    >>> apply_write(schema, once, None).item
+    {'pk': {'S': 'a'}, 'v': {'N': '1'}}
+    >>> apply_write(schema, once, {"pk": {"S": "a"}})
+    Traceback (most recent call last):
+    ...
+    dynalab_model.errors.DynamoError: ConditionalCheckFailedException: The conditional request failed
+    """
+    if op.condition is not None and not condition_holds(op.condition, op.names, op.values, current):
+        raise conditional_check_failed(current if op.return_on_failure == "ALL_OLD" else None)
+    if isinstance(op, UpdateItem):
+        return _apply_update(schema, op, current)
+    after = op.item if isinstance(op, PutItem) else None
+    return WriteEffect(after, current if op.return_values == "ALL_OLD" else None)
+
+
+def _apply_update(schema: TableSchema, op: UpdateItem, current: Item | None) -> WriteEffect:
+    base = op.key if current is None else current
+    if op.update is None:
+        return WriteEffect(base, _returned(op, current, base, None, None))
+    result = apply_update(op.update, op.names, op.values, base, schema.key.names)
+    after = result.item
+    for index in schema.indexes:
+        _check_updated_index_key(index, after)
+    _check_updated_size(schema, after, result.action_bytes)
+    old = updated_old(result, current) if op.return_values == "UPDATED_OLD" else None
+    new = updated_new(result) if op.return_values == "UPDATED_NEW" else None
+    return WriteEffect(after, _returned(op, current, after, old, new))
+
+
+def _returned(op: UpdateItem, current: Item | None, after: Item, old: Item | None, new: Item | None) -> Item | None:
+    """What ReturnValues asks for. An image without any attribute is no image: the member is left out."""
+    images = {"NONE": None, "ALL_OLD": current, "ALL_NEW": after, "UPDATED_OLD": old, "UPDATED_NEW": new}
+    return images[op.return_values] or None
+
+
+def _check_updated_size(schema: TableSchema, item: Item, action_bytes: int) -> None:
+    """The 400 KB rule as measured for updates: the item, or without its key and with the update's own cost (§4)."""
+    size_bytes = item_size(item)
+    key_bytes = item_size({name: item[name] for name in schema.key.names})
+    if max(size_bytes, size_bytes - key_bytes + action_bytes) > ITEM_BYTES_MAX:
+        raise invalid("item-long-update")
+
+
+def _check_updated_index_key(index: IndexSchema, item: Item) -> None:
+    for attribute in _attributes(index.key):
+        value = item.get(attribute.name)
+        if value is None:
+            continue
+        if attribute.type not in value:
+            raise validation(_INDEX_KEY_TYPE)
+        if value[attribute.type] == "":
+            kind = "string" if attribute.type == "S" else "binary"
+            raise validation(_INDEX_KEY_EMPTY.format(kind=kind))
+        if _too_long(value, attribute is index.key.range):
+            raise validation(_INDEX_KEY_SIZE)
+
+
+# --- global indexes -------------------------------------------------------------------------------------------------
+
+
+def index_entry(schema: TableSchema, index: IndexSchema, item: Item | None) -> Item | None:
+    """The item's entry in an index: keys of index and table, and what the projection adds. None when it has none
+    (sparse, S30).
+
+    >>> color = IndexSchema("by_color", KeySchema(KeyAttribute("color", "S")), "KEYS_ONLY")
+    >>> table = TableSchema("T", KeySchema(KeyAttribute("pk", "S")), (color,))
+    >>> index_entry(table, color, {"pk": {"S": "a"}, "color": {"S": "red"}, "size": {"N": "3"}})
+    {'color': {'S': 'red'}, 'pk': {'S': 'a'}}
+    >>> index_entry(table, color, {"pk": {"S": "a"}}) is None
+    True
+    """
+    if item is None or any(name not in item for name in index.key.names):
+        return None
+    if index.projection == "ALL":
+        return item
+    names = dict.fromkeys((*index.key.names, *schema.key.names, *index.non_key_attributes))
+    return {name: item[name] for name in names if name in item}
+
+
+def index_changes(schema: TableSchema, before: Item | None, after: Item | None) -> list[IndexChange]:
+    """The 0, 1 or 2 writes that each global index needs when an item goes from `before` to `after` (api.md §5,
+    S28–S30).
+
+    >>> color = IndexSchema("by_color", KeySchema(KeyAttribute("color", "S")), "ALL")
+    >>> table = TableSchema("T", KeySchema(KeyAttribute("pk", "S")), (color,))
+    >>> red, blue = ({"pk": {"S": "a"}, "color": {"S": name}} for name in ("red", "blue"))
+    >>> [change.units for change in index_changes(table, red, blue)], index_changes(table, red, dict(red))
+    ([2], [])
+    """
+    changes: list[IndexChange] = []
+    for index in schema.indexes:
+        old, new = index_entry(schema, index, before), index_entry(schema, index, after)
+        if old is None and new is None:
+            continue
+        old_key = None if old is None else index_key(index.key, schema.key, old)
+        new_key = None if new is None else index_key(index.key, schema.key, new)
+        if old is None or new is None or old_key != new_key:
+            # Both halves of a move are rounded up apart, since they are two writes.
+            units = (write_units(item_size(old)) if old else 0) + (write_units(item_size(new)) if new else 0)
+            changes.append(IndexChange(index.name, old_key, new_key, new, units))
+        elif not equal_items(old, new):
+            changes.append(IndexChange(index.name, None, new_key, new, write_units(item_size(old), item_size(new))))
+    return changes
+
+
+def equal_items(one: Item, other: Item) -> bool:
+    """Whether two items hold the same values: a set written in another order is the same set.
+
+    >>> equal_items({"s": {"SS": ["a", "b"]}}, {"s": {"SS": ["b", "a"]}})
+    True
+    """
+    if one == other:
+        return True
+    return one.keys() == other.keys() and all(equal_values(value, other[name]) for name, value in one.items())
+
+
+def index_units(changes: list[IndexChange]) -> dict[str, int]:
+    """Write units by index, for the ConsumedCapacity of a write."""
+    return {change.index: change.units for change in changes}
+
+
+def key_of(schema: TableSchema, op: GetItem | UpdateItem | DeleteItem | PutItem) -> Item:
+    """The key attributes alone, in the order of the schema.
+
+    >>> key_of(TableSchema("T", KeySchema(KeyAttribute("pk", "S"))), PutItem("T", {"v": {"N": "1"}, "pk": {"S": "a"}}))
+    {'pk': {'S': 'a'}}
+    """
+    source = op.item if isinstance(op, PutItem) else op.key
+    return {name: source[name] for name in schema.key.names}

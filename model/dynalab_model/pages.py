@@ -1,0 +1,291 @@
+"""Query and Scan by pages, and the responses of single-item operations.
+
+Rules: `plan_read` says which range of key bytes a read covers, whoever stores them; `PageBuilder` is then fed the
+stored items in that order and says when the page is full. A page evaluates at most `Limit` items, and ends with the
+item that brings it to 1 MB; filter and projection come after that and change neither cost nor LastEvaluatedKey
+(api.md §6). The table has been found before; nothing here reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from dynalab_model.capacity import consumed_read, consumed_write
+from dynalab_model.errors import DynamoError, invalid, validation
+from dynalab_model.expressions import (
+    check_filter_keys,
+    condition_holds,
+    parse_key_condition,
+    project,
+    projection_template,
+)
+from dynalab_model.expressions.texts import FILTER
+from dynalab_model.items import WriteEffect, check_key, has_key_shape, index_changes, index_units
+from dynalab_model.keys import HASH_BYTES, KeyCondition, index_key, item_key, key_range
+from dynalab_model.operations import GetItem, Query, Scan, WriteOperation
+from dynalab_model.schema import IndexSchema, TableSchema
+from dynalab_model.values import Item, equal_values, item_size
+
+PAGE_BYTES = 1 << 20
+_HASH_SPACE = 1 << (8 * HASH_BYTES)
+_BAD_START = "The provided starting key is invalid"
+
+Response: TypeAlias = "dict[str, object]"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPlan:
+    """What a Query or Scan covers: keys with low <= key < high, of the table or of `index`.
+
+    `high` b"" means no upper end. `start_after` is the key where the page before stopped: go on behind it, in the
+    direction of reading (greater keys when `forward`, smaller ones otherwise).
+    """
+
+    low: bytes
+    high: bytes
+    forward: bool
+    start_after: bytes | None
+    index: str | None
+
+    def covers(self, key: bytes) -> bool:
+        """Whether a stored key belongs to the rest of this read.
+
+        >>> ReadPlan(b"a", b"", True, b"b", None).covers(b"c"), ReadPlan(b"a", b"", False, b"b", None).covers(b"c")
+        (True, False)
+        """
+        if key < self.low or (self.high and key >= self.high):
+            return False
+        if self.start_after is None:
+            return True
+        return key > self.start_after if self.forward else key < self.start_after
+
+
+def plan_read(schema: TableSchema, op: Query | Scan) -> ReadPlan:
+    """The range that a Query or Scan reads; raises DynamoError for what does not fit the table (api.md §8).
+
+    >>> from dynalab_model.schema import KeyAttribute
+    >>> schema = TableSchema("T", KeySchema(KeyAttribute("pk", "S")))
+    >>> plan_read(schema, Scan("T", segment=1, total_segments=2)).low.hex()
+    '8000000000000000'
+    """
+    index = _index_of(schema, op)
+    if isinstance(op, Scan):
+        low, high = segment_range(op.segment or 0, op.total_segments or 1)
+        return ReadPlan(low, high, True, _scan_start(schema, index, op, low, high), op.index)
+    keys = schema.key if index is None else index.key
+    condition = parse_key_condition(op.key_condition, op.names, op.values, keys)
+    if op.filter is not None:
+        check_filter_keys(op.filter, op.names, keys.names)
+    low, high = key_range(keys, condition)
+    return ReadPlan(low, high, op.forward, _query_start(schema, index, op, condition, low, high), op.index)
+
+
+def segment_range(segment: int, total: int) -> tuple[bytes, bytes]:
+    """The part of the hash space that a Scan's segment covers; the last one has no upper end (b"").
+
+    >>> [part.hex() for part in segment_range(0, 4)], segment_range(3, 4)[1]
+    (['0000000000000000', '4000000000000000'], b'')
+    """
+    low = (_HASH_SPACE * segment // total).to_bytes(HASH_BYTES, "big")
+    high = b"" if segment + 1 == total else (_HASH_SPACE * (segment + 1) // total).to_bytes(HASH_BYTES, "big")
+    return low, high
+
+
+def _index_of(schema: TableSchema, op: Query | Scan) -> IndexSchema | None:
+    if op.index is None:
+        return None
+    index = schema.index(op.index)
+    if index is None:
+        raise validation(f"The table does not have the specified index: {op.index}")
+    if op.consistent:
+        raise validation("Consistent reads are not supported on global secondary indexes")
+    if index.projection != "ALL":
+        _check_projected(schema, index, op)
+    return index
+
+
+def _check_projected(schema: TableSchema, index: IndexSchema, op: Query | Scan) -> None:
+    if op.select == "ALL_ATTRIBUTES":
+        raise validation(
+            "One or more parameter values were invalid: Select type ALL_ATTRIBUTES is not supported for global "
+            f"secondary index {index.name} because its projection type is not ALL"
+        )
+    if op.projection is None:
+        return
+    kept = {*index.key.names, *schema.key.names, *index.non_key_attributes}
+    named = dict.fromkeys(str(path[0]) for path in projection_template(op.projection, op.names).paths)
+    missing = [name for name in named if name not in kept]
+    if missing:
+        raise validation(
+            f"One or more parameter values were invalid: Global secondary index {index.name} does not project "
+            f"[{', '.join(missing)}]"
+        )
+
+
+# --- start keys -----------------------------------------------------------------------------------------------------
+
+
+def start_key_names(schema: TableSchema, index: IndexSchema | None) -> tuple[str, ...]:
+    """The attributes of a start key (and of LastEvaluatedKey): the index's keys if any, and the table's.
+
+    >>> from dynalab_model.schema import KeyAttribute
+    >>> by = IndexSchema("I", KeySchema(KeyAttribute("a", "S"), KeyAttribute("pk", "S")), "ALL")
+    >>> start_key_names(TableSchema("T", KeySchema(KeyAttribute("pk", "S")), (by,)), by)
+    ('pk', 'a')
+    """
+    if index is None:
+        return schema.key.names
+    return tuple(dict.fromkeys((*schema.key.names, *index.key.names)))
+
+
+def _check_start(schema: TableSchema, index: IndexSchema | None, start: Item) -> bytes:
+    """The key bytes of a start key whose attributes and types fit."""
+    if set(start) != set(start_key_names(schema, index)):
+        raise validation(_BAD_START)
+    for keys in (schema.key,) if index is None else (index.key, schema.key):
+        part = {name: start[name] for name in keys.names}
+        if not has_key_shape(keys, part):
+            raise validation(f"{_BAD_START}: The provided key element does not match the schema")
+        try:
+            check_key(keys, part)
+        except DynamoError as error:
+            raise validation(f"{_BAD_START}: {error.message}") from None
+    if index is None:
+        return item_key(schema.key, start)
+    key = index_key(index.key, schema.key, start)
+    assert key is not None, "all index keys are there"
+    return key
+
+
+def _query_start(
+    schema: TableSchema, index: IndexSchema | None, op: Query, condition: KeyCondition, low: bytes, high: bytes
+) -> bytes | None:
+    if op.start_key is None:
+        return None
+    key = _check_start(schema, index, op.start_key)
+    keys = schema.key if index is None else index.key
+    if not equal_values(op.start_key[keys.hash.name], condition.hash):
+        raise validation("The provided starting key is outside query boundaries based on provided conditions")
+    if not low <= key < high:
+        raise validation("The provided starting key does not match the range key predicate")
+    if index is None and (keys.range is None or condition.operator == "="):
+        raise validation("The query can return at most one row and cannot be restarted")
+    return key
+
+
+def _scan_start(schema: TableSchema, index: IndexSchema | None, op: Scan, low: bytes, high: bytes) -> bytes | None:
+    if op.start_key is None:
+        return None
+    try:
+        key = _check_start(schema, index, op.start_key)
+    except DynamoError as error:
+        if error.message == _BAD_START:
+            raise validation(f"{_BAD_START}: {invalid('key-schema').message}") from None
+        raise
+    if key < low or (high and key >= high):
+        raise validation(
+            f"{_BAD_START}: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. "
+            f"TotalSegments: {op.total_segments} Segment: {op.segment}"
+        )
+    return key
+
+
+# --- pages ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class PageBuilder:
+    """Assembles one page of a Query or Scan from stored items (index entries, for an index), given in the order of
+    reading.
+
+    >>> from dynalab_model.schema import KeyAttribute
+    >>> schema = TableSchema("T", KeySchema(KeyAttribute("pk", "S"), KeyAttribute("n", "N")))
+    >>> page = PageBuilder(schema, Scan("T", limit=2, filter="n > :one", values={":one": {"N": "1"}}))
+    >>> [page.add({"pk": {"S": "a"}, "n": {"N": n}}) for n in ("1", "2")]
+    [True, False]
+    >>> result = page.result()
+    >>> result["Count"], result["ScannedCount"], result["LastEvaluatedKey"]
+    (1, 2, {'pk': {'S': 'a'}, 'n': {'N': '2'}})
+    """
+
+    schema: TableSchema
+    op: Query | Scan
+    items: list[Item] = field(default_factory=list)
+    count: int = 0
+    scanned: int = 0
+    evaluated_bytes: int = 0
+    full: bool = False
+    last: Item | None = None
+
+    def add(self, item: Item) -> bool:
+        """Evaluate one more item; False when the page is full and nothing more may be added."""
+        assert not self.full, "a full page takes no more items"
+        op = self.op
+        self.last = item
+        self.scanned += 1
+        self.evaluated_bytes += item_size(item)
+        if op.filter is None or condition_holds(op.filter, op.names, op.values, item, kind=FILTER):
+            self.count += 1
+            if op.select != "COUNT":
+                self.items.append(item if op.projection is None else project(op.projection, op.names, item))
+        # The item that crosses 1 MB is still part of the page: full pages of a strong Scan cost more than 256 units.
+        self.full = self.evaluated_bytes >= PAGE_BYTES or self.scanned == op.limit
+        return not self.full
+
+    @property
+    def room(self) -> tuple[int | None, int]:
+        """How many items (None: no limit) and bytes this page still takes: what a storage node should send at most."""
+        items = None if self.op.limit is None else self.op.limit - self.scanned
+        return items, max(0, PAGE_BYTES - self.evaluated_bytes)
+
+    def result(self) -> Response:
+        """The response body. A page that its limits ended has a LastEvaluatedKey, even when nothing follows (api.md
+        §6).
+        """
+        op = self.op
+        body: Response = {} if op.select == "COUNT" else {"Items": self.items}
+        body["Count"] = self.count
+        body["ScannedCount"] = self.scanned
+        if self.full and self.last is not None:
+            index = None if op.index is None else self.schema.index(op.index)
+            body["LastEvaluatedKey"] = {name: self.last[name] for name in start_key_names(self.schema, index)}
+        consumed = consumed_read(op.table, op.capacity, self.evaluated_bytes, op.consistent, op.index)
+        if consumed is not None:
+            body["ConsumedCapacity"] = consumed
+        return body
+
+
+# --- responses of single-item operations ----------------------------------------------------------------------------
+
+
+def get_response(op: GetItem, item: Item | None) -> Response:
+    """The body of GetItem: no `Item` member when there is no item, an empty one when the projection matches nothing.
+
+    >>> get_response(GetItem("T", {"pk": {"S": "a"}}), None)
+    {}
+    """
+    body: Response = {}
+    if item is not None:
+        body["Item"] = item if op.projection is None else project(op.projection, op.names, item)
+    if op.capacity != "NONE":
+        body["ConsumedCapacity"] = consumed_read(op.table, op.capacity, item_size(item) if item else 0, op.consistent)
+    return body
+
+
+def write_response(schema: TableSchema, op: WriteOperation, before: Item | None, effect: WriteEffect) -> Response:
+    """The body of PutItem, UpdateItem and DeleteItem, given the item as it was before.
+
+    >>> from dynalab_model.operations import PutItem
+    >>> from dynalab_model.schema import KeyAttribute
+    >>> put = PutItem("T", {"pk": {"S": "a"}}, capacity="TOTAL")
+    >>> write_response(TableSchema("T", KeySchema(KeyAttribute("pk", "S"))), put, None, WriteEffect(put.item, None))
+    {'ConsumedCapacity': {'TableName': 'T', 'CapacityUnits': 1.0}}
+    """
+    body: Response = {}
+    if effect.attributes is not None:
+        body["Attributes"] = effect.attributes
+    if op.capacity != "NONE":
+        units = index_units(index_changes(schema, before, effect.item))
+        body["ConsumedCapacity"] = consumed_write(op.table, op.capacity, before, effect.item, units)
+    return body

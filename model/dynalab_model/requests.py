@@ -1,0 +1,450 @@
+"""From a JSON request to an operation, with DynamoDB's checks in DynamoDB's order and words (api.md §1, §6.1, §8;
+expressions.md §7).
+
+Rules: nothing here knows which tables exist. The order of checks is: member types → the table's name, alone → enums,
+all in one envelope → other constraints → mixed styles → placeholders given without an expression → attribute values →
+ReturnValues and Select → the expressions → unused placeholders → size. A valid request takes the flat path: every
+list of failures is built only when something failed.
+
+Legacy parameters (Expected, KeyConditions, …) are refused in words; so is nothing else that the service accepts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+
+from dynalab_model.create_table import parse_create_table
+from dynalab_model.errors import TEXTS, DynamoError, invalid, unknown_operation, validation
+from dynalab_model.expressions import check_expressions
+from dynalab_model.fields import (
+    check_types,
+    enum_failures,
+    failure,
+    length_failures,
+    name_failures,
+    range_failures,
+    refuse,
+    table_name,
+)
+from dynalab_model.operations import (
+    DeleteItem,
+    DeleteTable,
+    DescribeTable,
+    GetItem,
+    ListTables,
+    Operation,
+    PutItem,
+    Query,
+    Scan,
+    UpdateItem,
+)
+from dynalab_model.values import ITEM_BYTES_MAX, Item, item_size, validate_item
+
+SEGMENTS_MAX = 1_000_000
+LIST_TABLES_MAX = 100
+
+_NAMES = "ExpressionAttributeNames"
+_VALUES = "ExpressionAttributeValues"
+_NAME_KEY = re.compile("#[A-Za-z0-9_]+").fullmatch
+_VALUE_KEY = re.compile(":[A-Za-z0-9_]+").fullmatch
+
+Enums = tuple[tuple[str, str, tuple[str, ...]], ...]
+
+_CAPACITY = ("ReturnConsumedCapacity", "returnConsumedCapacity", ("INDEXES", "TOTAL", "NONE"))
+_METRICS = ("ReturnItemCollectionMetrics", "returnItemCollectionMetrics", ("SIZE", "NONE"))
+_RETURN = ("ReturnValues", "returnValues", ("ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"))
+_ON_FAILURE = ("ReturnValuesOnConditionCheckFailure", "returnValuesOnConditionCheckFailure", ("ALL_OLD", "NONE"))
+_SELECT = ("Select", "select", ("SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES"))
+_OPERATOR = ("ConditionalOperator", "conditionalOperator", ("OR", "AND"))
+_READ_ENUMS: Enums = (_CAPACITY,)
+_WRITE_ENUMS: Enums = (_CAPACITY, _METRICS, _RETURN, _ON_FAILURE, _OPERATOR)
+_PAGE_ENUMS: Enums = (_SELECT, _CAPACITY, _OPERATOR)
+
+_COMMON_KINDS: dict[str, type] = {"TableName": str, "ReturnConsumedCapacity": str, _NAMES: dict}
+_WRITE_KINDS: dict[str, type] = {
+    **_COMMON_KINDS,
+    _VALUES: dict,
+    "Item": dict,
+    "Key": dict,
+    "ConditionExpression": str,
+    "UpdateExpression": str,
+    "ReturnValues": str,
+    "ReturnItemCollectionMetrics": str,
+    "ReturnValuesOnConditionCheckFailure": str,
+    "Expected": dict,
+    "AttributeUpdates": dict,
+    "ConditionalOperator": str,
+}
+_GET_KINDS: dict[str, type] = {
+    **_COMMON_KINDS,
+    "Key": dict,
+    "ConsistentRead": bool,
+    "ProjectionExpression": str,
+    "AttributesToGet": list,
+}
+_PAGE_KINDS: dict[str, type] = {
+    **_GET_KINDS,
+    _VALUES: dict,
+    "IndexName": str,
+    "Select": str,
+    "Limit": int,
+    "ScanIndexForward": bool,
+    "ExclusiveStartKey": dict,
+    "KeyConditionExpression": str,
+    "FilterExpression": str,
+    "Segment": int,
+    "TotalSegments": int,
+    "KeyConditions": dict,
+    "QueryFilter": dict,
+    "ScanFilter": dict,
+    "ConditionalOperator": str,
+}
+_NAME_KINDS: dict[str, type] = {"TableName": str}
+_LIST_KINDS: dict[str, type] = {"ExclusiveStartTableName": str, "Limit": int}
+
+# What takes a legacy parameter's place, in the order in which the service lists them.
+_LEGACY: dict[str, str] = {
+    "Expected": "ConditionExpression",
+    "AttributeUpdates": "UpdateExpression",
+    "KeyConditions": "KeyConditionExpression",
+    "QueryFilter": "FilterExpression",
+    "ScanFilter": "FilterExpression",
+    "AttributesToGet": "ProjectionExpression",
+    "ConditionalOperator": "AND and OR in an expression",
+}
+
+_PUT_EXPRESSIONS = ("ConditionExpression",)
+_UPDATE_EXPRESSIONS = ("UpdateExpression", "ConditionExpression")
+_GET_EXPRESSIONS = ("ProjectionExpression",)
+_QUERY_EXPRESSIONS = ("ProjectionExpression", "FilterExpression", "KeyConditionExpression")
+_SCAN_EXPRESSIONS = ("ProjectionExpression", "FilterExpression")
+
+
+def parse(operation_name: str, body: dict[str, object]) -> Operation:
+    """The operation that a request asks for; raises DynamoError. Numbers in it are in normal form.
+
+    >>> parse("GetItem", {"TableName": "T", "Key": {"pk": {"N": "1.0"}}, "ConsistentRead": True})
+    GetItem(table='T', key={'pk': {'N': '1'}}, consistent=True, projection=None, names={}, capacity='NONE')
+    >>> parse("PutItem", {"TableName": "T", "Item": {}, "ReturnValues": "ALL_NEW"})
+    Traceback (most recent call last):
+    ...
+    dynalab_model.errors.DynamoError: ValidationException: ReturnValues can only be ALL_OLD or NONE
+    """
+    parser = OPERATIONS.get(operation_name)
+    if parser is None:
+        raise unknown_operation()
+    if type(body) is not dict:
+        raise DynamoError("SerializationException", TEXTS["structure"])
+    return parser(body)
+
+
+# --- one item -------------------------------------------------------------------------------------------------------
+
+
+def _get_item(body: dict[str, object]) -> GetItem:
+    check_types(body, _GET_KINDS)
+    table = table_name(body)
+    _check_enums(body, _READ_ENUMS)
+    key = _required(body, "Key", "key")
+    names, _ = _placeholders(body, _GET_EXPRESSIONS)
+    op = GetItem(table, validate_item(key), bool(body.get("ConsistentRead")))
+    projection = body.get("ProjectionExpression")
+    if projection is not None:
+        op.projection = cast(str, projection)
+        op.names = names
+        check_expressions(names=names, projection=op.projection)
+    op.capacity = _text(body, "ReturnConsumedCapacity", "NONE")
+    return op
+
+
+def _put_item(body: dict[str, object]) -> PutItem:
+    check_types(body, _WRITE_KINDS)
+    table = table_name(body)
+    _check_enums(body, _WRITE_ENUMS)
+    given = _required(body, "Item", "item")
+    names, values = _placeholders(body, _PUT_EXPRESSIONS)
+    item = validate_item(given)
+    op = PutItem(table, item, names=names, values=values)
+    _write_members(op, body)
+    if op.condition is not None:
+        check_expressions(names=names, values=values, condition=op.condition)
+    if item_size(item) > ITEM_BYTES_MAX:
+        raise invalid("item-long")
+    return op
+
+
+def _delete_item(body: dict[str, object]) -> DeleteItem:
+    check_types(body, _WRITE_KINDS)
+    table = table_name(body)
+    _check_enums(body, _WRITE_ENUMS)
+    key = _required(body, "Key", "key")
+    names, values = _placeholders(body, _PUT_EXPRESSIONS)
+    op = DeleteItem(table, validate_item(key), names=names, values=values)
+    _write_members(op, body)
+    if op.condition is not None:
+        check_expressions(names=names, values=values, condition=op.condition)
+    return op
+
+
+def _update_item(body: dict[str, object]) -> UpdateItem:
+    check_types(body, _WRITE_KINDS)
+    table = table_name(body)
+    _check_enums(body, _WRITE_ENUMS)
+    key = _required(body, "Key", "key")
+    names, values = _placeholders(body, _UPDATE_EXPRESSIONS)
+    op = UpdateItem(table, validate_item(key), names=names, values=values)
+    op.update = cast("str | None", body.get("UpdateExpression"))
+    _write_members(op, body)
+    if op.update is not None or op.condition is not None:
+        check_expressions(names=names, values=values, update=op.update, condition=op.condition)
+    return op
+
+
+def _write_members(op: PutItem | UpdateItem | DeleteItem, body: Mapping[str, object]) -> None:
+    op.return_values = _text(body, "ReturnValues", "NONE")
+    if type(op) is not UpdateItem and op.return_values not in ("NONE", "ALL_OLD"):
+        raise validation("ReturnValues can only be ALL_OLD or NONE")
+    op.condition = cast("str | None", body.get("ConditionExpression"))
+    op.return_on_failure = _text(body, "ReturnValuesOnConditionCheckFailure", "NONE")
+    op.capacity = _text(body, "ReturnConsumedCapacity", "NONE")
+
+
+# --- pages ----------------------------------------------------------------------------------------------------------
+
+
+def _query(body: dict[str, object]) -> Query:
+    check_types(body, _PAGE_KINDS)
+    table = table_name(body)
+    _check_enums(body, _PAGE_ENUMS)
+    _check_index_name(body)
+    limit = cast("int | None", body.get("Limit"))
+    if limit is not None and limit < 1:
+        # The service echoes the value for a Scan and not for a Query.
+        refuse(["Value at 'Limit' failed to satisfy constraint: Member must have value greater than or equal to 1"])
+    names, values = _placeholders(body, _QUERY_EXPRESSIONS)
+    start_key = _start_key(body)
+    select = _select(body)
+    key_condition = cast("str | None", body.get("KeyConditionExpression"))
+    if key_condition is None:
+        raise validation(
+            "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request."
+        )
+    op = Query(table, key_condition, names=names, values=values, limit=limit, start_key=start_key, select=select)
+    op.forward = body.get("ScanIndexForward") is not False
+    _page_members(op, body)
+    check_expressions(
+        names=names, values=values, key_condition=key_condition, filter=op.filter, projection=op.projection
+    )
+    return op
+
+
+def _scan(body: dict[str, object]) -> Scan:
+    check_types(body, _PAGE_KINDS)
+    table = table_name(body)
+    _check_enums(body, _PAGE_ENUMS)
+    _check_index_name(body)
+    limit, segment, segments = (cast("int | None", body.get(name)) for name in ("Limit", "Segment", "TotalSegments"))
+    failures = [] if limit is None else range_failures(limit, "limit", 1)
+    if segments is not None:
+        failures += range_failures(segments, "totalSegments", 1, SEGMENTS_MAX)
+    if segment is not None:
+        failures += range_failures(segment, "segment", 0, SEGMENTS_MAX - 1)
+    refuse(failures)
+    names, values = _placeholders(body, _SCAN_EXPRESSIONS)
+    _check_segments(segment, segments)
+    op = Scan(table, names=names, values=values, limit=limit, segment=segment, total_segments=segments)
+    op.start_key = _start_key(body)
+    op.select = _select(body)
+    _page_members(op, body)
+    if op.filter is not None or op.projection is not None:
+        check_expressions(names=names, values=values, filter=op.filter, projection=op.projection)
+    return op
+
+
+def _page_members(op: Query | Scan, body: Mapping[str, object]) -> None:
+    op.index = cast("str | None", body.get("IndexName"))
+    op.consistent = bool(body.get("ConsistentRead"))
+    op.filter = cast("str | None", body.get("FilterExpression"))
+    op.projection = cast("str | None", body.get("ProjectionExpression"))
+    op.capacity = _text(body, "ReturnConsumedCapacity", "NONE")
+
+
+def _check_index_name(body: Mapping[str, object]) -> None:
+    index = body.get("IndexName")
+    if index is not None:
+        refuse(name_failures(cast(str, index), "indexName", 3))
+
+
+def _check_segments(segment: int | None, segments: int | None) -> None:
+    if segment is None and segments is None:
+        return
+    missing = "The {0} parameter is required but was not present in the request when {1} is present"
+    if segments is None:
+        raise validation(missing.format("TotalSegments", "Segment parameter"))
+    if segment is None:
+        raise validation(missing.format("Segment", "parameter TotalSegments"))
+    if segment >= segments:
+        raise validation(
+            "The Segment parameter is zero-based and must be less than parameter TotalSegments: "
+            f"Segment: {segment} is not less than TotalSegments: {segments}"
+        )
+
+
+def _start_key(body: Mapping[str, object]) -> Item | None:
+    given = body.get("ExclusiveStartKey")
+    if given is None:
+        return None
+    try:
+        return validate_item(given)
+    except DynamoError as error:
+        if error.code == "ValidationException":
+            raise validation(f"The provided starting key is invalid: {error.message}") from None
+        raise
+
+
+def _select(body: Mapping[str, object]) -> str | None:
+    """The Select mode; only its agreement with the other members is checked here, the index's projection needs the
+    table.
+    """
+    select = cast("str | None", body.get("Select"))
+    projected = body.get("ProjectionExpression") is not None
+    if select == "SPECIFIC_ATTRIBUTES" and not projected:
+        raise validation(
+            "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES"
+        )
+    if projected and select not in (None, "SPECIFIC_ATTRIBUTES"):
+        raise validation(f"Cannot specify the ProjectionExpression when choosing to get {select}")
+    if select == "ALL_PROJECTED_ATTRIBUTES" and body.get("IndexName") is None:
+        raise validation("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
+    return select
+
+
+# --- tables ---------------------------------------------------------------------------------------------------------
+
+
+def _named_table(body: dict[str, object]) -> str:
+    check_types(body, _NAME_KINDS)
+    if body.get("TableName") is None:
+        raise validation("The parameter 'TableName' is required but was not present in the request")
+    return table_name(body)
+
+
+def _list_tables(body: dict[str, object]) -> ListTables:
+    check_types(body, _LIST_KINDS)
+    start, limit = cast("str | None", body.get("ExclusiveStartTableName")), cast("int | None", body.get("Limit"))
+    failures = [] if start is None else name_failures(start, "exclusiveStartTableName", 3)
+    if limit is not None:
+        failures += range_failures(limit, "limit", 1, LIST_TABLES_MAX)
+    refuse(failures)
+    return ListTables(start, LIST_TABLES_MAX if limit is None else limit)
+
+
+OPERATIONS: dict[str, Callable[[dict[str, object]], Operation]] = {
+    "CreateTable": parse_create_table,
+    "DescribeTable": lambda body: DescribeTable(_named_table(body)),
+    "DeleteTable": lambda body: DeleteTable(_named_table(body)),
+    "ListTables": _list_tables,
+    "PutItem": _put_item,
+    "GetItem": _get_item,
+    "UpdateItem": _update_item,
+    "DeleteItem": _delete_item,
+    "Query": _query,
+    "Scan": _scan,
+}
+
+
+# --- parts ----------------------------------------------------------------------------------------------------------
+
+
+def _text(body: Mapping[str, object], member: str, default: str) -> str:
+    value = body.get(member)
+    return default if value is None else cast(str, value)
+
+
+def _check_enums(body: Mapping[str, object], enums: Enums) -> None:
+    failures = enum_failures(body, enums)
+    if failures:
+        refuse(failures)
+
+
+def _required(body: Mapping[str, object], member: str, path: str) -> object:
+    value = body.get(member)
+    if value is None:
+        refuse([failure(None, path, "not be null")])
+    return value
+
+
+def _placeholders(body: Mapping[str, object], expressions: Sequence[str]) -> tuple[dict[str, str], Item]:
+    """Names and values of an operation whose expressions are `expressions`, and the check that styles are not mixed."""
+    legacy = [name for name in _LEGACY if name in body and body[name] is not None]
+    if legacy:
+        _refuse_legacy(body, legacy, expressions)
+    names, values = body.get(_NAMES), body.get(_VALUES)
+    if names is None and values is None:
+        return {}, {}
+    if names is not None and all(body.get(name) is None for name in expressions):
+        raise validation(f"{_NAMES} can only be specified when using expressions")
+    holders = [name for name in expressions if name != "ProjectionExpression"]
+    if values is not None and holders and all(body.get(name) is None for name in holders):
+        verb = "is" if len(holders) == 1 else "are"
+        raise validation(f"{_VALUES} can only be specified when using expressions: {' and '.join(holders)} {verb} null")
+    return _checked_names(names), _checked_values(values) if holders else {}
+
+
+def _refuse_legacy(body: Mapping[str, object], legacy: Sequence[str], expressions: Sequence[str]) -> None:
+    given = [name for name in (*expressions, _NAMES, _VALUES) if body.get(name) is not None]
+    used = [name for name in given if name in expressions]
+    if used:
+        raise validation(
+            "Can not use both expression and non-expression parameters in the same request: "
+            f"Non-expression parameters: {{{', '.join(legacy)}}} Expression parameters: {{{', '.join(used)}}}"
+        )
+    raise validation(
+        f"The legacy parameter {legacy[0]} is not available in this version of dynalab: use {_LEGACY[legacy[0]]}"
+    )
+
+
+def _checked_names(names: object) -> dict[str, str]:
+    if names is None:
+        return {}
+    given = cast("dict[str, object]", names)
+    if not given:
+        raise validation(f"{_NAMES} must not be empty")
+    for key, name in given.items():
+        if not _NAME_KEY(key):
+            raise validation(f'{_NAMES} contains invalid key: Syntax error; key: "{key}"')
+        if type(name) is not str:
+            check_types({key: name}, {key: str})
+            raise validation(
+                f"{_NAMES} contains invalid value: The expression attribute name can not be null for key {key}"
+            )
+        refuse(length_failures(name, "expressionAttributeNames", 1, 65_535))
+    return cast("dict[str, str]", given)
+
+
+def _checked_values(values: object) -> Item:
+    if values is None:
+        return {}
+    given = cast("dict[str, object]", values)
+    if not given:
+        raise validation(f"{_VALUES} must not be empty")
+    for key in given:
+        if not _VALUE_KEY(key):
+            raise validation(f'{_VALUES} contains invalid key: Syntax error; key: "{key}"')
+    try:
+        return validate_item(given)
+    except DynamoError as error:
+        if error.code != "ValidationException":
+            raise
+        bad = next(key for key, value in given.items() if _is_invalid(value))
+        raise validation(f"{_VALUES} contains invalid value: {error.message} for key {bad}") from None
+
+
+def _is_invalid(value: object) -> bool:
+    try:
+        validate_item({"v": value})
+    except DynamoError:
+        return True
+    return False
