@@ -43,7 +43,7 @@ Nanoseconds: TypeAlias = int
 Position: TypeAlias = int
 RequestToken: TypeAlias = int
 TimerName: TypeAlias = tuple[str | int, ...]
-JSON: TypeAlias = "str | int | float | bool | None | list[JSON] | dict[str, JSON]"
+JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
 
 LAST: Position = -1  # after everything this node has appended so far
 NOTHING: Position = 0  # depends on no record

@@ -23,7 +23,7 @@ def copy_plain(value: Plain) -> Plain:
 
 
 def fingerprint(value: object, now_ns: int) -> str:
-    """A digest of a state. Fields whose names end in `_ns` are taken relative to `now_ns`; dictionaries in key order."""
+    """A digest of a state. Fields named `…_ns` are taken relative to `now_ns`; dictionaries in key order."""
     digest = hashlib.blake2b(digest_size=16)
     for part in _parts(value, now_ns, relative=False):
         digest.update(part.encode())

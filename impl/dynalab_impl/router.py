@@ -114,11 +114,13 @@ class Pending:
             if spec.index != index:
                 continue
             if self.plan.forward:
-                if spec.holds(self.low):
-                    return spec
-            elif spec.low < self.high if self.high else not spec.high:
-                if not spec.high or (self.high and self.high <= spec.high):
-                    return spec
+                found = spec.holds(self.low)
+            elif not self.high:
+                found = not spec.high
+            else:
+                found = spec.low < self.high and (not spec.high or self.high <= spec.high)
+            if found:
+                return spec
         raise AssertionError("the groups of a table cover the key space")
 
 

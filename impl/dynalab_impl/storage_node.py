@@ -353,7 +353,7 @@ class StorageNode:
     def _answered_before(
         self, replica: Replica, sender: Address, number: int, request: m.RequestId, effects: Effects
     ) -> bool:
-        """A copy of a request that was logged already gets the first one's answer, at once or when that is committed."""
+        """A copy of a logged request gets the first one's answer, at once or when that is committed."""
         outcome = replica.state.dedup.get(request)
         if outcome is not None:
             effects.send(sender, m.Answer(number, outcome.status, outcome.body, outcome.error), NOTHING)
@@ -367,7 +367,7 @@ class StorageNode:
         return True
 
     def _expired(self, replica: Replica, expiry_ns: int, effects: Effects) -> bool:
-        """Past its expiry a request must not be logged: the answer that an earlier copy got may be forgotten already."""
+        """Past its expiry a request must not be logged: the answer to an earlier copy may be forgotten."""
         if expiry_ns >= max(effects.wall_ns, replica.log[-1].time_ns):
             return False
         effects.tell(Event("expired-refused", replica.spec.group))

@@ -32,9 +32,7 @@ def quorum_value(values: Iterable[tuple[int, str]], members: int, zones: int) ->
     3
     """
     seen: list[str] = []
-    count = 0
-    for value, zone in sorted(values, reverse=True):
-        count += 1
+    for count, (value, zone) in enumerate(sorted(values, reverse=True), start=1):
         if zone not in seen:
             seen.append(zone)
         if 2 * count > members and len(seen) >= zones:

@@ -1,0 +1,50 @@
+"""The way of a write and of the reads, as a table: who sends what to whom, and why. The course draws its pictures from it.
+
+Each hop names a message type of `messages`; `tests/impl/test_path.py` holds the table against what a traced request does.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Hop(NamedTuple):
+    """One step: `message` is the name of a message type, or of an effect for steps inside one node."""
+
+    source: str
+    target: str
+    message: str
+    why: str
+
+
+WRITE: tuple[Hop, ...] = (
+    Hop("client", "router", "request", "any router will do: it keeps no data (S21)"),
+    Hop("router", "leader", "WriteRequest", "hash of the partition key, partition map, last known leader (S17, S23)"),
+    Hop("leader", "leader", "append", "the condition held on the appended item; the entry goes to the leader's own log"),
+    Hop("leader", "follower", "Accept", "both followers, in other zones, at the same time (S20)"),
+    Hop("follower", "follower", "append", "the entry goes to the follower's log; nothing is told before it is on disk"),
+    Hop("follower", "leader", "Accepted", "one of the two is enough: two disks in two zones hold the entry (S23)"),
+    Hop("leader", "leader", "apply", "committed: the item, and what is owed to the indexes, in one step"),
+    Hop("leader", "router", "Answer", "only now: an acknowledged write survives the loss of any one zone"),
+    Hop("router", "client", "response", "HTTP 200"),
+    Hop("leader", "follower", "Commit", "followers apply a moment later: until then they are stale (S25)"),
+    Hop("leader", "index leader", "IndexRequest", "the propagator carries the change to the index, asynchronously (S27)"),
+    Hop("index leader", "leader", "IndexReply", "the index holds the change on a quorum of its own"),
+)
+
+STRONG_READ: tuple[Hop, ...] = (
+    Hop("client", "router", "request", "ConsistentRead=true"),
+    Hop("router", "leader", "GetRequest", "only the leader answers, and only while its lease runs (S24)"),
+    Hop("leader", "router", "GetReply", "the newest committed item"),
+    Hop("router", "client", "response", "HTTP 200"),
+)
+
+EVENTUAL_READ: tuple[Hop, ...] = (
+    Hop("client", "router", "request", "ConsistentRead=false"),
+    Hop("router", "any replica", "GetRequest", "one of the three, drawn at random (S25)"),
+    Hop("any replica", "router", "GetReply", "what that replica has applied: perhaps not the newest"),
+    Hop("router", "client", "response", "HTTP 200"),
+)
+
+PATHS: dict[str, tuple[Hop, ...]] = {"write": WRITE, "strong read": STRONG_READ, "eventual read": EVENTUAL_READ}
+PATH = WRITE
