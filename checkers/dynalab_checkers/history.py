@@ -160,6 +160,11 @@ def write_jsonl(path: str | PathLike[str], events: Iterable[Mapping[str, Json]])
             file.write("\n")
 
 
+def from_numbered_events(numbered: Iterable[tuple[int, Mapping[str, Json]]]) -> History:
+    """Pair invocations with completions of events that carry the number of their line, for readers of other formats."""
+    return History(_pair(numbered))
+
+
 def _decode(lines: Iterable[str | bytes]) -> Iterator[tuple[int, Mapping[str, Json]]]:
     decode = json.JSONDecoder(parse_constant=_no_constant).decode
     for number, line in enumerate(lines, 1):

@@ -1,0 +1,136 @@
+"""Histories in other people's formats: lines of a log, turned into events and then read as strictly as our own.
+
+`etcd-log`: lines of Jepsen's log of its etcd test: process, `:invoke|:ok|:fail|:info`, `:read|:write|:cas`, a value
+(`nil`, an integer or `[from to]`). `:fail :read :timed-out` had no effect; `:info ... :timed-out` stays open for ever;
+`:fail :cas` means that the compare failed. `kv-log`: one map in EDN's notation a line, with :process :type :f :key
+:value, of put, append and get on strings. Neither has times: the number of the line is the time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from os import PathLike
+from typing import Final
+
+from dynalab_checkers.history import History, Json, MalformedHistory, from_numbered_events, parse_jsonl
+
+ETCD_KEY: Final = "register"  # the etcd logs are of one register that has no name
+
+_ETCD_LINE: Final = re.compile(
+    r"(?:INFO\s+jepsen\.util\s+-\s+)?(\d+)\s+:(invoke|ok|fail|info)\s+:(read|write|cas)\s+(.+)"
+)
+_ETCD_PAIR: Final = re.compile(r"\[(-?\d+) (-?\d+)\]")
+_KV_LINE: Final = re.compile(
+    r"\{:process (\d+), :type :(invoke|ok|fail|info), :f :(put|append|get), "
+    r':key "((?:[^"\\]|\\.)*)", :value (nil|"((?:[^"\\]|\\.)*)")\}'
+)
+_KV_NAMES: Final = {"put": "write", "append": "append", "get": "read"}
+
+
+def parse_etcd_log(lines: Iterable[str | bytes]) -> History:
+    """A history from Jepsen's log of etcd.
+
+    >>> log = ["INFO  jepsen.util - 0\\t:invoke\\t:write\\t3", "INFO  jepsen.util - 0\\t:info\\t:write\\t:timed-out"]
+    >>> [(o.f, o.value, o.outcome, o.ret) for o in parse_etcd_log(log)]
+    [('write', 3, 'info', None)]
+    """
+    return from_numbered_events(_etcd_events(lines))
+
+
+def parse_kv_log(lines: Iterable[str | bytes]) -> History:
+    """A history from a key-value log; put becomes write, get becomes read, append stays.
+
+    >>> log = ['{:process 0, :type :invoke, :f :append, :key "4", :value "x"}']
+    >>> [(o.f, o.key, o.value, o.outcome) for o in parse_kv_log(log)]
+    [('append', '4', 'x', 'info')]
+    """
+    return from_numbered_events(_kv_events(lines))
+
+
+FORMATS: Final[dict[str, Callable[[Iterable[str | bytes]], History]]] = {
+    "jsonl": parse_jsonl,
+    "etcd-log": parse_etcd_log,
+    "kv-log": parse_kv_log,
+}
+
+
+def read_history(path: str | PathLike[str], format: str = "jsonl") -> History:
+    """A history from a file. Raises MalformedHistory, OSError, or KeyError if there is no such format."""
+    parse = FORMATS[format]
+    with open(path, "rb") as file:
+        return parse(file)
+
+
+def _text_lines(lines: Iterable[str | bytes]) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(lines, 1):
+        try:
+            text = (line.decode("utf-8") if isinstance(line, bytes) else line).strip()
+        except UnicodeDecodeError:
+            raise MalformedHistory(number, "not UTF-8") from None
+        if text:
+            yield number, text
+
+
+def _event(number: int, process: str, kind: str, f: str, key: str) -> dict[str, Json]:
+    try:
+        return {"index": number, "time": number, "process": int(process), "type": kind, "f": f, "key": key}
+    except ValueError:
+        raise MalformedHistory(number, "a process number of absurd length") from None
+
+
+def _etcd_events(lines: Iterable[str | bytes]) -> Iterator[tuple[int, Mapping[str, Json]]]:
+    for number, text in _text_lines(lines):
+        match = _ETCD_LINE.fullmatch(text)
+        if match is None:
+            raise MalformedHistory(number, "not a line of a Jepsen log: process, :type, :f and value are expected")
+        process, kind, f, shown = match.groups()
+        event = _event(number, process, kind, f, ETCD_KEY)
+        if shown != ":timed-out":
+            value = _etcd_value(number, shown)
+            if f == "read":
+                if kind == "ok":
+                    event["value"] = value
+                elif value is not None:
+                    raise MalformedHistory(number, "a read has a value only when it returned")
+            else:
+                event["value"] = value
+        elif kind == "invoke" or kind == "ok":
+            raise MalformedHistory(number, f":{kind} cannot be :timed-out")
+        elif kind == "fail":
+            # No compare failed here: it is only known that nothing happened.
+            event["error"] = "timed-out"
+        yield number, event
+
+
+def _etcd_value(number: int, shown: str) -> Json:
+    if shown == "nil":
+        return None
+    pair = _ETCD_PAIR.fullmatch(shown)
+    try:
+        return [int(pair[1]), int(pair[2])] if pair else int(shown)
+    except ValueError:
+        raise MalformedHistory(number, f"the value must be nil, an integer or [from to], not {shown[:60]}") from None
+
+
+def _kv_events(lines: Iterable[str | bytes]) -> Iterator[tuple[int, Mapping[str, Json]]]:
+    for number, text in _text_lines(lines):
+        match = _KV_LINE.fullmatch(text)
+        if match is None:
+            raise MalformedHistory(
+                number, "not a line of a key-value log: {:process, :type, :f, :key, :value} is expected"
+            )
+        process, kind, f, key, shown, content = match.groups()
+        event = _event(number, process, kind, _KV_NAMES[f], _unescape(key))
+        value = None if shown == "nil" else _unescape(content)
+        if f != "get":
+            if value is None:
+                raise MalformedHistory(number, f"a {f} needs a value")
+            event["value"] = value
+        elif kind == "ok":
+            event["value"] = value
+        yield number, event
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"\\(.)", lambda match: {"n": "\n", "t": "\t", "r": "\r"}.get(match[1], match[1]), text)
