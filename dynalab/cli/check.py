@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import click
-from dynalab_checkers.check import check_files
 
 from dynalab.cli import exit_codes
+from dynalab_checkers.check import check_files
 from dynalab_checkers.history import MalformedHistory
 
 

@@ -57,6 +57,7 @@ class EmbeddedCluster:
         self.told: Counter[str] = Counter()  # trace events by kind
         self.failures: list[str] = []  # nodes that died of themselves, in words
         self.network: Network | None = None
+        self.on_boot: Callable[[Node], None] | None = None  # sees every node before it starts
         self._make_node = make_node
         seeds = random.Random(random.SystemRandom().getrandbits(64) if seed is None else seed)
         addresses = (*self.topology.storage, *self.topology.routers)
@@ -128,8 +129,11 @@ class EmbeddedCluster:
     def _boot(self, host: Host) -> None:
         disk, records, incarnation = self.store.open(host.address)
         host.epoch += 1
+        node = self._make_node(host.address, self.topology, incarnation)
+        if self.on_boot is not None:
+            self.on_boot(node)
         try:
-            host.start(self._make_node(host.address, self.topology, incarnation), disk, records, incarnation)
+            host.start(node, disk, records, incarnation)
         except Exception:
             self._died(host, "could not start")
             return

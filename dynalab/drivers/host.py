@@ -143,6 +143,10 @@ class Host:
     def random_bits(self, count: int) -> int:
         return self._random.getrandbits(count)
 
+    def reseed(self, seed: int) -> None:
+        """Begin this machine's random stream anew."""
+        self._random.seed(seed)
+
     def tell(self, event: Event) -> None:
         self._cluster.told[event.kind] += 1
 

@@ -21,7 +21,8 @@ from dynalab.drivers.embedded import EmbeddedCluster, MakeNode
 from dynalab.drivers.log_files import make_dir_durably
 from dynalab.drivers.store import FileStore, MemoryStore, Store, StoreError
 from dynalab.endpoint.http import Listener
-from dynalab.endpoint.service import Endpoint, Lab
+from dynalab.endpoint.service import Endpoint
+from dynalab.lab import Lab, make_lab
 from dynalab_impl.effects import Timing, Topology, layout
 from dynalab_model.operations import ListTables
 
@@ -90,6 +91,8 @@ class Service:
         except (OSError, StoreError) as error:
             raise CannotServe(str(error)) from error
         await self._wait_until_ready()
+        if self.lab is not None:
+            await self.lab.learn_tables()
         endpoint = Endpoint(self.cluster, parse, OPERATIONS, credentials=settings.credentials, lab=self.lab)
         self._listener = Listener(endpoint.handle)
         loop = asyncio.get_running_loop()
@@ -152,8 +155,6 @@ class Service:
             return None
         if self.settings.host not in (LOOPBACK, "::1", "localhost"):
             raise CannotServe("--lab can destroy everything that is stored, so it listens on loopback only")
-        from dynalab.lab import make_lab
-
         return make_lab(self.cluster)
 
     async def _wait_until_ready(self) -> None:
