@@ -65,12 +65,7 @@ def add(left: str, right: str) -> str:
     >>> add("0.1", "0.2"), add("5", "-5")
     ('0.3', '0')
     """
-    (a, a_exponent), (b, b_exponent) = parts(left), parts(right)
-    exponent = min(a_exponent, b_exponent)
-    total = a * 10 ** (a_exponent - exponent) + b * 10 ** (b_exponent - exponent)
-    if total == 0:
-        return "0"
-    return _render(total < 0, str(abs(total)), exponent)
+    return _sum(parts(left), parts(right))
 
 
 def subtract(left: str, right: str) -> str:
@@ -79,7 +74,8 @@ def subtract(left: str, right: str) -> str:
     >>> subtract("1", "0.9")
     '0.1'
     """
-    return add(left, right[1:] if right.startswith("-") else "-" + right)
+    coefficient, exponent = parts(right)
+    return _sum(parts(left), (-coefficient, exponent))
 
 
 def compare_numbers(left: str, right: str) -> int:
@@ -140,6 +136,13 @@ def number_bytes_older(text: str) -> int:
     exponent = len(whole) - 1 if whole != "0" else -1 - (len(fraction) - len(fraction.lstrip("0")))
     straddles = len(digits) % 2 == 0 and exponent % 2 == 0
     return 1 + (len(digits) + 1) // 2 + straddles + text.startswith("-")
+
+
+def _sum(left: Parts, right: Parts) -> str:
+    (a, a_exponent), (b, b_exponent) = left, right
+    exponent = min(a_exponent, b_exponent)
+    total = a * 10 ** (a_exponent - exponent) + b * 10 ** (b_exponent - exponent)
+    return _render(total < 0, str(abs(total)), exponent) if total else "0"
 
 
 def _render(negative: bool, digits: str, exponent: int) -> str:

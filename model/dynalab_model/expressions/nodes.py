@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from dynalab_model.expressions.reserved import is_reserved
 from dynalab_model.expressions.texts import refused
+from dynalab_model.values import NESTING_MAX
 
 # A path with its placeholders filled in: names and list indices.
 DocumentPath: TypeAlias = tuple[str | int, ...]
@@ -112,7 +113,10 @@ def check_reserved(kind: str, paths: list[Path]) -> None:
 
 
 def check_names(kind: str, paths: list[Path], names: Mapping[str, str]) -> None:
-    """Refuses name placeholders that stand for nothing."""
+    """Refuses name placeholders that stand for nothing, and paths that go deeper than any value can."""
+    for path in paths:
+        if len(path.parts) > NESTING_MAX + 1:
+            raise refused(kind, "deep", count=len(path.parts))
     for alias in aliases_of(paths):
         if alias not in names:
             raise refused(kind, "name", name=alias)
@@ -126,19 +130,42 @@ def check_parentheses(kind: str, *roots: Node) -> None:
 
 
 def check_overlaps(kind: str, paths: list[DocumentPath]) -> None:
-    """Refuses two paths of which one holds the other, then two that use one parent both as a map and as a list."""
-    for number, two in enumerate(paths):
-        for one in paths[:number]:
-            shared = min(len(one), len(two))
-            if one[:shared] == two[:shared]:
-                raise refused(kind, "overlap", one=printed(one), two=printed(two))
-    for number, two in enumerate(paths):
-        for one in paths[:number]:
-            for a, b in zip(one, two, strict=False):
-                if a != b:
-                    if type(a) is not type(b):
-                        raise refused(kind, "conflict", one=printed(one), two=printed(two))
-                    break
+    """Refuses two paths of which one holds the other, then two that use one parent both as a map and as a list.
+
+    One walk down a tree of steps, as a long projection has a thousand paths and comparing each with each would take a
+    second.
+    """
+    root = _Step()
+    conflict: tuple[DocumentPath, DocumentPath] | None = None
+    for path in paths:
+        step = root
+        for part in path:
+            sort, other = (0, 1) if isinstance(part, str) else (1, 0)
+            rival = step.first_below[other]
+            if rival is not None and conflict is None:
+                conflict = (rival, path)
+            if step.first_below[sort] is None:
+                step.first_below[sort] = path
+            step = step.below.setdefault(part, _Step())
+            if step.ended is not None:
+                raise refused(kind, "overlap", one=printed(step.ended), two=printed(path))
+        through = next((one for one in step.first_below if one is not None), None)
+        if through is not None:
+            raise refused(kind, "overlap", one=printed(through), two=printed(path))
+        step.ended = path
+    if conflict is not None:
+        raise refused(kind, "conflict", one=printed(conflict[0]), two=printed(conflict[1]))
+
+
+class _Step:
+    """A place in the tree: the path that ends here, and the first that goes on from here by name and by index."""
+
+    __slots__ = ("below", "ended", "first_below")
+
+    def __init__(self) -> None:
+        self.below: dict[str | int, _Step] = {}
+        self.ended: DocumentPath | None = None
+        self.first_below: list[DocumentPath | None] = [None, None]
 
 
 def printed(path: DocumentPath) -> str:

@@ -38,6 +38,7 @@ TEXTS: dict[str, str] = {
     "in-count": "The IN operator is provided with too many operands; number of operands: {count}",  # our wording
     "between-type": "The BETWEEN operator requires same data type for lower and upper bounds; lower bound operand: {low}, upper bound operand: {high}",
     "between-order": "The BETWEEN operator requires upper bound to be greater than or equal to lower bound; lower bound operand: {low}, upper bound operand: {high}",
+    "deep": "The document path has too many nesting elements; nesting levels: {count}",  # our wording
     "section": 'The "{name}" section can only be used once in an update expression;',
     "overlap": "Two document paths overlap with each other; must remove or rewrite one of these paths; path one: {one}, path two: {two}",
     "conflict": "Two document paths conflict with each other; must remove or rewrite one of these paths; path one: {one}, path two: {two}",
