@@ -64,7 +64,7 @@ class ReadPlan:
 def plan_read(schema: TableSchema, op: Query | Scan) -> ReadPlan:
     """The range that a Query or Scan reads; raises DynamoError for what does not fit the table (api.md §8).
 
-    >>> from dynalab_model.schema import KeyAttribute
+    >>> from dynalab_model.schema import KeyAttribute, KeySchema
     >>> schema = TableSchema("T", KeySchema(KeyAttribute("pk", "S")))
     >>> plan_read(schema, Scan("T", segment=1, total_segments=2)).low.hex()
     '8000000000000000'
@@ -129,7 +129,7 @@ def _check_projected(schema: TableSchema, index: IndexSchema, op: Query | Scan) 
 def start_key_names(schema: TableSchema, index: IndexSchema | None) -> tuple[str, ...]:
     """The attributes of a start key (and of LastEvaluatedKey): the index's keys if any, and the table's.
 
-    >>> from dynalab_model.schema import KeyAttribute
+    >>> from dynalab_model.schema import KeyAttribute, KeySchema
     >>> by = IndexSchema("I", KeySchema(KeyAttribute("a", "S"), KeyAttribute("pk", "S")), "ALL")
     >>> start_key_names(TableSchema("T", KeySchema(KeyAttribute("pk", "S")), (by,)), by)
     ('pk', 'a')
@@ -199,7 +199,7 @@ class PageBuilder:
     """Assembles one page of a Query or Scan from stored items (index entries, for an index), given in the order of
     reading.
 
-    >>> from dynalab_model.schema import KeyAttribute
+    >>> from dynalab_model.schema import KeyAttribute, KeySchema
     >>> schema = TableSchema("T", KeySchema(KeyAttribute("pk", "S"), KeyAttribute("n", "N")))
     >>> page = PageBuilder(schema, Scan("T", limit=2, filter="n > :one", values={":one": {"N": "1"}}))
     >>> [page.add({"pk": {"S": "a"}, "n": {"N": n}}) for n in ("1", "2")]
@@ -277,7 +277,7 @@ def write_response(schema: TableSchema, op: WriteOperation, before: Item | None,
     """The body of PutItem, UpdateItem and DeleteItem, given the item as it was before.
 
     >>> from dynalab_model.operations import PutItem
-    >>> from dynalab_model.schema import KeyAttribute
+    >>> from dynalab_model.schema import KeyAttribute, KeySchema
     >>> put = PutItem("T", {"pk": {"S": "a"}}, capacity="TOTAL")
     >>> write_response(TableSchema("T", KeySchema(KeyAttribute("pk", "S"))), put, None, WriteEffect(put.item, None))
     {'ConsumedCapacity': {'TableName': 'T', 'CapacityUnits': 1.0}}

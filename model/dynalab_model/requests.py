@@ -11,8 +11,7 @@ Legacy parameters (Expected, KeyConditions, …) are refused in words; so is not
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from dynalab_model.create_table import parse_create_table
@@ -22,7 +21,6 @@ from dynalab_model.fields import (
     check_types,
     enum_failures,
     failure,
-    length_failures,
     name_failures,
     range_failures,
     refuse,
@@ -40,15 +38,12 @@ from dynalab_model.operations import (
     Scan,
     UpdateItem,
 )
+from dynalab_model.placeholders import NAMES, VALUES, placeholders
 from dynalab_model.values import ITEM_BYTES_MAX, Item, item_size, validate_item
 
 SEGMENTS_MAX = 1_000_000
 LIST_TABLES_MAX = 100
 
-_NAMES = "ExpressionAttributeNames"
-_VALUES = "ExpressionAttributeValues"
-_NAME_KEY = re.compile("#[A-Za-z0-9_]+").fullmatch
-_VALUE_KEY = re.compile(":[A-Za-z0-9_]+").fullmatch
 
 Enums = tuple[tuple[str, str, tuple[str, ...]], ...]
 
@@ -62,10 +57,10 @@ _READ_ENUMS: Enums = (_CAPACITY,)
 _WRITE_ENUMS: Enums = (_CAPACITY, _METRICS, _RETURN, _ON_FAILURE, _OPERATOR)
 _PAGE_ENUMS: Enums = (_SELECT, _CAPACITY, _OPERATOR)
 
-_COMMON_KINDS: dict[str, type] = {"TableName": str, "ReturnConsumedCapacity": str, _NAMES: dict}
+_COMMON_KINDS: dict[str, type] = {"TableName": str, "ReturnConsumedCapacity": str, NAMES: dict}
 _WRITE_KINDS: dict[str, type] = {
     **_COMMON_KINDS,
-    _VALUES: dict,
+    VALUES: dict,
     "Item": dict,
     "Key": dict,
     "ConditionExpression": str,
@@ -86,7 +81,7 @@ _GET_KINDS: dict[str, type] = {
 }
 _PAGE_KINDS: dict[str, type] = {
     **_GET_KINDS,
-    _VALUES: dict,
+    VALUES: dict,
     "IndexName": str,
     "Select": str,
     "Limit": int,
@@ -103,17 +98,6 @@ _PAGE_KINDS: dict[str, type] = {
 }
 _NAME_KINDS: dict[str, type] = {"TableName": str}
 _LIST_KINDS: dict[str, type] = {"ExclusiveStartTableName": str, "Limit": int}
-
-# What takes a legacy parameter's place, in the order in which the service lists them.
-_LEGACY: dict[str, str] = {
-    "Expected": "ConditionExpression",
-    "AttributeUpdates": "UpdateExpression",
-    "KeyConditions": "KeyConditionExpression",
-    "QueryFilter": "FilterExpression",
-    "ScanFilter": "FilterExpression",
-    "AttributesToGet": "ProjectionExpression",
-    "ConditionalOperator": "AND and OR in an expression",
-}
 
 _PUT_EXPRESSIONS = ("ConditionExpression",)
 _UPDATE_EXPRESSIONS = ("UpdateExpression", "ConditionExpression")
@@ -137,7 +121,12 @@ def parse(operation_name: str, body: dict[str, object]) -> Operation:
         raise unknown_operation()
     if type(body) is not dict:
         raise DynamoError("SerializationException", TEXTS["structure"])
-    return parser(body)
+    try:
+        return parser(body)
+    except DynamoError as error:
+        if error.code == "ValidationException":
+            _check_shapes(body)
+        raise
 
 
 # --- one item -------------------------------------------------------------------------------------------------------
@@ -148,7 +137,7 @@ def _get_item(body: dict[str, object]) -> GetItem:
     table = table_name(body)
     _check_enums(body, _READ_ENUMS)
     key = _required(body, "Key", "key")
-    names, _ = _placeholders(body, _GET_EXPRESSIONS)
+    names, _ = placeholders(body, _GET_EXPRESSIONS)
     op = GetItem(table, validate_item(key), bool(body.get("ConsistentRead")))
     projection = body.get("ProjectionExpression")
     if projection is not None:
@@ -164,7 +153,7 @@ def _put_item(body: dict[str, object]) -> PutItem:
     table = table_name(body)
     _check_enums(body, _WRITE_ENUMS)
     given = _required(body, "Item", "item")
-    names, values = _placeholders(body, _PUT_EXPRESSIONS)
+    names, values = placeholders(body, _PUT_EXPRESSIONS)
     item = validate_item(given)
     op = PutItem(table, item, names=names, values=values)
     _write_members(op, body)
@@ -180,7 +169,7 @@ def _delete_item(body: dict[str, object]) -> DeleteItem:
     table = table_name(body)
     _check_enums(body, _WRITE_ENUMS)
     key = _required(body, "Key", "key")
-    names, values = _placeholders(body, _PUT_EXPRESSIONS)
+    names, values = placeholders(body, _PUT_EXPRESSIONS)
     op = DeleteItem(table, validate_item(key), names=names, values=values)
     _write_members(op, body)
     if op.condition is not None:
@@ -193,7 +182,7 @@ def _update_item(body: dict[str, object]) -> UpdateItem:
     table = table_name(body)
     _check_enums(body, _WRITE_ENUMS)
     key = _required(body, "Key", "key")
-    names, values = _placeholders(body, _UPDATE_EXPRESSIONS)
+    names, values = placeholders(body, _UPDATE_EXPRESSIONS)
     op = UpdateItem(table, validate_item(key), names=names, values=values)
     op.update = cast("str | None", body.get("UpdateExpression"))
     _write_members(op, body)
@@ -223,7 +212,7 @@ def _query(body: dict[str, object]) -> Query:
     if limit is not None and limit < 1:
         # The service echoes the value for a Scan and not for a Query.
         refuse(["Value at 'Limit' failed to satisfy constraint: Member must have value greater than or equal to 1"])
-    names, values = _placeholders(body, _QUERY_EXPRESSIONS)
+    names, values = placeholders(body, _QUERY_EXPRESSIONS)
     start_key = _start_key(body)
     select = _select(body)
     key_condition = cast("str | None", body.get("KeyConditionExpression"))
@@ -252,7 +241,7 @@ def _scan(body: dict[str, object]) -> Scan:
     if segment is not None:
         failures += range_failures(segment, "segment", 0, SEGMENTS_MAX - 1)
     refuse(failures)
-    names, values = _placeholders(body, _SCAN_EXPRESSIONS)
+    names, values = placeholders(body, _SCAN_EXPRESSIONS)
     _check_segments(segment, segments)
     op = Scan(table, names=names, values=values, limit=limit, segment=segment, total_segments=segments)
     op.start_key = _start_key(body)
@@ -358,6 +347,18 @@ OPERATIONS: dict[str, Callable[[dict[str, object]], Operation]] = {
 # --- parts ----------------------------------------------------------------------------------------------------------
 
 
+def _check_shapes(body: Mapping[str, object]) -> None:
+    """A wrong JSON type inside an attribute value is told before all else: looked for only once something is wrong."""
+    for member in ("Item", "Key", "ExclusiveStartKey", VALUES):
+        attributes = body.get(member)
+        for name, value in attributes.items() if isinstance(attributes, dict) else ():
+            try:
+                validate_item({name: value})
+            except DynamoError as error:
+                if error.code == "SerializationException":
+                    raise
+
+
 def _text(body: Mapping[str, object], member: str, default: str) -> str:
     value = body.get(member)
     return default if value is None else cast(str, value)
@@ -374,77 +375,3 @@ def _required(body: Mapping[str, object], member: str, path: str) -> object:
     if value is None:
         refuse([failure(None, path, "not be null")])
     return value
-
-
-def _placeholders(body: Mapping[str, object], expressions: Sequence[str]) -> tuple[dict[str, str], Item]:
-    """Names and values of an operation whose expressions are `expressions`, and the check that styles are not mixed."""
-    legacy = [name for name in _LEGACY if name in body and body[name] is not None]
-    if legacy:
-        _refuse_legacy(body, legacy, expressions)
-    names, values = body.get(_NAMES), body.get(_VALUES)
-    if names is None and values is None:
-        return {}, {}
-    if names is not None and all(body.get(name) is None for name in expressions):
-        raise validation(f"{_NAMES} can only be specified when using expressions")
-    holders = [name for name in expressions if name != "ProjectionExpression"]
-    if values is not None and holders and all(body.get(name) is None for name in holders):
-        verb = "is" if len(holders) == 1 else "are"
-        raise validation(f"{_VALUES} can only be specified when using expressions: {' and '.join(holders)} {verb} null")
-    return _checked_names(names), _checked_values(values) if holders else {}
-
-
-def _refuse_legacy(body: Mapping[str, object], legacy: Sequence[str], expressions: Sequence[str]) -> None:
-    given = [name for name in (*expressions, _NAMES, _VALUES) if body.get(name) is not None]
-    used = [name for name in given if name in expressions]
-    if used:
-        raise validation(
-            "Can not use both expression and non-expression parameters in the same request: "
-            f"Non-expression parameters: {{{', '.join(legacy)}}} Expression parameters: {{{', '.join(used)}}}"
-        )
-    raise validation(
-        f"The legacy parameter {legacy[0]} is not available in this version of dynalab: use {_LEGACY[legacy[0]]}"
-    )
-
-
-def _checked_names(names: object) -> dict[str, str]:
-    if names is None:
-        return {}
-    given = cast("dict[str, object]", names)
-    if not given:
-        raise validation(f"{_NAMES} must not be empty")
-    for key, name in given.items():
-        if not _NAME_KEY(key):
-            raise validation(f'{_NAMES} contains invalid key: Syntax error; key: "{key}"')
-        if type(name) is not str:
-            check_types({key: name}, {key: str})
-            raise validation(
-                f"{_NAMES} contains invalid value: The expression attribute name can not be null for key {key}"
-            )
-        refuse(length_failures(name, "expressionAttributeNames", 1, 65_535))
-    return cast("dict[str, str]", given)
-
-
-def _checked_values(values: object) -> Item:
-    if values is None:
-        return {}
-    given = cast("dict[str, object]", values)
-    if not given:
-        raise validation(f"{_VALUES} must not be empty")
-    for key in given:
-        if not _VALUE_KEY(key):
-            raise validation(f'{_VALUES} contains invalid key: Syntax error; key: "{key}"')
-    try:
-        return validate_item(given)
-    except DynamoError as error:
-        if error.code != "ValidationException":
-            raise
-        bad = next(key for key, value in given.items() if _is_invalid(value))
-        raise validation(f"{_VALUES} contains invalid value: {error.message} for key {bad}") from None
-
-
-def _is_invalid(value: object) -> bool:
-    try:
-        validate_item({"v": value})
-    except DynamoError:
-        return True
-    return False

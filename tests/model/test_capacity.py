@@ -118,7 +118,7 @@ def test_a_filter_that_keeps_one_item_in_a_hundred_costs_as_much_as_no_filter() 
             page.add(row)
         return page.result()
 
-    warned = {":w": {"S": "WARNING1"}}
+    warned: Item = {":w": {"S": "WARNING1"}}
     kept = scan(Scan("T", filter="#s = :w", names={"#s": "state"}, values=warned, capacity="TOTAL"))
     everything = scan(Scan("T", capacity="TOTAL"))
     assert (kept["Count"], kept["ScannedCount"]) == (1, 100)

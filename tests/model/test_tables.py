@@ -213,9 +213,9 @@ def test_a_wrong_json_type_is_a_serialization_error(member: dict[str, object], t
     assert caught.value.body()["Message"] == text
 
 
-def described(body: dict[str, Any], status: str = "ACTIVE", **counts: int) -> dict[str, Any]:
+def described(body: dict[str, Any], status: str = "ACTIVE", items: int = 0, size_bytes: int = 0) -> dict[str, Any]:
     op = parse_create_table(body)
-    description: dict[str, Any] = tables.describe(op.schema, op.settings, status, 1_700_000_000.5, **counts)
+    description: dict[str, Any] = tables.describe(op.schema, op.settings, status, 1_700_000_000.5, items, size_bytes)
     return description
 
 
@@ -229,7 +229,7 @@ def test_a_description_repeats_what_was_asked_for() -> None:
             gsi("by_a", "a", ProjectionType="INCLUDE", NonKeyAttributes=["x"]) | {"ProvisionedThroughput": units}
         ],
     )
-    description = described(body, item_count=3, size_bytes=99)
+    description = described(body, items=3, size_bytes=99)
     assert json.loads(json.dumps(description)) == description
     arn = "arn:aws:dynamodb:us-east-1:000000000000:table/Orders"
     expected_units = units | {"NumberOfDecreasesToday": 0}
