@@ -1,0 +1,55 @@
+"""The table of hops that the course draws is what really happens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dynalab_impl import messages
+from dynalab_impl.effects import Address, Effects, Message
+from dynalab_impl.path import PATHS, Hop
+from dynalab_impl.service import make_node
+
+INSIDE = {"request", "response", "append", "apply"}
+
+
+@pytest.mark.parametrize("path", PATHS.values(), ids=list(PATHS))
+def test_every_hop_names_a_message_and_begins_where_one_has_arrived(path: tuple[Hop, ...]) -> None:
+    reached = {"client"}
+    for hop in path:
+        assert hop.source in reached, hop
+        assert hop.message in INSIDE or issubclass(getattr(messages, hop.message), Message), hop
+        reached.add(hop.target)
+    assert path[-1].why and path[0].source == "client"
+
+
+class Tap:
+    """A node that writes down what it is sent."""
+
+    def __init__(self, node: Any, names: list[str]) -> None:
+        self.node = node
+        self.names = names
+
+    def on_message(self, sender: Address, message: Message, effects: Effects) -> None:
+        self.names.append(type(message).__name__)
+        self.node.on_message(sender, message, effects)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.node, name)
+
+
+@pytest.mark.claim("S21", "S23")
+def test_a_traced_write_takes_the_hops_of_the_table(make_lab: Any) -> None:
+    names: list[str] = []
+    lab = make_lab(seed=6, make=lambda *place: Tap(make_node(*place), names))
+    lab.create(index=True)
+    lab.put("warm", 1, attributes={"colour": {"S": "red"}})
+    lab.run(2_000_000_000)
+    names.clear()
+    lab.put("warm", 2, attributes={"colour": {"S": "red"}})
+    lab.run(50_000_000)
+    wanted = [hop.message for hop in PATHS["write"] if hop.message not in INSIDE]
+    # Answer and Commit leave together, and so do the first steps of the index: only their beginning is in order.
+    first = [n for n in dict.fromkeys(names) if n in wanted]
+    assert first[:3] == wanted[:3] and sorted(first) == sorted(wanted), names
