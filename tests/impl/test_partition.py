@@ -1,4 +1,4 @@
-"""What a partition applies: a function of state and entry, answers that are remembered, versions that guard an index."""
+"""What a partition applies: a function of state and entry, answers that are remembered, versions guarding an index."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ SECOND = 1_000_000_000
 @pytest.mark.claim("S22", "S23")
 def test_a_write_acknowledged_before_the_leader_dies_is_read_after_failover(lab: Any) -> None:
     assert lab.put("a", "before").status == 200
-    leader, group = lab.leader("a")
+    leader, _ = lab.leader("a")
     lab.simulation.crash(leader)
     assert lab.get("a") == "before"
     assert lab.put("a", "after").status == 200
@@ -143,7 +143,7 @@ def test_a_write_that_is_retried_happens_once(make_lab: Callable[..., Any]) -> N
 
 @pytest.mark.claim("retries")
 def test_a_late_copy_of_a_refused_write_does_not_happen(lab: Any) -> None:
-    """A condition fails; a copy of the request arrives when it would hold. The client was told that nothing happened."""
+    """A condition fails, and a copy of the request arrives when it would hold: the client was told no."""
     lab.put("a", "here")
     everybody = list(range(len(lab.simulation.hosts)))
     rule = lab.rule("duplicate", everybody, everybody, names=("WriteRequest",), delay_ns=SECOND)
