@@ -58,22 +58,13 @@ def _quote(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
-def _wrapped(text: str, width: int) -> str:
-    lines = [""]
-    for word in text.split():
-        if lines[-1] and len(lines[-1]) + len(word) + 1 > width:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return "\n".join(lines)
-
-
 def path_source(path: Iterable[tuple[str, str, str, str]], name: str) -> str:
     """The dot source of a path: hops (from, to, message, why), numbered in their order.
 
     >>> print(path_source([("client", "router", "PutItem", "one door")], "write"))
     digraph "write" {
       rankdir=LR; bgcolor="transparent"; fontname="Helvetica,Arial,sans-serif"; nodesep=0.5; ranksep=1.0;
-      node [shape=box, style=rounded, fontname="Helvetica,Arial,sans-serif", fontsize=13];
+      node [shape=box, style=rounded, margin="0.25,0.1", fontname="Helvetica,Arial,sans-serif", fontsize=13];
       edge [fontname="Helvetica,Arial,sans-serif", fontsize=11];
       "client" -> "router" [label="1 PutItem", tooltip="one door"];
     }
@@ -81,12 +72,19 @@ def path_source(path: Iterable[tuple[str, str, str, str]], name: str) -> str:
     lines = [
         f"digraph {_quote(name)} {{",
         f'  rankdir=LR; bgcolor="transparent"; fontname="{FONT}"; nodesep=0.5; ranksep=1.0;',
-        f'  node [shape=box, style=rounded, fontname="{FONT}", fontsize=13];',
+        f'  node [shape=box, style=rounded, margin="0.25,0.1", fontname="{FONT}", fontsize=13];',
         f'  edge [fontname="{FONT}", fontsize=11];',
     ]
+    # Steps inside one node share one loop: two loops would draw their labels over each other.
+    inside: dict[str, list[str]] = {}
     for number, (source, target, message, why) in enumerate(path, start=1):
-        label = _wrapped(f"{number} {message}", 22)
-        lines.append(f"  {_quote(source)} -> {_quote(target)} [label={_quote(label)}, tooltip={_quote(why)}];")
+        label = f"{number} {message}"
+        if source == target:
+            inside.setdefault(source, []).append(label)
+        else:
+            lines.append(f"  {_quote(source)} -> {_quote(target)} [label={_quote(label)}, tooltip={_quote(why)}];")
+    for node, labels in inside.items():
+        lines.append(f"  {_quote(node)} -> {_quote(node)} [label={_quote(chr(10).join(labels))}];")
     return "\n".join([*lines, "}"])
 
 
