@@ -9,7 +9,7 @@ Rules of this room:
 - The hash function is our own choice (the service publishes none). Nothing but `hash_bytes` knows it, and
   `replaced_hash` puts another in its place, so that a page of a book can be reproduced (S18).
 
-Strings and binaries: 00 is written as 00 FF and the end mark is 00; a tag never is FF, so the two cannot be confused.
+Strings and binaries: the byte 00 is written as 01 01 and 01 as 01 02, so that the end mark 00 stands nowhere else.
 Numbers: a sign byte, the decimal exponent of the first digit in one byte (-130 … 125 are 256 values), digits two by
 two as 1 … 100, end mark 00; for negative numbers all these bytes are complemented.
 """
@@ -87,14 +87,14 @@ def encode_component(value: AttributeValue) -> bytes:
     """One key attribute as bytes that sort like the values of its type and end by themselves.
 
     >>> encode_component({"S": "a"}), encode_component({"B": "YQBi"})
-    (b'Sa\\x00', b'Ba\\x00\\xffb\\x00')
+    (b'Sa\\x00', b'Ba\\x01\\x01b\\x00')
     >>> encode_component({"N": "-5"}) < encode_component({"N": "-4.5"}) < encode_component({"N": "0.001"})
     True
     """
     wire: dict[str, Any] = value
     if "S" in wire:
         text: str = wire["S"]
-        return b"S" + (_escaped(text.encode()) if "\x00" in text else text.encode()) + b"\x00"
+        return b"S" + _escaped(text.encode()) + b"\x00"
     if "N" in wire:
         return _encode_number(wire["N"])
     assert "B" in wire, "only S, N and B can be keys"
@@ -218,7 +218,7 @@ def _tagged(value: AttributeValue) -> bytes:
 
 
 def _escaped(raw: bytes) -> bytes:
-    return raw.replace(b"\x00", b"\x00\xff")
+    return raw.replace(b"\x01", b"\x01\x02").replace(b"\x00", b"\x01\x01")
 
 
 def _encode_number(text: str) -> bytes:
