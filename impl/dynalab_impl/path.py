@@ -20,7 +20,9 @@ class Hop(NamedTuple):
 WRITE: tuple[Hop, ...] = (
     Hop("client", "router", "request", "any router will do: it keeps no data (S21)"),
     Hop("router", "leader", "WriteRequest", "hash of the partition key, partition map, last known leader (S17, S23)"),
-    Hop("leader", "leader", "append", "the condition held on the appended item; the entry goes to the leader's own log"),
+    Hop(
+        "leader", "leader", "append", "the condition held on the appended item; the entry goes to the leader's own log"
+    ),
     Hop("leader", "follower", "Accept", "both followers, in other zones, at the same time (S20)"),
     Hop("follower", "follower", "append", "the entry goes to the follower's log; nothing is told before it is on disk"),
     Hop("follower", "leader", "Accepted", "one of the two is enough: two disks in two zones hold the entry (S23)"),
@@ -28,7 +30,9 @@ WRITE: tuple[Hop, ...] = (
     Hop("leader", "router", "Answer", "only now: an acknowledged write survives the loss of any one zone"),
     Hop("router", "client", "response", "HTTP 200"),
     Hop("leader", "follower", "Commit", "followers apply a moment later: until then they are stale (S25)"),
-    Hop("leader", "index leader", "IndexRequest", "the propagator carries the change to the index, asynchronously (S27)"),
+    Hop(
+        "leader", "index leader", "IndexRequest", "the propagator carries the change to the index, asynchronously (S27)"
+    ),
     Hop("index leader", "leader", "IndexReply", "the index holds the change on a quorum of its own"),
 )
 

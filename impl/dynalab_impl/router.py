@@ -346,7 +346,10 @@ class Router:
         if not in_catalog and message.group != pending.group:
             return
         if not message.hosted and not in_catalog and self.maps.pop(pending.table, None) is not None:
-            pending.waiting = True  # the map may be of a table that is gone: ask again
+            # The map may be of a table that is gone, or the node of this leader may have lost its disk: ask again.
+            pending.waiting = True
+            pending.target += 1
+            self._forget_leader(pending)
             pending.retry_ns = effects.now_ns + BACKOFF_NS
             return
         pending.hops += 1

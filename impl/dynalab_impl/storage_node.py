@@ -38,6 +38,7 @@ from dynalab_model.pages import write_response
 from dynalab_model.values import Item
 
 TICK: TimerName = ("tick",)
+TICK_SPREAD_BITS = 27  # up to 0.13 s
 
 
 class StorageNode:
@@ -50,6 +51,7 @@ class StorageNode:
         "incarnation",
         "keeper",
         "leaders",
+        "led",
         "maps",
         "propagators",
         "registered",
@@ -62,6 +64,7 @@ class StorageNode:
         self.topology = topology
         self.incarnation = incarnation
         self.replicas: dict[str, Replica] = {}
+        self.led: dict[str, Replica] = {}  # the replicas that lead, or did until just now
         self.dropped: dict[str, bool] = {}
         self.keeper: CatalogKeeper | None = None
         self.propagators: dict[str, Propagator] = {}
@@ -85,7 +88,8 @@ class StorageNode:
             for replica in self.replicas.values():
                 replica.recovered(effects)
             effects.tell(Event("log-recovered", "", 0, len(self.replicas)))
-        effects.set_timer(TICK, self.topology.timing.heartbeat_ns)
+        # Nodes that were started together must not tick together: candidates would meet in every election.
+        effects.set_timer(TICK, self.topology.timing.heartbeat_ns // 2 + effects.random_bits(TICK_SPREAD_BITS))
 
     def _replay(self, record: Record) -> None:
         if isinstance(record, AcceptedEntries):
@@ -106,9 +110,12 @@ class StorageNode:
             assert record.incarnation == self.incarnation, "a disk keeps its incarnation"
 
     def on_durable(self, position: Position, effects: Effects) -> None:
-        for replica in self.replicas.values():
+        for group in list(self.led):
+            replica = self.led[group]
             lead = replica.leading
-            if lead is not None and lead.unsynced and lead.unsynced[0][0] <= position:
+            if lead is None:
+                del self.led[group]
+            elif lead.unsynced and lead.unsynced[0][0] <= position:
                 replica.on_durable(position, effects)
                 self._after(replica, effects)
 
@@ -147,6 +154,7 @@ class StorageNode:
 
     def _begin_leading(self, replica: Replica, effects: Effects) -> None:
         """A new leader needs its first renewal at once: without a lease it cannot serve."""
+        self.led[replica.spec.group] = replica
         self._beat(effects, [replica])
         if replica.spec.group == CATALOG:
             self.keeper = CatalogKeeper()
@@ -248,6 +256,7 @@ class StorageNode:
         if message.group not in self.dropped:
             self.dropped[message.group] = True
             self.replicas.pop(message.group, None)
+            self.led.pop(message.group, None)
             self.propagators.pop(message.group, None)
             effects.append(DroppedGroup(message.group))
         effects.send(sender, m.Dropped(message.group))

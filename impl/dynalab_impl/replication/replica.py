@@ -49,6 +49,8 @@ from dynalab_impl.replication.leading import Leading, Peer, Waiter
 from dynalab_impl.replication.quorum import merge_accepted, quorum_value, zones_needed
 from dynalab_model.events import Event
 
+READMIT_LAG_MAX = 64  # a learner this close to the commit index may vote again: what it lacks is on its way
+
 
 class StateMachine(Protocol):
     """What a replica applies its log to: a partition or the catalog."""
@@ -446,7 +448,11 @@ class Replica:
             return
         for member in self.members:
             peer = lead.peers.get(member.address)
-            if peer is not None and peer.incarnation > member.incarnation and peer.match >= self.commit_index:
+            if (
+                peer is not None
+                and peer.incarnation > member.incarnation
+                and peer.match + READMIT_LAG_MAX >= self.commit_index
+            ):
                 lead.readmitting = True  # one membership change at a time
                 self.propose(Readmit(Member(peer.address, peer.incarnation)), NO_REQUEST, 0, effects)
                 return
