@@ -1,0 +1,155 @@
+"""What a campaign may look at inside a cluster: who leads what, which replicas there are, what they hold.
+
+Looking never changes a node, and clients never see any of this: it serves to aim faults, to count evidence, and to
+compare replicas at the end. The protocols below are all that this room knows of a storage node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sized
+from dataclasses import dataclass, field
+from random import Random
+from typing import Protocol, runtime_checkable
+
+from dynalab_fault_injection.simulator import Simulation, below, pick
+from dynalab_impl.effects import Address
+from dynalab_impl.messages import GroupSpec
+from dynalab_model.values import Item
+
+
+class HostedReplica(Protocol):
+    """One replica as its node shows it."""
+
+    @property
+    def spec(self) -> GroupSpec: ...
+    @property
+    def role(self) -> str: ...
+    @property
+    def is_leader(self) -> bool: ...
+    @property
+    def commit_index(self) -> int: ...
+    @property
+    def log(self) -> Sized: ...
+
+
+@runtime_checkable
+class StorageNode(Protocol):
+    """A node that hosts replicas; routers do not."""
+
+    @property
+    def replicas(self) -> Mapping[str, HostedReplica]: ...
+
+    def table_items(self, table: str) -> Mapping[str, Mapping[bytes, Item]]: ...
+
+
+@dataclass(slots=True)
+class Cluster:
+    """A simulation, the faults' own random stream, and what must not be broken at the same time.
+
+    `wiped` is the atlas: the machine that lost its disk, and the groups it had a replica of. Until each of them
+    counts it as a voter again no other disk may be taken, so one quorum of every record stays out of reach of wipes.
+    """
+
+    simulation: Simulation
+    random: Random
+    wiped: tuple[int, tuple[str, ...]] | None = None
+    evidence: dict[str, int] = field(default_factory=dict)
+
+    # --- looking ---------------------------------------------------------------------------------------------------
+
+    def storage(self, index: int) -> StorageNode | None:
+        """The storage node on that machine, if it runs."""
+        node = self.simulation.hosts[index].node
+        return node if isinstance(node, StorageNode) else None
+
+    def storage_up(self) -> list[int]:
+        """Machines with a running storage node, in order."""
+        return [index for index in range(self.simulation.storage_count) if self.simulation.is_up(index)]
+
+    def routers_up(self) -> list[int]:
+        """Machines with a running router, in order."""
+        hosts = range(self.simulation.storage_count, len(self.simulation.hosts))
+        return [index for index in hosts if self.simulation.is_up(index)]
+
+    def leaders(self) -> list[int]:
+        """Machines that lead some group at the moment (two may believe so of one group), in order."""
+        return [
+            index
+            for index in self.storage_up()
+            if (node := self.storage(index)) is not None and any(r.is_leader for r in node.replicas.values())
+        ]
+
+    def groups_on(self, index: int) -> tuple[str, ...]:
+        node = self.storage(index)
+        return () if node is None else tuple(node.replicas)
+
+    def unacked_groups(self, index: int) -> int:
+        """How many groups this machine leads with entries that it could not commit yet."""
+        node = self.storage(index)
+        if node is None:
+            return 0
+        return sum(1 for r in node.replicas.values() if r.is_leader and len(r.log) > r.commit_index)
+
+    def in_zone(self, zone: tuple[str, str]) -> list[int]:
+        """All machines of a zone, routers included."""
+        return [i for i, a in enumerate(self.simulation.addresses) if (a.region, a.zone) == zone]
+
+    def zones(self) -> list[tuple[str, str]]:
+        return list(dict.fromkeys((a.region, a.zone) for a in self.simulation.topology.storage))
+
+    def address(self, index: int) -> Address:
+        return self.simulation.addresses[index]
+
+    # --- aiming ----------------------------------------------------------------------------------------------------
+
+    def victim(self, *, leaders_of_four: int = 3) -> int | None:
+        """A machine to hurt: so many times out of four one that leads something, else any storage node that runs."""
+        aim_high = below(self.random, 4) < leaders_of_four
+        candidates = (self.leaders() if aim_high else []) or self.storage_up()
+        return pick(self.random, candidates) if candidates else None
+
+    # --- power -----------------------------------------------------------------------------------------------------
+
+    def crash(self, index: int) -> dict[str, int]:
+        """Cut the power of a running machine; says what died with it."""
+        simulation = self.simulation
+        evidence = {"nodes-died": 1}
+        leads = index in self.leaders()
+        unacked = self.unacked_groups(index)
+        tails = simulation.counters.get("lost-unsynced-tails", 0)
+        simulation.crash(index)
+        if leads:
+            evidence["leaders-died"] = 1
+        if unacked:
+            evidence["leaders-died-with-unacked-writes"] = unacked
+        if simulation.counters.get("lost-unsynced-tails", 0) > tails:
+            evidence["unsynced-tails-lost"] = 1
+        for name in ("leaders-died", "leaders-died-with-unacked-writes"):
+            if name in evidence:
+                simulation.count(name, evidence[name])
+        return evidence
+
+    def may_wipe(self) -> bool:
+        """Whether every replica that the last wipe took is a voter again."""
+        if self.wiped is None:
+            return True
+        index, groups = self.wiped
+        node = self.storage(index)
+        if node is None:
+            return False
+        if all((replica := node.replicas.get(group)) is not None and replica.role != "learner" for group in groups):
+            self.wiped = None
+            return True
+        return False
+
+    def wipe(self, index: int, groups: tuple[str, ...]) -> None:
+        """Take the disk of a machine that is down and had these groups' replicas."""
+        assert self.may_wipe(), "a second disk would be out of the atlas"
+        self.simulation.wipe(index)
+        self.wiped = (index, groups)
+
+    def restart_all(self) -> None:
+        """Start every machine that is down."""
+        for index in range(len(self.simulation.hosts)):
+            if not self.simulation.is_up(index):
+                self.simulation.restart(index)

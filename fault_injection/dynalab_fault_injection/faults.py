@@ -1,0 +1,384 @@
+"""The catalogue of faults: what can happen to a cluster, under the words that campaigns and the endpoint's lab share.
+
+Rules:
+- A fault starts, stops, and counts its *evidence*. It *bit* if there is any: a machine died, a message was really
+  dropped. A window in which nothing was hit proves nothing and says so.
+- Everything that a fault draws comes from the cluster's fault stream, in the order in which faults start.
+- Faults stay inside the promises of the service: clocks drift within `Timing.drift_ppm`, and one disk at a time is
+  lost (the atlas in `cluster`). What lies beyond is a class of its own and not in this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+from dynalab_fault_injection.cluster import Cluster
+from dynalab_fault_injection.simulator import CERTAIN, LinkRule, below, between, pick, shuffled
+
+MILLISECOND = 1_000_000
+SECOND = 1_000_000_000
+
+# Message classes that carry index changes; `index-lag` holds back these alone, so the base table stays quick.
+INDEX_TRAFFIC = ("IndexRequest", "IndexReply")
+
+
+class Fault(Protocol):
+    """One window of one fault."""
+
+    evidence: dict[str, int]
+
+    def start(self, cluster: Cluster) -> None:
+        """Break something, if there is something to break."""
+
+    def stop(self, cluster: Cluster) -> None:
+        """Take it back; harmless if it never started or was taken back already."""
+
+
+@dataclass(slots=True)
+class NodeCrash:
+    """A machine loses power, and starts again when the fault stops; with `wipe` on a new disk."""
+
+    wipe: bool = False
+    evidence: dict[str, int] = field(default_factory=dict)
+    _down: tuple[int, int] | None = None  # (machine, epoch): somebody else's crash of it is not ours to undo
+
+    def start(self, cluster: Cluster) -> None:
+        if self.wipe and not cluster.may_wipe():
+            return
+        routers = cluster.routers_up()
+        # One crash in eight hits a router, unless it is the last one that clients can talk to.
+        if not self.wipe and len(routers) > 1 and below(cluster.random, 8) == 0:
+            victim: int | None = pick(cluster.random, routers)
+        else:
+            victim = cluster.victim()
+        if victim is None:
+            return
+        groups = cluster.groups_on(victim)
+        self.evidence = cluster.crash(victim)
+        if self.wipe:
+            cluster.wipe(victim, groups)
+            self.evidence["disks-lost"] = 1
+        self._down = (victim, cluster.simulation.hosts[victim].epoch)
+
+    def stop(self, cluster: Cluster) -> None:
+        if self._down is not None:
+            _restart(cluster, [self._down])
+            self._down = None
+
+
+@dataclass(slots=True)
+class ZoneLoss:
+    """A whole zone goes: by power (all its machines stop) or by network (they run on, cut off from the other zones)."""
+
+    evidence: dict[str, int] = field(default_factory=dict)
+    _down: list[tuple[int, int]] = field(default_factory=list)
+    _rule: LinkRule | None = None
+
+    def start(self, cluster: Cluster) -> None:
+        simulation = cluster.simulation
+        zone = pick(cluster.random, cluster.zones())
+        inside = cluster.in_zone(zone)
+        if below(cluster.random, 2):
+            outside = [index for index in range(len(simulation.hosts)) if index not in inside]
+            self._rule = LinkRule("cut", simulation.network.links(inside, outside, both_ways=True))
+            simulation.network.add_rule(self._rule)
+            return
+        for index in inside:
+            if simulation.is_up(index):
+                for name, more in cluster.crash(index).items():
+                    self.evidence[name] = self.evidence.get(name, 0) + more
+                self._down.append((index, simulation.hosts[index].epoch))
+
+    def stop(self, cluster: Cluster) -> None:
+        if self._rule is not None:
+            _lift(cluster, self._rule, self.evidence)
+            self._rule = None
+        _restart(cluster, self._down)
+        self._down = []
+
+
+@dataclass(slots=True)
+class LinkFault:
+    """A rule on some links, built when the fault starts (so that it can aim at whoever leads then)."""
+
+    build: Callable[[Cluster], LinkRule | None]
+    evidence: dict[str, int] = field(default_factory=dict)
+    _rule: LinkRule | None = None
+
+    def start(self, cluster: Cluster) -> None:
+        self._rule = self.build(cluster)
+        if self._rule is not None:
+            cluster.simulation.network.add_rule(self._rule)
+
+    def stop(self, cluster: Cluster) -> None:
+        if self._rule is not None:
+            _lift(cluster, self._rule, self.evidence)
+            self._rule = None
+
+
+@dataclass(slots=True)
+class ClockOffset:
+    """A machine's wall clock is wrong by up to three seconds, either way. Stamps and expiries use it, leases must
+    not.
+    """
+
+    evidence: dict[str, int] = field(default_factory=dict)
+    _shifted: list[tuple[int, int, int]] = field(default_factory=list)  # (machine, by how much, steps before)
+
+    def start(self, cluster: Cluster) -> None:
+        hosts = cluster.simulation.hosts
+        victims = shuffled(cluster.random, range(len(hosts)))[: 1 + below(cluster.random, 3)]
+        for index in victims:
+            by_ns = between(cluster.random, -3 * SECOND, 3 * SECOND)
+            hosts[index].wall_shift_ns += by_ns
+            self._shifted.append((index, by_ns, hosts[index].handled))
+
+    def stop(self, cluster: Cluster) -> None:
+        for index, by_ns, before in self._shifted:
+            host = cluster.simulation.hosts[index]
+            host.wall_shift_ns -= by_ns
+            _add(self.evidence, "steps-with-wrong-wall-clock", host.handled - before)
+        self._shifted = []
+
+
+@dataclass(slots=True)
+class ClockDrift:
+    """Monotonic clocks run fast or slow, all at the bound itself: a leader's slow, or its followers' fast, is the
+    worst for a lease.
+    """
+
+    evidence: dict[str, int] = field(default_factory=dict)
+    _drifting: list[tuple[int, int]] = field(default_factory=list)
+
+    def start(self, cluster: Cluster) -> None:
+        simulation = cluster.simulation
+        bound_ppm = simulation.topology.timing.drift_ppm
+        slow = cluster.leaders()
+        for host in simulation.hosts:
+            ppm = -bound_ppm if host.index in slow else bound_ppm
+            if below(cluster.random, 4):
+                host.set_clock(simulation.now, ppm=ppm)
+                self._drifting.append((host.index, host.handled))
+
+    def stop(self, cluster: Cluster) -> None:
+        for index, before in self._drifting:
+            host = cluster.simulation.hosts[index]
+            host.set_clock(cluster.simulation.now, ppm=0)
+            _add(self.evidence, "steps-on-a-drifting-clock", host.handled - before)
+        self._drifting = []
+
+
+@dataclass(slots=True)
+class SlowNode:
+    """Everything takes a machine 50 to 300 times as long, so work queues up before it."""
+
+    evidence: dict[str, int] = field(default_factory=dict)
+    _slow: tuple[int, int] | None = None
+
+    def start(self, cluster: Cluster) -> None:
+        victim = cluster.victim()
+        if victim is None:
+            return
+        host = cluster.simulation.hosts[victim]
+        host.slowness = between(cluster.random, 50, 300)
+        self._slow = (victim, host.queued)
+
+    def stop(self, cluster: Cluster) -> None:
+        if self._slow is None:
+            return
+        index, before = self._slow
+        host = cluster.simulation.hosts[index]
+        host.slowness = 1
+        _add(self.evidence, "steps-that-had-to-queue", host.queued - before)
+        self._slow = None
+
+
+# --- the link faults ------------------------------------------------------------------------------------------------
+
+
+def _partition(cluster: Cluster) -> LinkRule | None:
+    """A leader (mostly), with a machine or two and whichever routers the draw gives it, against all others."""
+    victim = cluster.victim()
+    if victim is None:
+        return None
+    simulation = cluster.simulation
+    storage = simulation.storage_count
+    others = [index for index in shuffled(cluster.random, range(storage)) if index != victim]
+    inside = [victim, *others[: below(cluster.random, 3)]]
+    # A router on the leader's side is what makes a lease matter: its clients can still reach the old leader.
+    inside += [index for index in range(storage, len(simulation.hosts)) if below(cluster.random, 2)]
+    outside = [index for index in range(len(simulation.hosts)) if index not in inside]
+    return LinkRule("cut", simulation.network.links(inside, outside, both_ways=True))
+
+
+def _one_way_cut(cluster: Cluster) -> LinkRule | None:
+    """One machine can hear the other storage nodes, and not be heard; or the other way round."""
+    victim = cluster.victim()
+    if victim is None:
+        return None
+    others = [index for index in range(cluster.simulation.storage_count) if index != victim]
+    links = cluster.simulation.network.links
+    mask = links([victim], others) if below(cluster.random, 2) else links(others, [victim])
+    return LinkRule("cut", mask)
+
+
+def _everywhere(cluster: Cluster) -> bytearray:
+    everybody = list(range(len(cluster.simulation.hosts)))
+    return cluster.simulation.network.links(everybody, everybody)
+
+
+def _delay(cluster: Cluster) -> LinkRule | None:
+    victim = cluster.victim()
+    if victim is None:
+        return None
+    others = list(range(len(cluster.simulation.hosts)))
+    mask = cluster.simulation.network.links([victim], others, both_ways=True)
+    return LinkRule("delay", mask, delay_ns=between(cluster.random, 20, 300) * MILLISECOND, spread_bits=26)
+
+
+def _loss(cluster: Cluster) -> LinkRule:
+    return LinkRule("loss", _everywhere(cluster), chance=between(cluster.random, CERTAIN // 20, CERTAIN // 5))
+
+
+def _duplicate(cluster: Cluster) -> LinkRule:
+    # Second copies come up to 67 ms late, or up to 4.3 s: long after the first one was answered.
+    return LinkRule("duplicate", _everywhere(cluster), chance=CERTAIN // 4, spread_bits=pick(cluster.random, (26, 32)))
+
+
+def _reorder(cluster: Cluster) -> LinkRule:
+    return LinkRule("reorder", _everywhere(cluster), chance=CERTAIN // 4, spread_bits=pick(cluster.random, (24, 27)))
+
+
+def _index_lag(cluster: Cluster) -> LinkRule:
+    delay_ns = between(cluster.random, 200, 2000) * MILLISECOND
+    # Each message is held for its own time, so changes of one item overtake each other.
+    return LinkRule("delay", _everywhere(cluster), delay_ns=delay_ns, spread_bits=30, names=INDEX_TRAFFIC)
+
+
+# --- the table ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A line of the catalogue: what the fault does, how long a window of it lasts, and how to make one."""
+
+    name: str
+    sentence: str
+    shortest_ns: int
+    longest_ns: int
+    make: Callable[[], Fault]
+
+
+def _link(
+    name: str, sentence: str, shortest_s: int, longest_s: int, build: Callable[[Cluster], LinkRule | None]
+) -> Kind:
+    return Kind(name, sentence, shortest_s * SECOND, longest_s * SECOND, lambda: LinkFault(build))
+
+
+CATALOGUE: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("node-crash", "a machine loses power and comes back with its disk", 1 * SECOND, 5 * SECOND, NodeCrash),
+        Kind(
+            "node-crash-wipe",
+            "a machine loses power and comes back with an empty disk",
+            1 * SECOND,
+            4 * SECOND,
+            lambda: NodeCrash(wipe=True),
+        ),
+        Kind("zone-loss", "a zone loses power or its links to the others", 3 * SECOND, 6 * SECOND, ZoneLoss),
+        _link("index-lag", "index changes are held back on the way", 2, 6, _index_lag),
+        _link("partition", "two sides cannot talk to each other", 3, 7, _partition),
+        _link("one-way-cut", "a machine is heard and does not hear, or hears and is not heard", 3, 6, _one_way_cut),
+        _link("delay", "messages to and from a machine take much longer", 2, 6, _delay),
+        _link("loss", "messages are lost at random", 2, 6, _loss),
+        _link("duplicate", "messages arrive twice, the second time late", 2, 6, _duplicate),
+        _link("reorder", "messages are held back, and others overtake them", 2, 6, _reorder),
+        Kind("clock-offset", "wall clocks are wrong", 3 * SECOND, 8 * SECOND, ClockOffset),
+        Kind(
+            "clock-drift",
+            "clocks run fast or slow, at the bound that leases allow for",
+            8 * SECOND,
+            16 * SECOND,
+            ClockDrift,
+        ),
+        Kind("slow-node", "a machine is slow, and work queues up before it", 2 * SECOND, 6 * SECOND, SlowNode),
+    )
+}
+
+
+# --- a run's plan ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Window:
+    """One planned window of a fault, and what came of it."""
+
+    name: str
+    fault: Fault
+    start_ns: int
+    end_ns: int
+
+    @property
+    def bit(self) -> bool:
+        """Whether the fault hit anything; known once it has stopped."""
+        return any(self.fault.evidence.values())
+
+
+def plan(cluster: Cluster, names: tuple[str, ...], start_ns: int, end_ns: int, windows: int = 2) -> list[Window]:
+    """Draw `windows` windows of each fault between `start_ns` and `end_ns`, and put them into the simulation.
+
+    The windows of one fault follow each other, one in each equal share of the time; those of different faults overlap
+    as they like.
+    """
+    planned: list[Window] = []
+    for name in names:
+        kind = CATALOGUE[name]
+        share_ns = (end_ns - start_ns) // windows
+        for number in range(windows):
+            length_ns = min(between(cluster.random, kind.shortest_ns, kind.longest_ns), share_ns)
+            begin_ns = start_ns + number * share_ns + between(cluster.random, 0, share_ns - length_ns)
+            window = Window(name, kind.make(), begin_ns, begin_ns + length_ns)
+            planned.append(window)
+            simulation = cluster.simulation
+            simulation.at(window.start_ns, f"start {name}", partial(window.fault.start, cluster))
+            simulation.at(window.end_ns, f"stop {name}", partial(window.fault.stop, cluster))
+    return planned
+
+
+def heal(cluster: Cluster, windows: list[Window]) -> None:
+    """Stop whatever still runs, and start every machine that is down."""
+    for window in windows:
+        window.fault.stop(cluster)
+    cluster.restart_all()
+
+
+def _restart(cluster: Cluster, down: list[tuple[int, int]]) -> None:
+    for index, epoch in down:
+        if not cluster.simulation.is_up(index) and cluster.simulation.hosts[index].epoch == epoch:
+            cluster.simulation.restart(index)
+
+
+def _lift(cluster: Cluster, rule: LinkRule, evidence: dict[str, int]) -> None:
+    cluster.simulation.network.remove_rule(rule)
+    if rule.effect == "reorder":
+        # Held back is not yet out of order: somebody must have passed.
+        _add(evidence, "messages-reordered", rule.overtaken)
+        cluster.simulation.count("messages-reordered", rule.overtaken)
+        return
+    words = {
+        "cut": "messages-cut",
+        "loss": "messages-lost",
+        "duplicate": "messages-doubled",
+        "delay": "messages-delayed",
+    }
+    _add(evidence, "index-messages-delayed" if rule.names else words[rule.effect], rule.hits)
+    cluster.simulation.count("index-messages-delayed" if rule.names else words[rule.effect], rule.hits)
+
+
+def _add(evidence: dict[str, int], name: str, more: int) -> None:
+    if more:
+        evidence[name] = evidence.get(name, 0) + more

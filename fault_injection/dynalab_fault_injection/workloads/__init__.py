@@ -1,0 +1,12 @@
+"""Workloads: seeded clients that write down what they asked and what they heard. Clients never retry."""
+
+from collections.abc import Callable
+
+from dynalab_fault_injection.workloads.actor import Actor, Call, Workload
+from dynalab_fault_injection.workloads.index import Index
+from dynalab_fault_injection.workloads.recorder import Recorder
+from dynalab_fault_injection.workloads.register import Register
+
+WORKLOADS: dict[str, Callable[[], Workload]] = {"register": Register, "index": Index}
+
+__all__ = ["WORKLOADS", "Actor", "Call", "Index", "Recorder", "Register", "Workload"]
