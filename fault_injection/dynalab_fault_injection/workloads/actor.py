@@ -39,7 +39,7 @@ class Workload(Protocol):
     def schema(self) -> TableSchema:
         """The table that it works on."""
 
-    def keys(self) -> list[str]:
+    def key_names(self) -> list[str]:
         """All keys of the workload, for the reads at the end of a run."""
 
     def next(self, client: int, random: Random, now_ns: int) -> tuple[Call, int]:

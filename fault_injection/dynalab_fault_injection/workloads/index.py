@@ -43,7 +43,7 @@ class Index:
         colour = IndexSchema(INDEX_NAME, KeySchema(KeyAttribute("colour", "S")), "ALL")
         return TableSchema(self.table, KeySchema(KeyAttribute("pk", "S")), (colour,))
 
-    def keys(self) -> list[str]:
+    def key_names(self) -> list[str]:
         return [f"k{number}" for number in range(self.key_count)]
 
     def next(self, client: int, random: Random, now_ns: int) -> tuple[Call, int]:

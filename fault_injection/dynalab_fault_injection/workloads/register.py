@@ -41,7 +41,7 @@ class Register:
     def schema(self) -> TableSchema:
         return TableSchema(self.table, KeySchema(KeyAttribute("pk", "S")))
 
-    def keys(self) -> list[str]:
+    def key_names(self) -> list[str]:
         return [f"k{number}" for number in range(self.key_count)]
 
     def next(self, client: int, random: Random, now_ns: int) -> tuple[Call, int]:

@@ -1,0 +1,112 @@
+"""The one who forms the table before a run and asks for everything back after it: a client that retries, and is in no
+hurry.
+
+What it reads at the end is part of the history, in a session of its own: a write that was acknowledged and lost shows
+there at the latest.
+"""
+
+from __future__ import annotations
+
+from dynalab_fault_injection.simulator import Simulation
+from dynalab_fault_injection.workloads.actor import Call, Workload
+from dynalab_fault_injection.workloads.items import get, put, value_of
+from dynalab_fault_injection.workloads.recorder import Recorder
+from dynalab_impl.effects import RequestToken, Response
+from dynalab_model.operations import CreateTable, DescribeTable, Operation
+from dynalab_model.schema import TableSchema
+
+STEP_NS = 2_000_000
+PATIENCE_NS = 6_000_000_000  # a router gives up on a request before this
+PAUSE_NS = 200_000_000
+
+
+class Operator:
+    """Client 0 of every run."""
+
+    def __init__(self, simulation: Simulation, recorder: Recorder) -> None:
+        self.simulation = simulation
+        self.recorder = recorder
+        self.index = len(simulation.clients)
+        self._answers: dict[RequestToken, Response] = {}
+        self._asked = 0
+        simulation.clients.append(self)
+
+    def on_wake(self, tag: int) -> None:
+        raise AssertionError("the operator drives the simulation, nobody wakes it")
+
+    def on_response(self, token: RequestToken, response: Response) -> None:
+        self._answers[token] = response
+
+    def ask(self, operation: Operation) -> Response | None:
+        """Ask the routers in turn; None if no answer came within `PATIENCE_NS`."""
+        simulation = self.simulation
+        router = self._asked % len(simulation.topology.routers)
+        self._asked += 1
+        token = simulation.request(self.index, router, operation)
+        give_up_ns = simulation.now + PATIENCE_NS
+        while token not in self._answers and simulation.now < give_up_ns:
+            simulation.run_until(simulation.now + STEP_NS)
+        return self._answers.pop(token, None)
+
+    def create_table(self, schema: TableSchema, within_ns: int) -> bool:
+        """Create the table and wait until it is active."""
+        deadline_ns = self.simulation.now + within_ns
+        created = False
+        while self.simulation.now < deadline_ns:
+            answer = self.ask(DescribeTable(schema.name) if created else CreateTable(schema, dict(SETTINGS)))
+            if answer is not None:
+                created = created or answer.status == 200 or answer.error == "ResourceInUseException"
+                table = answer.body.get("Table")
+                if isinstance(table, dict) and table.get("TableStatus") == "ACTIVE":
+                    return True
+            self.simulation.run_until(self.simulation.now + PAUSE_NS)
+        return False
+
+    def probe(self, workload: Workload, probes: int, deadline_ns: int) -> str:
+        """Strong reads of all of the workload's keys (recorded), and a write and strong read of each probe key.
+
+        Empty if all were served; else what was not, in words.
+        """
+        process = self.recorder.new_process()
+        for key in workload.key_names():
+            call = workload.final_read(key)
+            while True:
+                served, process = self._recorded(process, call, workload)
+                if served:
+                    break
+                if self.simulation.now >= deadline_ns:
+                    return f"a strong read of {key} was not served"
+        table = workload.schema().name
+        for number in range(probes):
+            key = f"probe{number}"
+            if not self._insist(put(table, key, number + 1), deadline_ns):
+                return f"a write of {key} was not served"
+            answer = self._insist(get(table, key, consistent=True), deadline_ns)
+            if answer is None:
+                return f"a strong read of {key} was not served"
+            if value_of(answer.body.get("Item")) != number + 1:
+                return f"a strong read of {key} did not show the write before it"
+        return ""
+
+    def _recorded(self, process: int, call: Call, workload: Workload) -> tuple[bool, int]:
+        invocation = self.recorder.invoke(process, call.f, call.key, "operator", call.fields)
+        answer = self.ask(call.operation)
+        if answer is not None and answer.status == 200:
+            kind, fields = workload.learn(self.index, call, answer)
+            self.recorder.complete(invocation, kind, fields)
+            return True, process
+        self.recorder.complete(invocation, "info", {"error": "timeout" if answer is None else str(answer.error)})
+        self.simulation.run_until(self.simulation.now + PAUSE_NS)
+        return False, self.recorder.new_process()
+
+    def _insist(self, operation: Operation, deadline_ns: int) -> Response | None:
+        while True:
+            answer = self.ask(operation)
+            if answer is not None and answer.status == 200:
+                return answer
+            if self.simulation.now >= deadline_ns:
+                return None
+            self.simulation.run_until(self.simulation.now + PAUSE_NS)
+
+
+SETTINGS: dict[str, object] = {"BillingMode": "PAY_PER_REQUEST"}
