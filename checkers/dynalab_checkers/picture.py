@@ -281,7 +281,7 @@ def _strips(bands: Sequence[Band], scale: _Scale) -> list[tuple[int, int, int, s
     for band in _inside(bands, scale):
         start = scale.place(2 * band.start)
         end = scale.right if band.end is None else max(scale.place(2 * band.end), start + 2)
-        wide = CHARACTER_PX * len(_fit(band.label))
+        wide = CHARACTER_PX * len(_fit(band.label)) + 6
         anchor = "end" if start + wide > scale.right else "start"
         strips.append((start, end, anchor))
         texts.append((end - wide, end) if anchor == "end" else (start, start + wide))
