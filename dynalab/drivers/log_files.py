@@ -15,6 +15,7 @@ Rules of this room:
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -53,15 +54,19 @@ def segment_name(number: int) -> str:
 
 
 def make_dir_durably(fs: FileSystem, path: str) -> None:
-    """Create a directory and whatever is missing above it, and sync each new name."""
-    missing = []
+    """Create a directory and whatever is missing above it, and sync every name on the way.
+
+    Also names that stand already: the process that made them may have been killed before it synced them.
+    """
     here = path.rstrip("/")
-    while here and here != "." and not fs.exists(here):
-        missing.append(here)
+    above: list[str] = []
+    while here and here != "." and parent_of(here) != here:
         here = parent_of(here)
+        above.append(here)
     fs.make_dir(path)
-    for made in reversed(missing):
-        fs.fsync_dir(parent_of(made))
+    for directory in reversed(above):
+        with contextlib.suppress(PermissionError):  # what we may not even read we did not make
+            fs.fsync_dir(directory)
 
 
 def create_log(fs: FileSystem, directory: str) -> None:

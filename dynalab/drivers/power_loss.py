@@ -30,13 +30,15 @@ class _Inode:
 class _Directory:
     entries: dict[str, _Inode | _Directory] = field(default_factory=dict)
     synced: dict[str, _Inode | _Directory] = field(default_factory=dict)
+    renamed: dict[str, _Inode | _Directory] = field(default_factory=dict)  # since the last sync
 
 
-def _after_power_loss(directory: _Directory) -> _Directory:
+def _after_power_loss(directory: _Directory, *, renames_kept: bool) -> _Directory:
     found = _Directory()
-    for name, entry in directory.synced.items():
+    survivors = directory.synced | directory.renamed if renames_kept else directory.synced
+    for name, entry in survivors.items():
         if isinstance(entry, _Directory):
-            found.entries[name] = _after_power_loss(entry)
+            found.entries[name] = _after_power_loss(entry, renames_kept=renames_kept)
         else:
             found.entries[name] = _Inode(bytearray(entry.synced), entry.synced)
     found.synced = dict(found.entries)
@@ -64,10 +66,14 @@ class PowerLossFileSystem:
         self.calls = 0
         self.sync_sites: set[str] = set()
 
-    def lose_power(self) -> PowerLossFileSystem:
-        """The disk as the next start finds it; this one is left as it is."""
+    def lose_power(self, *, renames_kept: bool = False) -> PowerLossFileSystem:
+        """The disk as the next start finds it; this one is left as it is.
+
+        A disk may also write a name before it is asked to, in any order: with `renames_kept` the renames reached it by
+        themselves, and the files and directories created before them did not.
+        """
         found = PowerLossFileSystem()
-        found._root = _after_power_loss(self._root)
+        found._root = _after_power_loss(self._root, renames_kept=renames_kept)
         return found
 
     def kill_process(self) -> PowerLossFileSystem:
@@ -134,7 +140,8 @@ class PowerLossFileSystem:
         with self._lock:
             self._count()
             moved = self._directory(parent_of(source)).entries.pop(source.rpartition("/")[2])
-            self._directory(parent_of(target)).entries[target.rpartition("/")[2]] = moved
+            directory, name = self._directory(parent_of(target)), target.rpartition("/")[2]
+            directory.entries[name] = directory.renamed[name] = moved
 
     def remove(self, path: str) -> None:
         with self._lock:
@@ -148,6 +155,7 @@ class PowerLossFileSystem:
             if self._heard(_site()):
                 directory = self._directory(path)
                 directory.synced = dict(directory.entries)
+                directory.renamed.clear()
 
     def _count(self) -> None:
         self.calls += 1

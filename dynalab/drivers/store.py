@@ -177,6 +177,8 @@ class FileStore:
         self.lost: list[str] = []  # what was found missing or damaged, in words
         if fs.exists(root + "/" + MANIFEST):
             self._manifest = Manifest.from_json(fs.read(root + "/" + MANIFEST))
+            # A process that was killed between renaming and syncing left a name that a power cut could still take back.
+            fs.fsync_dir(root)
         else:
             self._manifest = self._begin(topology)
         self.topology = self._manifest.topology
