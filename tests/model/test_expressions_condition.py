@@ -247,7 +247,8 @@ REFUSED: list[tuple[str, str]] = [
     ),
     (
         "begins_with(a)",
-        "Incorrect number of operands for operator or function; operator or function: begins_with, number of operands: 1",
+        "Incorrect number of operands for operator or function; operator or function: begins_with, "
+        "number of operands: 1",
     ),
     (
         "a = a",
