@@ -7,13 +7,13 @@ hash, operations].
 import json
 import sys
 
-from dynalab_fault_injection.campaign import run_one
+from dynalab_fault_injection.run import run_one
 
 
 def main() -> None:
     request = json.loads(sys.argv[1])
     for seed in request["seeds"]:
-        result = run_one(seed, request["workload"], request["faults"])
+        result = run_one(seed, request["workload"], tuple(request["faults"]))
         print(json.dumps([seed, result.trace_hash, result.operations]), flush=True)
 
 
