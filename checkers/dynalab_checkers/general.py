@@ -55,11 +55,12 @@ class _Plan:
     previous: list[int]  # the operation of the same process that touches this one and so comes before it, or -1
     place_of_return: list[int]
     exchangeable: bool  # no operation has such a predecessor
+    pure: list[bool]  # it never changes the state
 
 
 @dataclass(slots=True)
 class _Node:
-    """One configuration and the choices left in it. `placed`: open operations in place; `used`: optional ones in place."""
+    """One configuration and its choices. `placed`: open operations in place; `used`: optional ones in place."""
 
     position: int
     state: State
@@ -110,9 +111,9 @@ def search(model: Model, operations: Sequence[Operation], initial: State, budget
 
 
 def _advance(plan: _Plan, step: Callable[[State, Action], State | Illegal], node: _Node, order: list[int]) -> int:
-    """Pass the returns that are explained, put in place what leaves the state as it is, and collect the choices left."""
+    """Pass the returns that are explained, put in place the reads that fit, and collect the choices."""
     actions, bit, previous, place_of_return = plan.actions, plan.bit, plan.previous, plan.place_of_return
-    exchangeable = plan.exchangeable
+    exchangeable, pure = plan.exchangeable, plan.pure
     position, state, placed, used = node.position, node.state, node.placed, node.used
     total = len(plan.forced)
     choices: list[int] = []
@@ -137,7 +138,7 @@ def _advance(plan: _Plan, step: Callable[[State, Action], State | Illegal], node
                 continue
             steps += 1
             result = step(state, action)
-            if result == state:
+            if result == state and pure[n]:
                 placed |= bit[n]
                 order.append(plan.indices[n])
                 if n == due or not exchangeable:
@@ -208,9 +209,10 @@ def _lay_out(model: Model, operations: Sequence[Operation], initial: State) -> _
         free.append(bit[due])
     previous = _program_order(operations, indices)
     exchangeable = all(n < 0 for n in previous)
+    actions = [action for _, action in lowered]
     return _Plan(
         indices,
-        [action for _, action in lowered],
+        actions,
         rets,
         forced,
         open_at,
@@ -220,6 +222,7 @@ def _lay_out(model: Model, operations: Sequence[Operation], initial: State) -> _
         previous,
         place_of_return,
         exchangeable,
+        [action[0] in model.pure for action in actions],
     )
 
 

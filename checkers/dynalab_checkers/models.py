@@ -45,6 +45,7 @@ class Model:
     initial: State
     lower: Callable[[Operation], Action | None]
     step: Callable[[State, Action], State | Illegal]
+    pure: frozenset[str] = frozenset(("read", "not"))  # actions that never change the state
     # Operations that this model passes over, since they change no key: reads that are judged elsewhere.
     passed_over: Sequence[str] = ("query", "scan")
 
@@ -65,11 +66,15 @@ def _lower_register(operation: Operation) -> Action | None:
             return ("not", token(value[0])) if condition_was_refused(operation) else None
         if operation.old is not MISSING and token(operation.old) != token(value[0]):
             return ("impossible", token(operation.old))
-        return ("cas", token(value[0]), token(value[1]))
+        expected, target = token(value[0]), token(value[1])
+        return ("read", expected) if expected == target else ("cas", expected, target)
     if outcome == "fail":
         return None if operation.found is MISSING else ("read", token(operation.found))
     written = None if f == "delete" else token(value)
-    return ("write", written) if operation.old is MISSING else ("cas", token(operation.old), written)
+    if operation.old is MISSING:
+        return ("write", written)
+    old = token(operation.old)
+    return ("read", old) if old == written else ("cas", old, written)
 
 
 def _step_register(state: State, action: Action) -> State | Illegal:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from dynalab_checkers.history import Operation
 from dynalab_checkers.register_facts import ABSENT, INFINITY, NONE, Facts, Problem
 from dynalab_checkers.register_search import Blocks
-from dynalab_checkers.words import describe, effect, seconds, show
+from dynalab_checkers.words import Token, describe, effect, seconds, show
 
 
 @dataclass(slots=True)
@@ -30,6 +30,9 @@ class Explainer:
         facts, calls = self.facts, self.calls
         latest, late_index, late_slot = -INFINITY, NONE, NONE
         writers: list[int] = []
+        reads_of: dict[Token, list[int]] = {}
+        for read, value in facts.readers:
+            reads_of.setdefault(value, []).append(read)
         stage = head
         while True:
             index = facts.writer[stage]
@@ -40,7 +43,7 @@ class Explainer:
                 break
             if index >= 0 and calls[index] > latest:
                 latest, late_index, late_slot = calls[index], index, stage
-            reads = facts.reads_of(stage)
+            reads = [] if facts.deletes[stage] else reads_of.get(facts.tokens[stage], [])
             if stage == slot:
                 early = min(reads, key=self.rets.__getitem__)
                 break
@@ -99,8 +102,8 @@ class Explainer:
             why = f"{effect(operations[late])}, although by {returned(after)} another value was there: {effect(after)}"
         else:
             why = (
-                f"{effect(operations[late])}, although {effect(after)} by {returned(after)}, "
-                f"and that was later than {effect(operations[soon])}"
+                f"{effect(operations[late])}, although {happened(after)}; that value is the newer one, because "
+                f"{describe(operations[called])} began after {happened(operations[soon])}"
             )
         if replacer == called and replacer in facts.writer:
             by = f"by {kind(after)} that had been acknowledged"
@@ -165,6 +168,18 @@ class Explainer:
 
     def _writers(self, blocks: Blocks, block: int) -> list[int]:
         return [self.facts.writer[slot] for slot in self._chain(blocks, block) if self.facts.writer[slot] >= 0]
+
+
+def happened(operation: Operation) -> str:
+    """What it showed, and by when: "the read at 1.2 s returned 7 by 1.3 s"."""
+    if operation.ret is None:
+        return f"{describe(operation)} had taken effect"
+    shown = effect(operation) if _is_read(operation) else f"{describe(operation)} was acknowledged"
+    return f"{shown} by {returned(operation)}"
+
+
+def _is_read(operation: Operation) -> bool:
+    return operation.f == "read" or operation.outcome == "fail"
 
 
 def returned(operation: Operation) -> str:

@@ -74,13 +74,6 @@ class Facts:
     )  # failed conditions that found nothing out but "not this slot"
     absence_is_written: bool = False
 
-    def reads_of(self, slot: int) -> list[int]:
-        """The operations that read this slot; linear, for explanations only."""
-        if slot == ABSENT:
-            return self.absent_reads
-        wanted = self.tokens[slot]
-        return [index for index, value in self.readers if value == wanted]
-
 
 def condition_was_refused(operation: Operation) -> bool:
     """A failed cas says that its condition did not hold, unless its `error` names another reason (throttling, say)."""
