@@ -103,9 +103,10 @@ class Cluster:
     # --- aiming ----------------------------------------------------------------------------------------------------
 
     def victim(self, *, leaders_of_four: int = 3) -> int | None:
-        """A machine to hurt: so many times out of four one that leads something, else any storage node that runs."""
+        """A machine to hurt: so many times out of four one that leads something, else any that holds a replica."""
         aim_high = below(self.random, 4) < leaders_of_four
-        candidates = (self.leaders() if aim_high else []) or self.storage_up()
+        hosting = [index for index in self.storage_up() if self.groups_on(index)]
+        candidates = (self.leaders() if aim_high else []) or hosting
         return pick(self.random, candidates) if candidates else None
 
     # --- power -----------------------------------------------------------------------------------------------------

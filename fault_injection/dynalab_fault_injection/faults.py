@@ -20,6 +20,7 @@ from dynalab_fault_injection.simulator import CERTAIN, LinkRule, below, between,
 
 MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
+STRIKE_WITHIN_NS = 700 * MILLISECOND  # a crash waits so long for a sync to come
 
 # Message classes that carry index changes; `index-lag` holds back these alone, so the base table stays quick.
 INDEX_TRAFFIC = ("IndexRequest", "IndexReply")
@@ -39,10 +40,15 @@ class Fault(Protocol):
 
 @dataclass(slots=True)
 class NodeCrash:
-    """A machine loses power, and starts again when the fault stops; with `wipe` on a new disk."""
+    """A machine loses power, and starts again when the fault stops; with `wipe` on a new disk.
+
+    Power is cut in the middle of a sync, if one comes soon: a crash at a random instant nearly always finds the disk
+    idle, and then nothing is lost and nothing is shown.
+    """
 
     wipe: bool = False
     evidence: dict[str, int] = field(default_factory=dict)
+    _victim: int | None = None  # chosen, and still up
     _down: tuple[int, int] | None = None  # (machine, epoch): somebody else's crash of it is not ours to undo
 
     def start(self, cluster: Cluster) -> None:
@@ -51,22 +57,40 @@ class NodeCrash:
         routers = cluster.routers_up()
         # One crash in eight hits a router, unless it is the last one that clients can talk to.
         if not self.wipe and len(routers) > 1 and below(cluster.random, 8) == 0:
-            victim: int | None = pick(cluster.random, routers)
-        else:
-            victim = cluster.victim()
-        if victim is None:
+            self._victim = pick(cluster.random, routers)
+            self._strike(cluster)
             return
+        self._victim = cluster.victim()
+        if self._victim is None:
+            return
+        simulation = cluster.simulation
+        draw = below(cluster.random, 1 << 16)
+
+        def during_a_sync(length_ns: int) -> None:
+            simulation.at(simulation.now + (length_ns * draw >> 16), "power goes", partial(self._strike, cluster))
+
+        simulation.hosts[self._victim].trap = during_a_sync
+        simulation.at(simulation.now + STRIKE_WITHIN_NS, "power goes", partial(self._strike, cluster))
+
+    def stop(self, cluster: Cluster) -> None:
+        if self._victim is not None:
+            cluster.simulation.hosts[self._victim].trap = None
+            self._victim = None
+        if self._down is not None:
+            _restart(cluster, [self._down])
+            self._down = None
+
+    def _strike(self, cluster: Cluster) -> None:
+        victim, self._victim = self._victim, None
+        if victim is None or not cluster.simulation.is_up(victim) or (self.wipe and not cluster.may_wipe()):
+            return
+        cluster.simulation.hosts[victim].trap = None
         groups = cluster.groups_on(victim)
         self.evidence = cluster.crash(victim)
         if self.wipe:
             cluster.wipe(victim, groups)
             self.evidence["disks-lost"] = 1
         self._down = (victim, cluster.simulation.hosts[victim].epoch)
-
-    def stop(self, cluster: Cluster) -> None:
-        if self._down is not None:
-            _restart(cluster, [self._down])
-            self._down = None
 
 
 @dataclass(slots=True)
@@ -176,7 +200,7 @@ class SlowNode:
     """Everything takes a machine 50 to 300 times as long, so work queues up before it."""
 
     evidence: dict[str, int] = field(default_factory=dict)
-    _slow: tuple[int, int] | None = None
+    _slow: tuple[int, int, int] | None = None
 
     def start(self, cluster: Cluster) -> None:
         victim = cluster.victim()
@@ -184,15 +208,16 @@ class SlowNode:
             return
         host = cluster.simulation.hosts[victim]
         host.slowness = between(cluster.random, 50, 300)
-        self._slow = (victim, host.queued)
+        self._slow = (victim, host.handled, host.queued)
 
     def stop(self, cluster: Cluster) -> None:
         if self._slow is None:
             return
-        index, before = self._slow
+        index, handled, queued = self._slow
         host = cluster.simulation.hosts[index]
         host.slowness = 1
-        _add(self.evidence, "steps-that-had-to-queue", host.queued - before)
+        _add(self.evidence, "slow-steps", host.handled - handled)
+        _add(self.evidence, "steps-that-had-to-queue", host.queued - queued)
         self._slow = None
 
 

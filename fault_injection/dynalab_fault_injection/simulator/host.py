@@ -71,6 +71,7 @@ class Host:
         "syncing",
         "time_ns",
         "timers",
+        "trap",
         "waiting",
         "wall_ns",
         "wall_shift_ns",
@@ -127,6 +128,7 @@ class Host:
         self.sync_spread_bits = 0
         self.waiting: list[tuple[Position, int, Any]] = []  # (position, target or -1, message or (token, response))
         self.timers: dict[TimerName, tuple[int, int]] = {}  # name: (number of its event, local deadline)
+        self.trap: Callable[[int], None] | None = None  # called with the length of the next sync when that begins
         self._reading: list[Record] | None = None
 
     # --- clocks ---------------------------------------------------------------------------------------------
@@ -206,6 +208,9 @@ class Host:
         self.syncing = True
         self.sync_covers = self.appended
         done_ns = self.depart_ns + self.sync_ns + self.disk_random.getrandbits(self.sync_spread_bits)
+        if self.trap is not None:
+            trap, self.trap = self.trap, None
+            trap(done_ns - self.time_ns)
         heappush(self._heap, (done_ns, self._next(), SYNCED, self.index, self.epoch, self.sync_covers))
 
     def synced(self, position: Position, time_ns: int) -> None:
@@ -236,6 +241,7 @@ class Host:
         self.inbox.clear()
         self.timers.clear()
         self.waiting.clear()
+        self.trap = None
         self.syncing = False
         self.busy_until_ns = 0
 

@@ -240,6 +240,7 @@ class Simulation:
                         continue
                     host.synced(b, time_ns)
                     if host.appended > b:
+                        host.time_ns = time_ns
                         host.depart_ns = max(host.depart_ns, time_ns)
                         host.start_sync()
                 if node is None:
