@@ -8,11 +8,10 @@ from __future__ import annotations
 import gc
 import time
 
-from dynalab_fault_injection.run import run_one
-
 from dynalab.bench.report import Figure
 from dynalab_checkers.generate import Recipe, register_history
 from dynalab_checkers.linearizability import check_register
+from dynalab_fault_injection.run import run_one
 
 
 def checkers(operations: int, keys: int) -> list[Figure]:

@@ -63,19 +63,20 @@ def staleness_svg(staleness: Staleness, scheme: str) -> str:
     from matplotlib import pyplot
 
     ink = INKS[scheme]
-    settings = {
-        "svg.hashsalt": "dynalab",
-        "svg.fonttype": "none",
-        "font.family": "sans-serif",
-        "font.size": 10,
-        "text.color": ink.text,
-        "axes.labelcolor": ink.text,
-        "axes.edgecolor": ink.text,
-        "xtick.color": ink.text,
-        "ytick.color": ink.text,
-    }
     drawn = points(staleness)
-    with pyplot.rc_context(settings):
+    with pyplot.rc_context(
+        {
+            "svg.hashsalt": "dynalab",
+            "svg.fonttype": "none",
+            "font.family": "sans-serif",
+            "font.size": 10,
+            "text.color": ink.text,
+            "axes.labelcolor": ink.text,
+            "axes.edgecolor": ink.text,
+            "xtick.color": ink.text,
+            "ytick.color": ink.text,
+        }
+    ):
         figure, axes = pyplot.subplots(figsize=(7.2, 3.4))
         places = [SINCE_ACK_NS.index(edge) for edge, _, _ in drawn]
         axes.bar(places, [100 * share for _, share, _ in drawn], color=ink.curve, width=0.72, zorder=2)
