@@ -165,6 +165,13 @@ def test_an_overlapping_operation_of_the_same_session_is_no_floor() -> None:
     assert judged(*history).verdict == "valid"
 
 
+def test_processes_of_a_session_that_touch_at_one_instant_are_concurrent() -> None:
+    history = [op("write", 0, 0, 10, 1), op("write", 0, 20, 40, 2, old=1, session="s")]
+    assert judged(*history, op("read", 1, 40, 50, 1, session="s")).verdict == "valid"
+    assert judged(*history, op("read", 1, 41, 50, 1, session="s")).verdict == "invalid"
+    assert judged(*history, op("read", 0, 40, 50, 1, session="s")).verdict == "invalid"
+
+
 def test_what_a_failed_condition_found_is_a_strong_read() -> None:
     history = [
         op("write", 0, 0, 10, 1),
