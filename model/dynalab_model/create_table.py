@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias, cast
 
-from dynalab_model.errors import INVALID, validation
+from dynalab_model.errors import INVALID, DynamoError, validation
 from dynalab_model.fields import (
     check_types,
     enum_failures,
@@ -18,6 +18,7 @@ from dynalab_model.fields import (
     name_failures,
     range_failures,
     refuse,
+    wrong_type,
 )
 from dynalab_model.operations import CreateTable
 from dynalab_model.schema import IndexSchema, KeyAttribute, KeySchema, TableSchema
@@ -114,8 +115,9 @@ def _check_members(body: Mapping[str, object], member: str, kinds: Mapping[str, 
     if parts is None:
         return []
     for part in cast("list[object]", parts):
-        check_types({member: part}, {member: dict})
-        check_types(cast(JsonBody, part), kinds)
+        if type(part) is not dict:
+            raise DynamoError("SerializationException", wrong_type(dict, part))
+        check_types(part, kinds)
     return cast("list[JsonBody]", parts)
 
 
@@ -132,6 +134,9 @@ def _check_enums(body: Mapping[str, object]) -> None:
         failures += _key_type_failures(index, f"{path}.keySchema")
         projection = cast(JsonBody, index.get("Projection") or {})
         check_types(projection, _PROJECTION_KINDS)
+        for included in cast("list[object]", projection.get("NonKeyAttributes") or []):
+            if type(included) is not str:
+                raise DynamoError("SerializationException", wrong_type(str, included))
         failures += enum_failures(projection, (("ProjectionType", f"{path}.projection.projectionType", _PROJECTIONS),))
     refuse(failures)
 

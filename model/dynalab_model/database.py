@@ -86,7 +86,7 @@ class State:
 
 
 def apply(state: State, operation: Operation, now_ns: int) -> tuple[State, Response | DynamoError]:
-    """The next state and the answer. An answer that is a DynamoError leaves the state as it was."""
+    """The next state and the answer. An error changes nothing: only tables whose time to go has come are forgotten."""
     state = _forget_gone(state, now_ns)
     try:
         return HANDLERS[type(operation)](state, operation, now_ns)

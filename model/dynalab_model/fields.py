@@ -45,12 +45,14 @@ def wrong_type(kind: type, value: object) -> str:
         return TEXTS["structure"]
     if isinstance(value, list):
         return f"Unrecognized collection type class java.lang.{_KIND_NAMES[kind]}"
-    if kind in (dict, list):
+    if kind in (dict, list) and value is not None:
         return TEXTS["unexpected"]
     if isinstance(value, bool):
         token = "TRUE_VALUE" if value else "FALSE_VALUE"
     elif isinstance(value, str):
         token = "STRING_VALUE"
+    elif value is None:
+        token = "NULL_VALUE"
     else:
         token = "DECIMAL_VALUE" if isinstance(value, float) else "NUMBER_VALUE"
     return f"{token} cannot be converted to {_KIND_NAMES[kind]}"
