@@ -88,6 +88,10 @@ def test_a_key_that_lacks_adds_or_mistypes_an_attribute_does_not_match_the_schem
             INVALID + "Type mismatch for Index Key color Expected: S Actual: N IndexName: by_color",
         ),
         (
+            KEY | {"size": {"S": "large"}},  # also while the index's partition key is missing
+            INVALID + "Type mismatch for Index Key size Expected: N Actual: S IndexName: by_color",
+        ),
+        (
             KEY | {"color": {"S": ""}},
             EMPTY + "IndexName: by_color, IndexKey: color",
         ),
@@ -227,6 +231,14 @@ def test_an_update_of_a_key_attribute_is_refused() -> None:
 def test_an_update_of_an_index_key_to_what_cannot_be_a_key_is_refused(value: dict[str, str], text: str) -> None:
     update = UpdateItem("T", KEY, "SET color = :v", values={":v": value})  # type: ignore[dict-item]
     assert message(update, item()) == text
+    assert message(update, item(size=1)) == text
+
+
+def test_an_update_may_not_give_an_index_a_sort_key_of_another_type_either() -> None:
+    update = UpdateItem("T", KEY, "SET #s = :v", names={"#s": "size"}, values={":v": {"S": "large"}})
+    assert message(update) == "The update expression attempted to update the secondary index key to unsupported type"
+    update.values = {":v": {"N": "1"}}
+    assert apply_write(SCHEMA, update, None).item == item(size=1)
 
 
 @pytest.mark.claim("S32")

@@ -261,6 +261,40 @@ def test_a_description_repeats_what_was_asked_for() -> None:
     ]
 
 
+def test_every_member_of_a_description_is_one_that_the_public_client_knows() -> None:
+    from botocore.session import get_session
+
+    units = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 6}
+    index = gsi("by_id", "id", ProjectionType="INCLUDE", NonKeyAttributes=["x"])
+    provisioned = request(
+        BillingMode=None,
+        ProvisionedThroughput=units,
+        GlobalSecondaryIndexes=[index | {"ProvisionedThroughput": units}],
+        TableClass="STANDARD",
+    )
+    on_demand = request(
+        GlobalSecondaryIndexes=[index], OnDemandThroughput={"MaxReadRequestUnits": 5, "MaxWriteRequestUnits": 6}
+    )
+    shape = get_session().get_service_model("dynamodb").shape_for("TableDescription")
+    checked = [member for body in (provisioned, on_demand) for member in known_members(shape, described(body))]
+    assert "GlobalSecondaryIndexes.Projection.NonKeyAttributes" in checked
+    assert "OnDemandThroughput.MaxReadRequestUnits" in checked
+
+
+def known_members(shape: Any, value: Any, path: str = "") -> list[str]:
+    """The paths of all members of `value`; fails at one that has no place or another type in the client's shape."""
+    kinds = {"string": str, "long": int, "integer": int, "boolean": bool, "timestamp": float, "double": float}
+    if shape.type_name == "structure":
+        unknown = set(value) - set(shape.members)
+        assert not unknown, f"{path}: {unknown}"
+        inner = [(f"{path}.{name}".lstrip("."), shape.members[name], part) for name, part in value.items()]
+        return [each for where, member, part in inner for each in (where, *known_members(member, part, where))]
+    if shape.type_name == "list":
+        return [each for part in value for each in known_members(shape.member, part, path)]
+    assert type(value) is kinds[shape.type_name], f"{path}: {value!r} is no {shape.type_name}"
+    return []
+
+
 def test_an_on_demand_table_says_so_and_has_no_provisioned_units() -> None:
     description = described(request(), "CREATING")
     assert description["TableStatus"] == "CREATING"
