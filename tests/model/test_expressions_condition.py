@@ -59,6 +59,8 @@ VALUES: Item = {
         # a missing attribute (§3, §8)
         ("gone = :n1", False),
         ("gone <> :n1", True),
+        ("gone < :s", False),
+        (":s > gone", False),
         ("gone < :n1", False),
         ("NOT gone < :n1", True),
         ("NOT gone = :n1", True),
@@ -129,6 +131,8 @@ VALUES: Item = {
         ("attribute_type(s, :typeSS)", False),
         ("attribute_exists(z)", True),
         ("attribute_exists(l[1].x)", True),
+        ("attribute_exists(l[2])", True),
+        ("attribute_exists(l[3])", False),
         ("attribute_exists(l[9])", False),
         ("attribute_exists(m.c[2])", False),
         ("attribute_exists(s.x)", False),

@@ -191,8 +191,8 @@ def judge(item: dict[str, Typed], node: Any) -> bool:
         return False
     one, two = (key(first), key(others[0]))
     if operator == "BETWEEN":
-        return two <= one <= key(others[1])
-    return {"<": one < two, "<=": one <= two, ">": one > two, ">=": one >= two}[operator]
+        return bool(two <= one <= key(others[1]))
+    return bool({"<": one < two, "<=": one <= two, ">": one > two, ">=": one >= two}[operator])
 
 
 def key(value: Typed) -> Any:

@@ -267,6 +267,7 @@ def test_of_several_mistakes_the_one_that_dynamodb_reports_is_reported(text: str
         ("SET m.y[0] = :v", {"m": {"M": {"y": {"L": [{"N": "7"}]}}}}, {"m": {"M": {"y": strings("new")}}}),
         ("SET l[3] = :v, l[1] = :w", {"l": strings("1", "3")}, {"l": strings("newer", "new")}),
         ("SET l[9] = :v", None, {"l": strings("new")}),
+        ("SET l[9] = :v REMOVE l[0], l[2]", {"l": strings("0", "2")}, {"l": strings("new")}),
         ("REMOVE s", {"s": {"S": "text"}}, None),
         ("REMOVE l[0]", {"l": strings("0")}, None),
         ("SET l[1] = :v REMOVE l[0]", {"l": strings("0", "1")}, {"l": strings("new")}),

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from dynalab_model.errors import DynamoError
 from dynalab_model.expressions import static
 from dynalab_model.expressions.nodes import (
     DocumentPath,
@@ -323,5 +322,3 @@ _TESTS: dict[str, Callable[..., Test]] = {
     "contains": _contains,
     "attribute_type": _attribute_type,
 }
-
-__all__ = ["ConditionTemplate", "DynamoError", "checked_operations", "condition_template", "operand_of", "value_at"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from dynalab_model.errors import DynamoError, invalid
+from dynalab_model.errors import invalid
 from dynalab_model.expressions import static
 from dynalab_model.expressions.condition import checked_operations
 from dynalab_model.expressions.nodes import (
@@ -159,6 +159,3 @@ def _key_value(value: AttributeValue, attribute: KeyAttribute) -> AttributeValue
     if attribute.type != "N" and value_size(value) == 0:
         raise invalid("key-empty", kind="string" if attribute.type == "S" else "binary", name=attribute.name)
     return value
-
-
-__all__ = ["DynamoError", "KeyConditionTemplate", "key_condition_template"]

@@ -41,7 +41,7 @@ from dynalab_model.expressions.parser import parse_update
 from dynalab_model.expressions.projection import branch_of, part_of
 from dynalab_model.expressions.texts import UPDATE, refused, refused_whole
 from dynalab_model.numbers import add, subtract
-from dynalab_model.values import NESTING_MAX, AttributeValue, Item, equal_values, nesting, value_type
+from dynalab_model.values import NESTING_MAX, AttributeValue, Item, nesting, value_type
 
 TEMPLATES_MAX = 2_048
 
@@ -412,8 +412,3 @@ def _deleted(old: AttributeValue | None, operand: AttributeValue) -> AttributeVa
     leaving = set(b[kind])
     staying = [member for member in a[kind] if member not in leaving]
     return {kind: staying} if staying else None  # a set is never empty: the attribute goes
-
-
-def unchanged(before: Item, after: Item) -> bool:
-    """Whether an update left the item as it was (sets compared without order)."""
-    return equal_values({"M": before}, {"M": after})
