@@ -1,4 +1,4 @@
-"""The examples in the docstrings of values, numbers, keys, errors and expressions, and in the README, run as written."""
+"""The examples in the docstrings of values, numbers, keys, errors, expressions and in the README run as written."""
 
 from __future__ import annotations
 
