@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from io import BytesIO
 from typing import Any
 
+import boto3
 import pytest
+from boto3.dynamodb.conditions import Attr, Key
+from botocore.awsrequest import AWSResponse, HTTPHeaders
 
 from dynalab_model.database import State, apply
 from dynalab_model.errors import DynamoError
@@ -279,3 +284,79 @@ def test_item_count_and_size_of_a_table_and_its_index_are_exact_in_the_model(dat
     assert (table["ItemCount"], table["TableSizeBytes"]) == (1, 25)
     (index,) = table["GlobalSecondaryIndexes"]
     assert (index["ItemCount"], index["IndexSizeBytes"]) == (1, 15)
+
+
+# --- an unmodified client -----------------------------------------------------------------------------------------
+
+
+class Raw(BytesIO):
+    """A response's body as botocore reads it."""
+
+    def stream(self) -> list[bytes]:
+        return [self.read()]
+
+
+@pytest.fixture
+def table() -> Any:
+    """A boto3 Table whose requests are answered by the model, in this process, before they would be sent."""
+    database = Database()
+
+    def answer(request: Any, **_: Any) -> Any:
+        _, _, operation = request.headers["X-Amz-Target"].decode().partition(".")
+        status = 200
+        try:
+            body: dict[str, Any] = database(operation, **json.loads(request.body))
+        except DynamoError as error:
+            status, body = error.status, error.body()
+        return AWSResponse(request.url, status, HTTPHeaders(), Raw(json.dumps(body).encode()))
+
+    session = boto3.Session("dummy", "dummy", region_name="us-east-1")
+    resource = session.resource("dynamodb", endpoint_url="http://127.0.0.1:1")
+    resource.meta.client.meta.events.register("before-send.dynamodb", answer)
+    made = resource.create_table(**ORDERS)
+    made.wait_until_exists()
+    return made
+
+
+def test_boto3_writes_and_reads_every_type_and_pages_through_what_it_wrote(table: Any) -> None:
+    rows: list[dict[str, Any]] = [
+        {"pk": "a", "at": at, "state": "odd" if at % 2 else "even", "b": b"\x00\xff", "s": {1, 2}, "l": [1, None, {}]}
+        for at in range(20)
+    ]
+    for item in rows:
+        table.put_item(Item=item, ConditionExpression=Attr("pk").not_exists())
+    assert table.get_item(Key={"pk": "a", "at": 3}, ConsistentRead=True)["Item"] == rows[3]
+
+    page = table.query(
+        KeyConditionExpression=Key("pk").eq("a") & Key("at").between(3, 9),
+        FilterExpression=Attr("state").eq("odd") & (Attr("s").contains(2) | Attr("l[0]").gt(1)),
+        Limit=5,
+        ReturnConsumedCapacity="INDEXES",
+    )
+    assert [item["at"] for item in page["Items"]] == [3, 5, 7]
+    assert (page["ScannedCount"], page["LastEvaluatedKey"]) == (5, {"pk": "a", "at": 7})
+    assert page["ConsumedCapacity"]["Table"] == {"CapacityUnits": 0.5}
+
+    paginator = table.meta.client.get_paginator("scan")
+    pages = list(paginator.paginate(TableName="Orders", IndexName="by_state", PaginationConfig={"PageSize": 3}))
+    assert [len(page["Items"]) for page in pages] == [3, 3, 3, 3, 3, 3, 2]
+
+
+def test_boto3_knows_the_models_errors_by_class(table: Any) -> None:
+    table.put_item(Item={"pk": "a", "at": 1, "n": 5})
+    errors = table.meta.client.exceptions
+    with pytest.raises(errors.ConditionalCheckFailedException) as caught:
+        table.update_item(
+            Key={"pk": "a", "at": 1},
+            UpdateExpression="SET n = n + :one",
+            ConditionExpression=Attr("n").lt(5),
+            ExpressionAttributeValues={":one": 1},
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+    assert caught.value.response["Item"] == {"pk": {"S": "a"}, "at": {"N": "1"}, "n": {"N": "5"}}
+    with pytest.raises(errors.ResourceInUseException):
+        table.meta.client.create_table(**ORDERS)
+    table.delete()
+    table.wait_until_not_exists()
+    with pytest.raises(errors.ResourceNotFoundException):
+        table.get_item(Key={"pk": "a", "at": 1})
