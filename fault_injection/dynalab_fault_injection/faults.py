@@ -295,6 +295,7 @@ class Kind:
     shortest_ns: int
     longest_ns: int
     make: Callable[[], Fault]
+    workloads: tuple[str, ...] = ()  # that it can hurt; () for all
 
 
 def _link(
@@ -315,7 +316,14 @@ CATALOGUE: dict[str, Kind] = {
             lambda: NodeCrash(wipe=True),
         ),
         Kind("zone-loss", "a zone loses power or its links to the others", 3 * SECOND, 6 * SECOND, ZoneLoss),
-        _link("index-lag", "index changes are held back on the way", 2, 6, _index_lag),
+        Kind(
+            "index-lag",
+            "index changes are held back on the way",
+            2 * SECOND,
+            6 * SECOND,
+            lambda: LinkFault(_index_lag),
+            ("index",),
+        ),
         _link("partition", "two sides cannot talk to each other", 3, 7, _partition),
         _link("one-way-cut", "a machine is heard and does not hear, or hears and is not heard", 3, 6, _one_way_cut),
         _link("delay", "messages to and from a machine take much longer", 2, 6, _delay),

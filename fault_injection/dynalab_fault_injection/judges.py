@@ -14,6 +14,7 @@ from dynalab_checkers.convergence import check_index, check_replicas
 from dynalab_checkers.history import History, Json, Operation
 from dynalab_checkers.linearizability import check_register
 from dynalab_checkers.sessions import check_sessions
+from dynalab_checkers.staleness import measure
 from dynalab_checkers.verdict import Verdict
 from dynalab_fault_injection.cluster import Cluster
 from dynalab_fault_injection.workloads.index import index_reads, register_part
@@ -46,7 +47,8 @@ def judge(history: History, workload: str, budget: int) -> tuple[list[Judgement]
     if workload == "index":
         seen = History([*base.operations, *index_reads(history)])
     checks.append(("committed", lambda: check_committed(seen)))
-    return [_judgement(name, check()) for name, check in checks], {}
+    lagging = measure(seen, flavours=("index",) if workload == "index" else ("eventual",))
+    return [_judgement(name, check()) for name, check in checks], lagging.to_json()
 
 
 def replicas_agree(cluster: Cluster, schema: TableSchema) -> list[Judgement]:

@@ -8,7 +8,9 @@ never a pass.
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from dynalab_checkers.history import History, Json
 from dynalab_fault_injection.cluster import Cluster
@@ -45,7 +47,6 @@ class Setting:
     bites_min: int = 2  # ... or with fewer fault windows that bit (none is asked for in a run without faults)
     budget: int = 2_000_000  # steps of the linearizability search, a key
     through_codec: bool = False
-    keep_history: bool = True
 
     def topology(self) -> Topology:
         return layout(self.zones, self.nodes_per_zone, self.routers, partitions=self.partitions)
@@ -67,7 +68,7 @@ class FaultBand:
 
 @dataclass(slots=True)
 class RunResult:
-    """What came of one run. `history` holds the events (empty if not kept); `why` is one sentence unless the verdict
+    """What came of one run. `history` holds the events; `why` is one sentence unless the verdict
     is valid.
     """
 
@@ -138,11 +139,20 @@ class Run:
         self.problems: list[Judgement] = []
 
     def go(self) -> RunResult:
+        try:
+            self._stages()
+        except Exception as error:
+            # An assertion of the implementation: the run failed, and what its clients saw until then is judged all
+            # the same.
+            self.problems.append(Judgement("crash", "invalid", _where(error)))
+        return self._result()
+
+    def _stages(self) -> None:
         simulation = self.simulation
         simulation.start()
         if not self.operator.create_table(self.workload.schema(), TABLE_MAX_NS):
             self.problems.append(Judgement("liveness", "invalid", "the table was not active within 30 s"))
-            return self._result()
+            return
         self._set_off()
         end_ns = simulation.now + self.setting.seconds * SECOND
         simulation.run_until(end_ns)
@@ -151,7 +161,6 @@ class Run:
         simulation.run_until(end_ns + self.setting.timeout_ns + SECOND)
         assert all(actor.idle for actor in self.actors)
         self._ask_everything_back()
-        return self._result()
 
     def _set_off(self) -> None:
         simulation, setting = self.simulation, self.setting
@@ -210,7 +219,7 @@ class Run:
             sometimes=self._sometimes(bands, staleness),
             verdicts=judgements,
             why=f"{decisive[0].checker}: {decisive[0].why}" if decisive else "",
-            history=self.recorder.events if setting.keep_history else [],
+            history=self.recorder.events,
             bands=bands,
             staleness=staleness,
             steps=simulation.steps,
@@ -234,6 +243,13 @@ class Run:
         sometimes["answers-after-the-client-gave-up"] = sum(actor.late_answers for actor in self.actors)
         sometimes["operations-of-unknown-outcome"] = sum(1 for e in self.recorder.events if e["type"] == "info")
         return {name: count for name, count in sometimes.items() if count}
+
+
+def _where(error: Exception) -> str:
+    """The error and the last line of ours that it came through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    last = frames[-1]
+    return f"{type(error).__name__}: {error} ({Path(last.filename).name}, line {last.lineno}, in {last.name})"
 
 
 # Told events under the words of the report; the others keep the names of `dynalab_model.events.KINDS`.
