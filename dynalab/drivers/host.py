@@ -93,15 +93,16 @@ class Host:
             self.now_ns = self._base_ns + (self.now_ns - self._real_ns) * (_MILLION + self._drift_ppm) // _MILLION
             self.wall_ns += self._wall_offset_ns
 
-    def set_clock(self, *, wall_offset_ns: int | None = None, drift_ppm: int | None = None) -> None:
-        """Move the wall clock, or let the monotonic clock run fast or slow from now on. It never jumps."""
-        if drift_ppm is not None:
-            self.sample()
-            self._base_ns, self._real_ns, self._drift_ppm = self.now_ns, time.monotonic_ns(), drift_ppm
-        elif not self._skewed:
-            self._base_ns = self._real_ns = time.monotonic_ns()
-        if wall_offset_ns is not None:
-            self._wall_offset_ns = wall_offset_ns
+    def shift_wall(self, by_ns: int) -> None:
+        """Move the wall clock, forward or (negative) back."""
+        self._wall_offset_ns += by_ns
+        if not self._skewed:
+            self.set_drift(0)
+
+    def set_drift(self, ppm: int) -> None:
+        """Let the monotonic clock run fast or slow from now on. It never jumps."""
+        self.sample()
+        self._base_ns, self._real_ns, self._drift_ppm = self.now_ns, time.monotonic_ns(), ppm
         self._skewed = True
 
     # --- Effects ------------------------------------------------------------------------------------------------------

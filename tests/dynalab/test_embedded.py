@@ -257,16 +257,16 @@ def test_clocks_can_be_moved_and_the_monotonic_one_never_goes_back() -> None:
         cluster = EmbeddedCluster(memory(), Counter, seed=1)
         cluster.start()
         host, other = cluster.hosts[FIRST], cluster.hosts[SECOND]
-        host.set_clock(wall_offset_ns=3_600 * 10**9)
-        host.set_clock(drift_ppm=200)
+        host.shift_wall(3_600 * 10**9)
+        host.set_drift(200)
         host.sample()
         other.sample()
         assert 3_599 * 10**9 < host.wall_ns - other.wall_ns < 3_601 * 10**9
         before = host.now_ns
-        host.set_clock(drift_ppm=-200)
+        host.set_drift(-200)
         host.sample()
         assert host.now_ns >= before
-        host.set_clock(wall_offset_ns=0)
+        host.shift_wall(-3_600 * 10**9)
         host.sample()
         other.sample()
         assert abs(host.wall_ns - other.wall_ns) < 10**9

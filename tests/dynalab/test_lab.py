@@ -1,0 +1,402 @@
+"""The lab over HTTP against a real cluster in this process: each fault's effect, and what the history says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+import pytest
+
+from dynalab.endpoint.server import Service, Settings
+from dynalab.lab import Lab
+from dynalab_checkers.history import History, parse_jsonl
+from dynalab_checkers.linearizability import check_register
+from tests.dynalab.test_endpoint import Reply, Wire
+
+T = TypeVar("T")
+JSON = dict[str, object]
+
+
+@dataclass(slots=True)
+class Client:
+    """One connection to the service, with the lab's pages beside DynamoDB's operations."""
+
+    service: Service
+    wire: Wire
+
+    @property
+    def lab(self) -> Lab:
+        assert self.service.lab is not None
+        return self.service.lab
+
+    async def call(self, operation: str, body: JSON) -> Reply:
+        return await self.wire.send(json.dumps(body).encode(), X_Amz_Target=f"DynamoDB_20120810.{operation}")
+
+    async def ok(self, operation: str, body: JSON) -> JSON:
+        found = await self.call(operation, body)
+        assert found.status == 200, found.body
+        return cast(JSON, json.loads(found.body))
+
+    async def page(self, method: str, path: str, body: object = None) -> Reply:
+        content = b"" if body is None else json.dumps(body).encode()
+        return await self.wire.send(
+            content, method=method, path=f"/_dynalab/{path}", Host="127.0.0.1:1", Content_Type="application/json"
+        )
+
+    async def fault(self, name: str, **parameters: str | int) -> JSON:
+        found = await self.page("POST", "faults", {"fault": name, **parameters})
+        assert found.status == 200, found.body
+        return cast(JSON, json.loads(found.body))
+
+    async def state(self) -> JSON:
+        return cast(JSON, json.loads((await self.page("GET", "faults")).body))
+
+    async def history(self) -> History:
+        return parse_jsonl((await self.page("GET", "history")).body.decode().splitlines())
+
+    async def create(self, table: str = "orders", index: bool = False) -> None:
+        body: JSON = {
+            "TableName": table,
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        }
+        if index:
+            cast("list[JSON]", body["AttributeDefinitions"]).append({"AttributeName": "v", "AttributeType": "N"})
+            body["GlobalSecondaryIndexes"] = [
+                {
+                    "IndexName": "by-v",
+                    "KeySchema": [{"AttributeName": "v", "KeyType": "HASH"}],
+                    "Projection": {"ProjectionType": "KEYS_ONLY"},
+                }
+            ]
+        await self.ok("CreateTable", body)
+        while True:
+            table_now = cast(JSON, (await self.ok("DescribeTable", {"TableName": table}))["Table"])
+            if table_now["TableStatus"] == "ACTIVE":
+                return
+            await asyncio.sleep(0.01)
+
+    async def put(self, pk: str, v: int, **more: object) -> Reply:
+        return await self.call(
+            "PutItem", {"TableName": "orders", "Item": {"pk": {"S": pk}, "v": {"N": str(v)}}, **more}
+        )
+
+    async def get(self, pk: str, *, consistent: bool = True) -> int | None:
+        body = {"TableName": "orders", "Key": {"pk": {"S": pk}}, "ConsistentRead": consistent}
+        item = (await self.ok("GetItem", body)).get("Item")
+        return None if item is None else int(cast("dict[str, dict[str, str]]", item)["v"]["N"])
+
+
+def in_the_lab(work: Callable[[Client], Awaitable[T]]) -> T:
+    async def main() -> T:
+        service = Service(Settings(port=0, lab=True))
+        url = await service.start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        try:
+            return await asyncio.wait_for(work(Client(service, Wire(reader, writer))), timeout=25)
+        finally:
+            writer.close()
+            await service.stop()
+
+    return asyncio.run(main())
+
+
+@pytest.mark.claim("S22")
+def test_a_leader_that_is_killed_is_replaced_and_writes_resume_with_nothing_lost() -> None:
+    async def work(client: Client) -> None:
+        await client.create()
+        for number in range(20):
+            assert (await client.put(f"k{number}", number)).status == 200
+        entry = await client.fault("kill-leader", table="orders", restart_ms=60_000)
+        victim = entry["node"]
+        assert entry["hits"] == 1
+        for number in range(20):
+            assert await client.get(f"k{number}") == number
+            assert (await client.put(f"k{number}", number + 100)).status == 200
+        state = await client.state()
+        nodes = {node["node"]: node for node in cast("list[JSON]", state["nodes"])}
+        assert nodes[victim]["up"] is False
+        await client.fault("heal")
+        assert all(node["up"] for node in cast("list[JSON]", (await client.state())["nodes"]))
+        judged = await client.history()
+        assert len(judged) == 60
+        assert check_register(judged).verdict == "valid"
+
+    in_the_lab(work)
+
+
+def test_a_zone_can_be_lost_and_the_others_serve_on() -> None:
+    async def work(client: Client) -> None:
+        await client.create()
+        await client.put("k", 1)
+        await client.fault("zone-loss", zone="z2")
+        assert await client.get("k") == 1
+        assert (await client.put("k", 2)).status == 200
+        await client.fault("heal")
+        assert await client.get("k") == 2
+
+    in_the_lab(work)
+
+
+def test_a_wiped_node_comes_back_as_a_learner_and_is_readmitted() -> None:
+    async def work(client: Client) -> None:
+        await client.create()
+        for number in range(10):
+            await client.put(f"k{number}", number)
+        await client.fault("node-crash-wipe", node="n2", restart_ms=0)
+        told: JSON = {}
+        while not told.get("learner-readmitted"):
+            await asyncio.sleep(0.05)
+            state = await client.state()
+            told = cast(JSON, state["told"])
+        node = next(node for node in cast("list[JSON]", state["nodes"]) if node["node"] == "r1/z2/n2")
+        assert node["incarnation"] == 2
+        assert [await client.get(f"k{number}") for number in range(10)] == list(range(10))
+
+    in_the_lab(work)
+
+
+@pytest.mark.claim("S27")
+def test_an_index_lags_until_it_is_healed_and_then_converges() -> None:
+    async def work(client: Client) -> None:
+        await client.create(index=True)
+        query: JSON = {
+            "TableName": "orders",
+            "IndexName": "by-v",
+            "KeyConditionExpression": "v = :v",
+            "ExpressionAttributeValues": {":v": {"N": "7"}},
+        }
+        await client.fault("index-lag")
+        await client.put("k", 7)
+        assert await client.get("k") == 7
+        await asyncio.sleep(0.2)
+        assert (await client.ok("Query", query))["Count"] == 0
+        state = await client.state()
+        assert cast("list[JSON]", state["faults"])[0]["hits"] != 0
+        await client.fault("heal")
+        while (await client.ok("Query", query))["Count"] == 0:
+            await asyncio.sleep(0.02)
+
+    in_the_lab(work)
+
+
+@pytest.mark.claim("S24", "S25")
+def test_eventual_reads_are_stale_always_or_never_and_strong_ones_are_fresh() -> None:
+    async def work(client: Client) -> None:
+        await client.create()
+        await client.put("k", 1)
+        while await client.get("k", consistent=False) != 1:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)  # every replica has it
+        await client.fault("stale-reads", mode="always", lag_ms=60_000)
+        await client.put("k", 2)
+        for _ in range(10):
+            assert await client.get("k", consistent=False) == 1
+            assert await client.get("k") == 2
+        await client.fault("heal")
+        await client.fault("stale-reads", mode="never")
+        for number in range(3, 20):
+            await client.put("k", number)
+            assert await client.get("k", consistent=False) == number
+        assert check_register(await client.history()).verdict == "valid"
+
+    in_the_lab(work)
+
+
+def test_the_nth_call_is_throttled_or_failed_and_the_history_says_which_is_definite() -> None:
+    async def work(client: Client) -> None:
+        await client.create()
+        await client.fault("throttle", operation="PutItem", table="orders", nth=2)
+        answers = [await client.put("a", number) for number in range(3)]
+        assert [answer.status for answer in answers] == [200, 400, 200]
+        assert answers[1].error.endswith("#ProvisionedThroughputExceededException")
+        await client.fault("heal")
+        await client.fault("fail", operation="PutItem", table="orders", when="before")
+        assert (await client.put("b", 1)).status == 500
+        assert await client.get("b") is None
+        await client.fault("heal")
+        await client.fault("fail", operation="PutItem", table="orders", when="after")
+        assert (await client.put("b", 2)).status == 500
+        assert await client.get("b") == 2
+        judged = await client.history()
+        outcomes = [
+            (operation.key, operation.value, operation.outcome) for operation in judged if operation.f == "write"
+        ]
+        assert outcomes == [
+            ("orders/a", 0, "ok"),
+            ("orders/a", 1, "fail"),
+            ("orders/a", 2, "ok"),
+            ("orders/b", 1, "info"),
+            ("orders/b", 2, "info"),
+        ]
+        assert check_register(judged).verdict == "valid"
+
+    in_the_lab(work)
+
+
+def test_the_recorder_adds_old_values_and_takes_nothing_from_the_answers() -> None:
+    async def work(client: Client) -> None:
+        await client.create()
+        assert json.loads((await client.put("k", 1)).body) == {}
+        assert json.loads((await client.put("k", 2)).body) == {}
+        old = json.loads((await client.put("k", 3, ReturnValues="ALL_OLD")).body)
+        assert old == {"Attributes": {"pk": {"S": "k"}, "v": {"N": "2"}}}
+        updated = await client.ok(
+            "UpdateItem",
+            {
+                "TableName": "orders",
+                "Key": {"pk": {"S": "k"}},
+                "UpdateExpression": "ADD v :one",
+                "ExpressionAttributeValues": {":one": {"N": "1"}},
+                "ReturnValues": "UPDATED_NEW",
+            },
+        )
+        assert updated == {"Attributes": {"v": {"N": "4"}}}
+        failed = await client.put("k", 9, ConditionExpression="attribute_not_exists(pk)")
+        assert (failed.status, "Item" in json.loads(failed.body)) == (400, False)
+        assert await client.ok("DeleteItem", {"TableName": "orders", "Key": {"pk": {"S": "k"}}}) == {}
+        assert await client.get("k") is None
+        judged = await client.history()
+        assert [(o.f, o.value, o.old) for o in judged if o.outcome == "ok" and o.f != "read"] == [
+            ("write", 1, None),
+            ("write", 2, 1),
+            ("write", 3, 2),
+            ("write", 4, 3),
+            ("delete", None, 4),
+        ]
+        assert check_register(judged).verdict == "valid"
+
+    in_the_lab(work)
+
+
+def test_an_update_with_an_unknown_outcome_leaves_its_key_out_of_the_history() -> None:
+    async def work(client: Client) -> None:
+        await client.create()
+        await client.put("a", 1)
+        await client.put("b", 1)
+        await client.fault("fail", operation="UpdateItem", when="after")
+        update: JSON = {
+            "TableName": "orders",
+            "Key": {"pk": {"S": "a"}},
+            "UpdateExpression": "ADD v :one",
+            "ExpressionAttributeValues": {":one": {"N": "1"}},
+        }
+        assert (await client.call("UpdateItem", update)).status == 500
+        assert {operation.key for operation in await client.history()} == {"orders/b"}
+        assert (await client.state())["left_out"] == ["orders/a"]
+
+    in_the_lab(work)
+
+
+def test_the_wall_clock_can_be_moved_and_writes_go_on() -> None:
+    async def work(client: Client) -> None:
+        await client.create()
+        await client.fault("clock", offset_s=3_600)
+        assert (await client.put("k", 1)).status == 200
+        await client.fault("clock-drift", node="n1", ppm=200)
+        assert await client.get("k") == 1
+        await client.fault("heal")
+        assert (await client.put("k", 2)).status == 200
+
+    in_the_lab(work)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("partition", {"zone": "z3"}),
+        ("one-way-cut", {"from": "n1", "to": "n2"}),
+        ("delay", {"delay_ms": 2, "spread_ms": 3}),
+        ("loss", {"percent": 5}),
+        ("duplicate", {"percent": 50, "late_ms": 5}),
+        ("reorder", {"percent": 50, "spread_ms": 5}),
+        ("slow-node", {"node": "n3", "each_ms": 1}),
+        ("clock-offset", {"node": "n1", "offset_ms": 2000}),
+        ("node-crash", {"node": "n3"}),
+    ],
+)
+def test_under_this_fault_the_history_stays_valid_and_the_fault_hits(
+    name: str, parameters: dict[str, str | int]
+) -> None:
+    async def work(client: Client) -> None:
+        await client.create()
+        entry = await client.fault(name, **parameters)
+        for number in range(30):
+            assert (await client.put(f"k{number % 3}", number)).status == 200
+            assert await client.get(f"k{number % 3}") == number
+        state = await client.state()
+        (now,) = cast("list[JSON]", state["faults"])
+        assert now["id"] == entry["id"]
+        assert cast(int, now["hits"]) > 0
+        assert check_register(await client.history()).verdict == "valid"
+        assert state["failures"] == []
+
+    in_the_lab(work)
+
+
+def test_a_fault_with_a_duration_ends_by_itself() -> None:
+    async def work(client: Client) -> None:
+        await client.fault("loss", percent=1, duration_ms=20)
+        while cast("list[JSON]", (await client.state())["faults"])[0]["active"]:
+            await asyncio.sleep(0.01)
+        assert client.service.cluster.network is None
+
+    in_the_lab(work)
+
+
+def test_reset_leaves_no_table_no_fault_and_no_history() -> None:
+    async def work(client: Client) -> None:
+        await client.create()
+        await client.create("other")
+        await client.put("k", 1)
+        await client.fault("node-crash", node="n2")
+        assert (await client.page("POST", "reset", {})).status == 200
+        assert await client.ok("ListTables", {}) == {"TableNames": []}
+        state = await client.state()
+        assert (state["faults"], state["recorded"]) == ([], 0)
+        await client.create()
+        assert await client.get("k") is None
+
+    in_the_lab(work)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"fault": "earthquake"}, "there is no fault 'earthquake'; there are kill-leader"),
+        ({}, "name a fault"),
+        ([], "the body must be an object"),
+        ({"fault": "loss", "percent": 101}, "percent lies between 1 and 100"),
+        ({"fault": "loss", "percent": "ten"}, "percent is a whole number"),
+        ({"fault": "loss", "percentage": 10}, "loss takes no percentage"),
+        ({"fault": "node-crash", "node": "n9"}, "there is no node 'n9'; there are n1, n2, n3, router1"),
+        ({"fault": "zone-loss"}, "zone-loss needs zone"),
+        ({"fault": "partition"}, "name one of them"),
+        ({"fault": "kill-leader", "table": "none"}, "nobody leads a partition of 'none' now"),
+        ({"fault": "stale-reads", "mode": "sometimes"}, "mode is one of always, never, seed"),
+        ({"fault": "stale-reads", "mode": "seed"}, "stale-reads needs seed"),
+        ({"fault": "clock-drift", "ppm": 10_000}, "ppm lies between -200 and 200"),
+    ],
+)
+def test_a_wrong_fault_is_answered_with_what_to_write(body: object, text: str) -> None:
+    async def work(client: Client) -> Reply:
+        return await client.page("POST", "faults", body)
+
+    found = in_the_lab(work)
+    assert found.status == 400
+    assert text in json.loads(found.body)["error"]
+
+
+def test_no_web_page_can_reach_the_lab() -> None:
+    async def work(client: Client) -> list[int]:
+        send = client.wire.send
+        simple = await send(b"{}", path="/_dynalab/reset", Host="127.0.0.1:1", Content_Type="text/plain")
+        rebound = await send(b"{}", path="/_dynalab/reset", Host="evil.example:1", Content_Type="application/json")
+        unknown = await send(b"{}", path="/_dynalab/x", Host="127.0.0.1:1", Content_Type="application/json")
+        return [simple.status, rebound.status, unknown.status]
+
+    assert in_the_lab(work) == [415, 403, 404]
