@@ -23,6 +23,9 @@ from dynalab_checkers.history import Operation
 from dynalab_checkers.models import ILLEGAL, Action, Illegal, Model, State
 from dynalab_checkers.register_facts import INFINITY
 
+# Entries of the table of what is open at each return: operations times concurrency, eight bytes each.
+LAYOUT_MAX = 10_000_000
+
 
 @dataclass(slots=True)
 class Found:
@@ -73,6 +76,8 @@ class _Node:
 def search(model: Model, operations: Sequence[Operation], initial: State, budget: int) -> Found:
     """Search for an order of the operations of one key. Raises UnknownOperation if the model does not know one."""
     plan = _lay_out(model, operations, initial)
+    if plan is None:
+        return Found(None, LAYOUT_MAX, True, 0, len(operations), 0)
     indices, actions, forced = plan.indices, plan.actions, plan.forced
     step = model.step
     total = len(forced)
@@ -127,6 +132,7 @@ def _advance(plan: _Plan, step: Callable[[State, Action], State | Illegal], node
         choices = []
         tried: set[Action] = set()
         again = False
+        steps += len(plan.open_at[position]) + plan.optional_at[position]
         for n in plan.open_at[position]:
             if placed & bit[n]:
                 continue
@@ -136,7 +142,6 @@ def _advance(plan: _Plan, step: Callable[[State, Action], State | Illegal], node
             action = actions[n]
             if exchangeable and action in tried:
                 continue
-            steps += 1
             result = step(state, action)
             if result == state and pure[n]:
                 placed |= bit[n]
@@ -158,7 +163,6 @@ def _advance(plan: _Plan, step: Callable[[State, Action], State | Illegal], node
             if before >= 0 and place_of_return[before] >= position and not placed & bit[before]:
                 continue
             tried.add(action)
-            steps += 1
             result = step(state, action)
             if result is not ILLEGAL and result != state:
                 choices.append(n)
@@ -169,7 +173,8 @@ def _advance(plan: _Plan, step: Callable[[State, Action], State | Illegal], node
     return steps + 1
 
 
-def _lay_out(model: Model, operations: Sequence[Operation], initial: State) -> _Plan:
+def _lay_out(model: Model, operations: Sequence[Operation], initial: State) -> _Plan | None:
+    """The plan, or None if it would be too large to hold."""
     lowered: list[tuple[int, Action]] = []
     for index, operation in enumerate(operations):
         action = model.lower(operation)
@@ -192,7 +197,7 @@ def _lay_out(model: Model, operations: Sequence[Operation], initial: State) -> _
     place_of_return = [count] * count
     current: list[int] = []
     free: list[int] = []
-    next_call = next_optional = 0
+    next_call = next_optional = entries = 0
     for position, due in enumerate(forced):
         while next_call < len(by_call) and calls[by_call[next_call]] <= rets[due]:
             n = by_call[next_call]
@@ -202,6 +207,9 @@ def _lay_out(model: Model, operations: Sequence[Operation], initial: State) -> _
             insort(current, n, key=rets.__getitem__)
         while next_optional < len(optional) and calls[optional[next_optional]] <= rets[due]:
             next_optional += 1
+        entries += len(current)
+        if entries > LAYOUT_MAX:
+            return None
         open_at.append(current.copy())
         optional_at.append(next_optional)
         place_of_return[due] = position

@@ -117,7 +117,8 @@ class _Writers:
     def supporters(self, value: Token, until: int | None) -> list[int]:
         """Every write that may have given `value` to something that returned at `until`."""
         writers = self.by_value.get(value, [])
-        return writers if until is None else writers[: _reach(self.calls.get(value, []), until)]
+        # A value read before anybody wrote it: the first write shows that it came too late.
+        return writers if until is None else writers[: max(1, bisect_right(self.calls.get(value, []), until))]
 
     def closed(self, indices: Sequence[int]) -> list[int]:
         """These operations and the writers of what they saw."""
@@ -151,7 +152,7 @@ class _Writers:
                 return None
             if seen is MISSING:
                 # "It was not u": leaving out any write before it could make it u.
-                reach = len(self.all) if operation.ret is None else _reach(self.all_calls, operation.ret)
+                reach = len(self.all) if operation.ret is None else bisect_right(self.all_calls, operation.ret)
                 return operation if all(n in chosen for n in self.all[:reach]) else None
             return operation if self._supported(token(seen), operation.ret, chosen) else None
         seen = _seen(operation)
@@ -163,10 +164,6 @@ class _Writers:
 
     def _supported(self, value: Token, until: int | None, chosen: set[int]) -> bool:
         return all(n in chosen for n in self.supporters(value, until))
-
-
-def _reach(calls: list[int], until: int) -> int:
-    return bisect_right(calls, until)
 
 
 def _seen(operation: Operation) -> object:
