@@ -55,8 +55,8 @@ def points(staleness: Staleness) -> list[tuple[int, float, int]]:
     return [(edge, stale / reads, reads) for edge, (reads, stale) in rows if reads >= READS_MIN]
 
 
-def staleness_svg(staleness: Staleness, scheme: str) -> str:
-    """Share of stale eventual reads by the time since the newest acknowledgement, with the bound of 1/3."""
+def staleness_svg(staleness: Staleness, scheme: str, *, bound: bool) -> str:
+    """Share of stale reads by the time since the newest acknowledgement; `bound` draws the 1/3 of three replicas."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -80,13 +80,14 @@ def staleness_svg(staleness: Staleness, scheme: str) -> str:
         figure, axes = pyplot.subplots(figsize=(7.2, 3.4))
         places = [SINCE_ACK_NS.index(edge) for edge, _, _ in drawn]
         axes.bar(places, [100 * share for _, share, _ in drawn], color=ink.curve, width=0.72, zorder=2)
-        axes.axhline(100 / 3, color=ink.bound, linewidth=1.4, linestyle="--", zorder=3)
-        axes.annotate(
-            "1/3: the third replica never catches up", (0.99, 100 / 3), xycoords=("axes fraction", "data"),
-            xytext=(0, 4), textcoords="offset points", ha="right", color=ink.bound,
-        )  # fmt: skip
+        if bound:
+            axes.axhline(100 / 3, color=ink.bound, linewidth=1.4, linestyle="--", zorder=3)
+            axes.annotate(
+                "1/3: the third replica never catches up", (0.99, 100 / 3), xycoords=("axes fraction", "data"),
+                xytext=(0, 4), textcoords="offset points", ha="right", color=ink.bound,
+            )  # fmt: skip
         axes.set_xticks(places, [human_ns(edge) for edge, _, _ in drawn], rotation=30)
-        axes.set_ylim(0, max([40.0, *(110 * share for _, share, _ in drawn)]))
+        axes.set_ylim(0, max([40.0 if bound else 5.0, *(110 * share for _, share, _ in drawn)]))
         axes.set_xlabel("time since the newest acknowledged write, from")
         axes.set_ylabel("stale reads, %")
         axes.grid(axis="y", color=ink.grid, linewidth=0.7, zorder=0)

@@ -1,0 +1,68 @@
+"""`python -m dynalab.site`: write the generated pages of the course into docs/. Run at the root of the repository."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from dynalab.site import claims, drawing, results
+from dynalab_impl.path import PATHS
+
+EXIT_DATA = 65
+EXIT_INTERNAL = 70
+
+
+def write(path: Path, text: str) -> None:
+    """Write a generated file, unless it holds just this: a server that watches docs/ must not rebuild for nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def write_paths(docs: Path) -> None:
+    """A picture and a table for each way that the implementation names."""
+    for name, hops in PATHS.items():
+        stem = docs / "generated" / f"path-{name.replace(' ', '-')}"
+        write(stem.with_suffix(".svg"), drawing.draw(drawing.path_source(hops, name)))
+        write(stem.with_suffix(".md"), drawing.path_table(hops))
+
+
+def write_claims(docs: Path, tests: Path) -> None:
+    """docs/claims.md from the markers. Raises ValueError for a marker that is not literal or names no item."""
+    known = claims.load_claims()
+    shown = claims.collect(tests)
+    for entry in claims.unknown_items(shown, known):
+        raise ValueError(f"{entry.file}:{entry.line}: there is no item {entry.claim}")
+    write(docs / "claims.md", claims.page(known, shown))
+
+
+@click.command()
+@click.option("--docs", type=click.Path(file_okay=False, path_type=Path), default=Path("docs"), show_default=True)
+@click.option("--tests", type=click.Path(file_okay=False, path_type=Path), default=Path("tests"), show_default=True)
+@click.option("--store", type=click.Path(dir_okay=False, path_type=Path), default=results.STORE, show_default=True)
+@click.option(
+    "--smoke/--no-smoke", default=True, help="Run a small campaign when the store holds none.  [default: smoke]"
+)
+def main(docs: Path, tests: Path, store: Path, smoke: bool) -> None:
+    """Write docs/generated, docs/claims.md and docs/results."""
+    if not (docs / "index.md").is_file():
+        click.echo(f"dynalab.site: {docs} is not the course; run this at the root of the repository", err=True)
+        sys.exit(EXIT_DATA)
+    try:
+        write_paths(docs)
+        write_claims(docs, tests)
+        if smoke:
+            results.smoke(store)
+        results.write_pages(docs, store)
+    except ValueError as error:
+        click.echo(f"dynalab.site: {error}", err=True)
+        sys.exit(EXIT_DATA)
+    except drawing.NoDrawingProgram as error:
+        click.echo(f"dynalab.site: {error}", err=True)
+        sys.exit(EXIT_INTERNAL)
+
+
+if __name__ == "__main__":
+    main()
