@@ -16,6 +16,8 @@ from dynalab_checkers.history import Json
 from dynalab_checkers.verdict import worst
 from dynalab_fault_injection.faults import CATALOGUE
 from dynalab_fault_injection.judges import Judgement
+from dynalab_fault_injection.planted_bugs import bug_named, laid_over
+from dynalab_fault_injection.replay_line import replay_line
 from dynalab_fault_injection.results import Results, RunKey, StoredRun
 from dynalab_fault_injection.run import FaultBand, RunResult, Setting, run_one
 from dynalab_fault_injection.version import source_version
@@ -238,27 +240,14 @@ def replay(
     *,
     setting: Setting | None = None,
     expected: str | None = None,
+    planted_bug: str = "",
 ) -> Replay:
     """Repeat one run, with its history. Without an expected hash the run is done twice and compared with itself."""
-    chosen = setting or Setting()
     names = tuple(faults) if faults is not None else MIXES[workload][seed % len(MIXES[workload])]
-    if expected is None:
-        expected = run_one(seed, workload, names, chosen).trace_hash
-    return Replay(run_one(seed, workload, names, chosen), expected)
-
-
-def replay_line(seed: int, workload: str, faults: Sequence[str], planted_bug: str = "") -> str:
-    """The line that repeats a run.
-
-    >>> replay_line(7, "register", ("partition", "clock-drift"))
-    'dynalab replay 7 --workload register --faults partition --faults clock-drift'
-    """
-    words = ["dynalab", "replay", str(seed), "--workload", workload]
-    for name in faults:
-        words += ["--faults", name]
-    if planted_bug:
-        words += ["--planted-bug", planted_bug]
-    return " ".join(words)
+    with laid_over(bug_named(planted_bug).patches if planted_bug else ()):
+        if expected is None:
+            expected = run_one(seed, workload, names, setting).trace_hash
+        return Replay(run_one(seed, workload, names, setting), expected)
 
 
 # --- between results and the store ----------------------------------------------------------------------------------

@@ -19,8 +19,7 @@ from dynalab_checkers.verdict import Verdict
 from dynalab_fault_injection.cluster import Cluster
 from dynalab_fault_injection.workloads.index import index_reads, register_part
 from dynalab_model.items import index_entry
-from dynalab_model.keys import index_key
-from dynalab_model.schema import TableSchema
+from dynalab_model.schema import IndexSchema, TableSchema
 from dynalab_model.values import Item
 
 
@@ -53,7 +52,7 @@ def judge(history: History, workload: str, budget: int) -> tuple[list[Judgement]
 
 def replicas_agree(cluster: Cluster, schema: TableSchema) -> list[Judgement]:
     """Whether the replicas of every group are equal, and every index is the projection of its base."""
-    held: dict[str, dict[str, dict[str, object]]] = {}  # group → node → key → item
+    held: dict[str, dict[str, dict[str, object]]] = {}  # group → node → item's name → item
     index_of: dict[str, str] = {}
     for number in range(cluster.simulation.storage_count):
         node = cluster.storage(number)
@@ -62,7 +61,8 @@ def replicas_agree(cluster: Cluster, schema: TableSchema) -> list[Judgement]:
         for group, items in node.table_items(schema.name).items():
             spec = node.replicas[group].spec
             index_of[group] = spec.index
-            named: dict[str, object] = {_name(key): _text(item) for key, item in items.items()}
+            index = schema.index(spec.index) if spec.index else None
+            named: dict[str, object] = {_name(item, schema, index): _text(item) for item in items.values()}
             held.setdefault(group, {})[str(cluster.address(number))] = named
     for group in sorted(held):
         verdict = check_replicas(held[group])
@@ -75,27 +75,35 @@ def replicas_agree(cluster: Cluster, schema: TableSchema) -> list[Judgement]:
         entries: dict[str, object] = {}
         for group in sorted(held):
             copy = next(iter(held[group].values()))
-            (base if index_of[group] == "" else entries if index_of[group] == index.name else {}).update(copy)
-
-        def project(key: str, item: object, name: str = index.name) -> tuple[str, object] | None:
-            schema_of_index = schema.index(name)
-            assert schema_of_index is not None
-            wire: Item = json.loads(str(item))
-            entry = index_entry(schema, schema_of_index, wire)
-            place = index_key(schema_of_index.key, schema.key, wire)
-            return None if entry is None or place is None else (_name(place), _text(entry))
-
-        verdict = check_index(base, entries, project)
-        judgements.append(_judgement("index-convergence", verdict))
+            if index_of[group] in ("", index.name):
+                (entries if index_of[group] else base).update(copy)
+        judgements.append(_index_matches(schema, index, base, entries))
     return judgements
+
+
+def _index_matches(
+    schema: TableSchema, index: IndexSchema, base: dict[str, object], entries: dict[str, object]
+) -> Judgement:
+    def project(key: str, text: object) -> tuple[str, object] | None:
+        entry = index_entry(schema, index, json.loads(str(text)))
+        return None if entry is None else (_name(entry, schema, index), _text(entry))
+
+    judgement = _judgement("index-convergence", check_index(base, entries, project))
+    if judgement.verdict == "invalid":
+        expected = dict(place for key, item in base.items() if (place := project(key, item)) is not None)
+        differing = sorted(name for name in {**expected, **entries} if expected.get(name) != entries.get(name))
+        judgement.key = differing[0].rsplit("/", 1)[-1]
+    return judgement
 
 
 def _judgement(name: str, verdict: Verdict) -> Judgement:
     return Judgement(name, verdict.verdict, verdict.why, verdict.key, verdict.operations, verdict.highlight)
 
 
-def _name(key: bytes) -> str:
-    return key.hex()
+def _name(item: Item, schema: TableSchema, index: IndexSchema | None) -> str:
+    """An item's identity for people: its index key, if it is an entry, and its key."""
+    names = (*(index.key.names if index is not None else ()), *schema.key.names)
+    return "/".join(str(next(iter(item[name].values()))) for name in names)
 
 
 def _text(item: Item) -> str:

@@ -29,7 +29,8 @@ CREATE TABLE IF NOT EXISTS runs (
     version TEXT NOT NULL, seed INTEGER NOT NULL, workload TEXT NOT NULL, faults TEXT NOT NULL,
     setting TEXT NOT NULL,
     verdict TEXT NOT NULL, why TEXT NOT NULL, trace_hash TEXT NOT NULL,
-    operations INTEGER NOT NULL, verdicts TEXT NOT NULL, bands TEXT NOT NULL, staleness TEXT NOT NULL, history TEXT NOT NULL,
+    operations INTEGER NOT NULL,
+    verdicts TEXT NOT NULL, bands TEXT NOT NULL, staleness TEXT NOT NULL, history TEXT NOT NULL,
     UNIQUE (version, seed, workload, faults, setting)
 );
 CREATE TABLE IF NOT EXISTS sometimes (
@@ -61,7 +62,7 @@ class RunKey:
 
 @dataclass(slots=True)
 class StoredRun:
-    """A run as the store holds it. `verdicts` are [checker, verdict, why]; `history` is kept unless the run is valid."""
+    """A run as the store holds it. `verdicts` are (checker, verdict, why); a valid run keeps no history."""
 
     key: RunKey
     verdict: str

@@ -1,0 +1,91 @@
+"""The planted bugs: for each safety rule a patch that removes it, and who must notice.
+
+Each line of `BUGS` says which rule goes, which checker sees it, and under which workload and faults it shows at
+default parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dynalab_fault_injection.planted_bugs.patch import Patch
+from dynalab_impl.effects import Nanoseconds
+from dynalab_impl.messages import Entry, IndexWrite, Member
+from dynalab_impl.partition import Partition
+from dynalab_impl.replication.leading import Leading
+from dynalab_impl.replication.quorum import merge_accepted
+from dynalab_impl.replication.replica import Replica
+
+
+@dataclass(frozen=True, slots=True)
+class PlantedBug:
+    """A safety rule taken away. `workload` and `faults` are those of the runs that hunt for it."""
+
+    name: str
+    rule: str  # what the implementation promises, and this bug breaks
+    sentence: str  # what the patch does
+    checker: str
+    workload: str
+    faults: tuple[str, ...]
+    patches: tuple[Patch, ...]
+
+
+def _own_disk_only(self: Leading, members: tuple[Member, ...]) -> int:
+    return self.durable_slot
+
+
+def _lease_for_ever(self: Replica, lead: Leading, now_ns: Nanoseconds) -> bool:
+    return lead.lease_from_ns >= 0
+
+
+def _own_suffix(self: Replica, logs: list[tuple[Entry, ...] | list[Entry]]) -> list[Entry]:
+    own: Sequence[Entry] = logs[0]
+    return merge_accepted([own])
+
+
+def _always_newer(self: Partition, command: IndexWrite) -> bool:
+    return True
+
+
+BUGS: dict[str, PlantedBug] = {
+    bug.name: bug
+    for bug in (
+        PlantedBug(
+            name="acknowledge-before-quorum",
+            rule="a write is acknowledged only when a quorum across two zones has it on disk",
+            sentence="the leader takes a write for committed as soon as its own disk has it",
+            checker="linearizability",
+            workload="register",
+            faults=("partition", "node-crash"),
+            patches=(Patch(Leading, "committable", "d61431af", _own_disk_only),),
+        ),
+        PlantedBug(
+            name="read-after-lease",
+            rule="a strong read is served only under a lease that a quorum has renewed in time",
+            sentence="a leader serves strong reads though its lease has run out",
+            checker="linearizability",
+            workload="register",
+            faults=("partition", "clock-drift"),
+            patches=(Patch(Replica, "lease_holds", "37514a26", _lease_for_ever),),
+        ),
+        PlantedBug(
+            name="keep-own-suffix",
+            rule="a new leader takes over, for every slot, the entry that a quorum accepted in the highest ballot",
+            sentence="a new leader keeps its own suffix of the log and does not look at what the others accepted",
+            checker="linearizability",
+            workload="register",
+            faults=("partition", "node-crash", "loss"),
+            patches=(Patch(Replica, "_adopt", "84c7ce7f", _own_suffix),),
+        ),
+        PlantedBug(
+            name="index-out-of-order",
+            rule="an older change of an index entry never overtakes a newer one",
+            sentence="an index partition applies changes in the order in which they arrive",
+            checker="index-convergence",
+            workload="index",
+            faults=("index-lag", "reorder"),
+            patches=(Patch(Partition, "is_newer", "0772c1e9", _always_newer),),
+        ),
+    )
+}
