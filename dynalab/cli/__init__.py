@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "serve": ("dynalab.cli.serve", "serve", "Serve DynamoDB's protocol on loopback."),
     "fault": ("dynalab.cli.fault", "fault", "Break a running `dynalab serve --lab`."),
     "planted-bugs": (
-        "dynalab.cli.campaign",
+        "dynalab.cli.planted_bugs",
         "planted_bugs",
         "Remove one safety rule at a time and hunt for a seed that shows it.",
     ),
