@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dynalab.cli import exit_codes
-from dynalab.cli.campaign import FILE, RESULTS
+from dynalab.cli.campaign import FILE, RESULTS, seed_range
 
 if TYPE_CHECKING:
     from dynalab_fault_injection.planted_bugs import BugResult
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option(
-    "--seeds", type=SeedRange(), default="0:200", show_default=True, help="Tried in order until one shows it."
-)
+@click.option("--seeds", callback=seed_range, default="0:200", show_default=True, help="Until one shows it.")
 @click.option("--jobs", type=click.IntRange(1, 256), help="Processes. [default: one a core]")
 @click.option("--results", type=FILE, default=RESULTS, show_default=True)
 @click.option("--list", "only_list", is_flag=True, help="Only say which there are.")

@@ -1,0 +1,83 @@
+"""The fixture `dynalab_endpoint`, used by a project of somebody else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+PROJECT = """
+    import pytest
+
+    @pytest.fixture
+    def table(dynalab_endpoint):
+        client = dynalab_endpoint.client()
+        client.create_table(
+            TableName="orders",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        )
+        client.get_waiter("table_exists").wait(TableName="orders", WaiterConfig={"Delay": 1})
+        return client
+
+    def key(name):
+        return {"pk": {"S": name}}
+
+    @pytest.mark.parametrize("round", range(3))
+    def test_each_test_finds_an_empty_table(table, round):
+        assert table.scan(TableName="orders", ConsistentRead=True)["Count"] == 0
+        table.put_item(TableName="orders", Item=key("a"))
+
+    def test_a_fault_can_be_put_on(table, dynalab_endpoint):
+        dynalab_endpoint.fault("fail", operation="PutItem", table="orders", when="after")
+        with pytest.raises(table.exceptions.InternalServerError):
+            table.put_item(TableName="orders", Item=key("a"))
+        assert table.get_item(TableName="orders", Key=key("a"), ConsistentRead=True)["Item"] == key("a")
+        assert '"type": "info"' in dynalab_endpoint.history()
+        with pytest.raises(ValueError, match="there is no fault"):
+            dynalab_endpoint.fault("earthquake")
+
+    def test_the_fault_of_the_last_test_is_off(table):
+        table.put_item(TableName="orders", Item=key("a"))
+
+    def test_resources_work_too(dynalab_endpoint):
+        assert list(dynalab_endpoint.resource().tables.all()) == []
+"""
+
+
+def test_tests_get_fresh_tables_faults_and_a_history(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(PROJECT)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=6)
+
+
+def test_workers_of_xdist_have_an_endpoint_each(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(PROJECT)
+    result = pytester.runpytest_subprocess("-n", "2", "-p", "no:cacheprovider")
+    result.assert_outcomes(passed=6)
+
+
+def test_nothing_is_imported_before_a_test_asks_for_the_fixture(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_what_is_loaded():
+            loaded = {name for name in sys.modules if name.split(".")[0].startswith(("dynalab", "boto"))}
+            assert loaded == {"dynalab", "dynalab.pytest_plugin"}
+        """
+    )
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
+def test_the_plugin_itself_imports_pytest_alone() -> None:
+    program = (
+        "import sys; import pytest; import dynalab.pytest_plugin; heavy = ('dynalab', 'boto3', 'click', 'httptools'); "
+        "print(sorted(n for n in sys.modules if n.split('.')[0] in heavy or n.startswith('dynalab_')))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "['dynalab', 'dynalab.pytest_plugin']"
