@@ -6,7 +6,7 @@ PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.dynalab-installed
 PYTHON ?= python3
 PORT   ?= 8000
-SEEDS  ?= 0:200
+SEEDS  ?= 0:150
 JOBS   ?= 2
 BENCH  ?=
 

@@ -45,7 +45,8 @@ def write_claims(docs: Path, tests: Path) -> None:
 @click.option(
     "--smoke/--no-smoke", default=True, help="Run a small campaign when the store holds none.  [default: smoke]"
 )
-def main(docs: Path, tests: Path, store: Path, smoke: bool) -> None:
+@click.option("--violation", is_flag=True, help="Also renew docs/assets/violation.svg, the picture of the README.")
+def main(docs: Path, tests: Path, store: Path, smoke: bool, violation: bool) -> None:
     """Write docs/generated, docs/claims.md and docs/results."""
     if not (docs / "index.md").is_file():
         click.echo(f"dynalab.site: {docs} is not the course; run this at the root of the repository", err=True)
@@ -56,6 +57,8 @@ def main(docs: Path, tests: Path, store: Path, smoke: bool) -> None:
         if smoke:
             results.smoke(store)
         results.write_pages(docs, store)
+        if violation:
+            results.write_violation(docs, store)
     except ValueError as error:
         click.echo(f"dynalab.site: {error}", err=True)
         sys.exit(EXIT_DATA)

@@ -14,11 +14,13 @@ from dynalab.site import plots
 from dynalab.site.claims import cell
 from dynalab_checkers.staleness import Staleness
 from dynalab_fault_injection.campaign import campaign, replay_line
+from dynalab_fault_injection.planted_bugs import BUGS, hunt
 from dynalab_fault_injection.results import DEFAULT_PATH, Results, StoredBug, StoredRun
 from dynalab_fault_injection.run import WORDS
 from dynalab_model.events import KINDS
 
 STORE: Final = DEFAULT_PATH
+VIOLATION: Final = "acknowledge-before-quorum"
 SMOKE_SEEDS: Final = range(16)
 FAILURES_SHOWN: Final = 20
 ORDER: Final = ("valid", "invalid", "unknown")
@@ -43,17 +45,33 @@ COUNTERS: Final = {
     "messages-reordered": "messages that were overtaken by later ones",
     "index-messages-delayed": "index changes that were held back",
     "outputs-lost-in-crash": "messages and answers that waited for a sync when their node died, and never left",
+    "dropped-at-full-queue": "messages that found a full queue and were dropped, as the rules ask for",
     "lost-at-dead-router": "requests that reached a router while it was down",
 }
 
 
 def smoke(path: Path) -> None:
-    """A small campaign into the store, if it holds no run. Resumable, like every campaign."""
+    """A small campaign into the store if it holds no run, and a hunt for each planted bug that it knows nothing of."""
     with Results.open(path) as store:
-        if store.runs():
-            return
-        for _ in campaign(SMOKE_SEEDS, processes=2, store=store):
-            pass
+        if not store.runs():
+            for _ in campaign(SMOKE_SEEDS, processes=2, store=store):
+                pass
+        hunted = {bug.name for bug in store.planted_bugs()}
+        for name in BUGS:
+            if name not in hunted:
+                store.add_planted_bug(hunt(name).to_store())
+
+
+def write_violation(docs: Path, path: Path) -> None:
+    """docs/assets/violation.svg, the picture that README and home page show, from the store's hunt for VIOLATION.
+
+    The one picture that is kept in git: a README is read before anything was run. Raises ValueError without a picture.
+    """
+    with Results.open(path) as store:
+        pictures = [bug.svg for bug in store.planted_bugs() if bug.name == VIOLATION and bug.caught]
+    if not pictures:
+        raise ValueError(f"{path} holds no picture of {VIOLATION}: dynalab planted-bugs {VIOLATION}")
+    (docs / "assets" / "violation.svg").write_text(inline(pictures[0]) + "\n", encoding="utf-8")
 
 
 def meaning(name: str) -> str:
