@@ -67,8 +67,10 @@ class Facts:
         default_factory=list
     )  # every judged read (operation, value), for explanations
     absent_reads: list[int] = field(default_factory=list)
-    optional_deletes: list[int] = field(default_factory=list)  # indeterminate deletes, blind
-    optional_enders: dict[int, int] = field(default_factory=dict)  # slot -> indeterminate conditional delete of it
+    # Deletes that may or may not have happened, by the call from which on they may: blind ones, and for a slot the
+    # conditional one that may have ended it.
+    optional_deletes: list[int] = field(default_factory=list)
+    optional_enders: dict[int, int] = field(default_factory=dict)
     never: list[tuple[int, int]] = field(
         default_factory=list
     )  # failed conditions that found nothing out but "not this slot"
@@ -164,7 +166,7 @@ def gather(
             absence_is_written = True
             if outcome == "info":
                 if old is MISSING:
-                    optional_deletes.append(index)
+                    optional_deletes.append(calls[index])
                 else:
                     optional_enders.append((index, old))  # type: ignore[arg-type]
                 continue
@@ -228,7 +230,8 @@ def gather(
     problem = _link(facts, operations, known, seen_weakly)
     if problem is not None:
         return problem
-    return _link_optional(facts, calls, optional_enders) or facts
+    _link_optional(facts, calls, known, optional_enders)
+    return facts
 
 
 def _link(
@@ -290,19 +293,30 @@ def _connect(facts: Facts, operations: Sequence[Operation], slot: int, old: obje
     return None
 
 
-def _link_optional(facts: Facts, calls: list[int], enders: list[tuple[int, Token]]) -> NotApplicable | None:
-    """Indeterminate conditional deletes may end the chain of the value they asked for, if nothing else replaced it."""
+def _link_optional(facts: Facts, calls: list[int], known: list[object], enders: list[tuple[int, Token]]) -> None:
+    """Indeterminate conditional deletes: each may have ended the chain of the value it asked for.
+
+    That value may itself be of an indeterminate write that nobody saw, and so on back. Then the whole run may have
+    happened unseen: from a blind write on it amounts to a blind delete, called when the last of it was called; from
+    absence it changes nothing; from a value that was there it ends that value's chain. Of runs with the same beginning
+    at most one happened, and the one that could happen first stands for all.
+    """
+    blind: dict[int, int] = {}
     for index, old in enders:
-        slot = facts.slot_of.get(old)
-        if slot is None or facts.after[slot] != NONE:
-            continue
-        if not facts.effective[slot]:
-            # A write nobody saw, deleted by a delete nobody saw: together they may have made the key absent.
-            return NotApplicable("an indeterminate delete may have removed an indeterminate write")
-        best = facts.optional_enders.get(slot)
-        if best is None or calls[index] < calls[best]:
-            facts.optional_enders[slot] = index
-    return None
+        call = calls[index]
+        slot = facts.slot_of.get(old, ABSENT)
+        walked: set[int] = set()
+        while slot != ABSENT and not facts.effective[slot] and slot not in walked:
+            walked.add(slot)
+            call = max(call, facts.write_call[slot])
+            if known[slot] is MISSING:
+                blind[slot] = min(call, blind.get(slot, call))
+                break
+            slot = facts.slot_of.get(token(known[slot]), ABSENT)
+        else:
+            if slot != ABSENT and slot not in walked and facts.after[slot] == NONE:
+                facts.optional_enders[slot] = min(call, facts.optional_enders.get(slot, call))
+    facts.optional_deletes.extend(blind.values())
 
 
 def _never_written(index: int, operations: Sequence[Operation], value: object) -> Problem:

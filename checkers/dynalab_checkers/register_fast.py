@@ -61,9 +61,9 @@ def judge(
     method = "zones"
     if facts.absence_is_written:
         if facts.optional_deletes or facts.optional_enders or _starts_blind(blocks, initial):
-            deletes = sorted(facts.optional_deletes, key=calls.__getitem__)
+            deletes = sorted(facts.optional_deletes)
             begin_absent = initial is None
-            found = order_blocks(blocks, begin_absent, [calls[index] for index in deletes], budget + 50 * len(blocks))
+            found = order_blocks(blocks, begin_absent, deletes, budget + 50 * len(blocks))
             steps += found.steps
             method = "search"
             if found.exhausted:
@@ -132,7 +132,7 @@ def _blocks(facts: Facts, calls: list[int], rets: list[int], explainer: Explaine
             slot = after[slot]
         block = blocks.add(head, tail, earliest, latest, from_absent, facts.deletes[tail])
         if tail in facts.optional_enders:
-            blocks.ender_call[block] = calls[facts.optional_enders[tail]]
+            blocks.ender_call[block] = facts.optional_enders[tail]
     if walked != expected:
         return explainer.cycle()
     if absence_is_written:

@@ -27,7 +27,9 @@ def place_refusals(
     moves: list[tuple[int, bool]],
     deletes: list[int],
 ) -> bool:
-    """Whether all failed conditions fit the order given by `moves`; ~n there stands for the n-th of `deletes`."""
+    """Whether all failed conditions fit the order given by `moves`; ~n there stands for an optional delete, whose call
+    is the n-th of `deletes`.
+    """
     call_at, ret_at, state_after = _sequence(facts, calls, rets, blocks, moves, deletes)
     count = len(call_at)
     # latest[p]: the largest call before place p. earliest[p]: the smallest return from place p on. Place p lies before
@@ -77,7 +79,7 @@ def _sequence(
 
     for block, ends_absent in moves:
         if block < 0:
-            put(calls[deletes[~block]], INFINITY, ABSENT)
+            put(deletes[~block], INFINITY, ABSENT)
             continue
         slot = blocks.head[block]
         if slot < 0:

@@ -229,8 +229,19 @@ def test_a_malformed_line_is_an_error_that_names_the_line(name: str) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["{", "[]", "7", "null", '{"index": NaN}', "\x00", '{"index": 1' + "0" * 5000 + "}", '{"a":' * 100_000],
-    ids=["cut", "list", "number", "null", "NaN", "zero byte", "huge number", "deep"],
+    [
+        "{",
+        "hello",
+        "{} {}",
+        "[]",
+        "7",
+        "null",
+        '{"index": NaN}',
+        "\x00",
+        '{"index": 1' + "0" * 5000 + "}",
+        '{"a":' * 100_000,
+    ],
+    ids=["cut", "word", "two", "list", "number", "null", "NaN", "zero byte", "huge number", "deep"],
 )
 def test_a_line_that_is_no_json_object_is_refused_by_its_number(line: str) -> None:
     with pytest.raises(MalformedHistory) as caught:

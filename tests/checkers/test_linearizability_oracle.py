@@ -222,6 +222,9 @@ TASTES = {
     "blind": Taste(old_known=0, corrupt=100),
     "no deletes": Taste(deletes=0, old_known=40, corrupt=100),
     "wide": Taste(operations=8, processes=4, indeterminate=35, deletes=40, found_known=100, corrupt=100),
+    "deletes that nobody saw": Taste(
+        operations=8, processes=4, deletes=60, indeterminate=55, found_known=100, corrupt=100
+    ),
     "two busy processes": Taste(operations=9, processes=2, span=6, deletes=50, indeterminate=10, corrupt=100),
     "every process touches itself": Taste(gap=1, span=8, corrupt=100),
     "an initial value": Taste(initial=900, operations=9, corrupt=100),
@@ -246,7 +249,9 @@ def test_no_verdict_differs_from_an_oracle_that_tries_every_order(name: str) -> 
         counts[expected] += 1
         methods[judged.method] += 1
     # The comparison means something: both verdicts are common, and the fast method decided most of them.
-    assert SEEDS * 30 <= counts["invalid"] * 100 <= SEEDS * 70, counts
+    # (Where half of all operations may never have happened, most histories can be explained.)
+    least = 30 if taste.indeterminate < 50 else 10
+    assert SEEDS * least <= counts["invalid"] * 100 <= SEEDS * 70, counts
     assert methods["general"] * 2 < SEEDS or taste.repeated_values, methods
     if taste.deletes and not taste.repeated_values:
         assert min(methods[method] for method in ("facts", "blocks", "zones", "search", "open")) > 0, methods
