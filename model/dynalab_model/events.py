@@ -1,7 +1,7 @@
 """The vocabulary of trace events: what the implementation tells, and what refinement reads.
 
-Each event is one step of a protocol, told by the node that took it. The driver adds who and when. Events hold plain values only, and
-their text is part of a run's trace hash, so a change of a field here changes every hash.
+Each event is one step of a protocol, told by the node that took it. The driver adds who and when. Events hold plain
+values only, and their text is part of a run's trace hash, so a change of a field here changes every hash.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from typing import NamedTuple, TypeAlias
 
 
 class Event(NamedTuple):
-    """One step: `kind` from KINDS, the group it happened in ("" for none), a ballot number, a slot, and a word more where needed."""
+    """One step: `kind` from KINDS, the group it happened in ("" for none), a ballot number, a slot, and a word more
+    where needed.
+    """
 
     kind: str
     group: str = ""

@@ -1,8 +1,8 @@
 """The operations of the interface as values: what a request says once it has been parsed and validated.
 
-They are plain data (strings, numbers, dictionaries in DynamoDB's wire form), because they travel in messages between nodes. An
-expression stays text: evaluators are compiled once per text and names, and are found again in a bounded cache (`expressions`).
-`requests.parse` makes these values from JSON; `items` and `database` say what they mean.
+They are plain data (strings, numbers, dictionaries in DynamoDB's wire form), because they travel in messages between
+nodes. An expression stays text: evaluators are compiled once per text and names, and are found again in a bounded
+cache (`expressions`). `requests.parse` makes these values from JSON; `items` and `database` say what they mean.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""What a table looks like: its keys and its indexes. Plain frozen values, shared by the model, the service and the endpoint.
+"""What a table looks like: its keys and its indexes. Plain frozen values, shared by the model, the service and the
+endpoint.
 
 Nothing here validates a client's request (that is `requests`) and nothing here knows a partition.
 """
