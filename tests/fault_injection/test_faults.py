@@ -1,0 +1,254 @@
+"""Each fault of the catalogue does what its name says, counts its evidence, and is gone after it stopped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from dynalab_fault_injection.cluster import Cluster
+from dynalab_fault_injection.faults import CATALOGUE, INDEX_TRAFFIC, SECOND, Fault, LinkFault, NodeCrash, heal, plan
+from dynalab_fault_injection.implementation import implementation_format
+from dynalab_fault_injection.operator import Operator
+from dynalab_fault_injection.simulator import LinkRule, Simulation, stream
+from dynalab_fault_injection.workloads import Index, Recorder
+from dynalab_fault_injection.workloads.items import put
+from dynalab_impl import messages
+from dynalab_impl.effects import Address, Message, layout
+from dynalab_impl.service import make_node
+from tests.fault_injection.toys import HERE, Pulse, Scripted, scripted
+
+N1 = Address("r1", "z1", "n1")
+
+
+@dataclass(slots=True)
+class Formed:
+    """A cluster of nine with an active table, and its operator."""
+
+    simulation: Simulation
+    cluster: Cluster
+    operator: Operator
+    recorder: Recorder
+    workload: Index = field(default_factory=Index)
+
+
+def form(seed: int) -> Formed:
+    simulation = Simulation(seed, layout(), make_node, implementation_format())
+    recorder = Recorder(simulation)
+    formed = Formed(simulation, Cluster(simulation, stream(seed, "faults")), Operator(simulation, recorder), recorder)
+    simulation.start()
+    assert formed.operator.create_table(formed.workload.schema(), 20 * SECOND)
+    return formed
+
+
+def window(formed: Formed, fault: Fault, seconds: int) -> None:
+    """Run the fault for a while under a write every 50 ms."""
+    simulation = formed.simulation
+    fault.start(formed.cluster)
+    end_ns = simulation.now + seconds * SECOND
+    number = 0
+    while simulation.now < end_ns:
+        number += 1
+        simulation.request(0, number % 2, put("colours", f"k{number % 8}", number, {"colour": {"S": f"c{number % 3}"}}))
+        simulation.run_until(simulation.now + SECOND // 20)
+    fault.stop(formed.cluster)
+
+
+@pytest.mark.parametrize("name", list(CATALOGUE))
+def test_every_fault_of_the_catalogue_bites_and_leaves_a_cluster_that_comes_back(name: str) -> None:
+    for seed in range(4):  # a fault may miss once: a slow zone without traffic, a crash that found nothing
+        formed = form(seed)
+        fault = CATALOGUE[name].make()
+        window(formed, fault, 3)
+        if any(fault.evidence.values()):
+            break
+    assert any(fault.evidence.values()), f"{name} never hit anything"
+    assert all(count >= 0 for count in fault.evidence.values())
+    formed.cluster.restart_all()
+    assert formed.operator.probe(formed.workload, 8, formed.simulation.now + 20 * SECOND) == ""
+
+
+def test_a_crash_strikes_while_a_sync_runs_and_loses_the_unsynced_tail() -> None:
+    lost = torn = 0
+    for seed in range(12):
+        formed = form(seed)
+        window(formed, NodeCrash(), 2)
+        lost += formed.simulation.counters.get("lost-unsynced-tails", 0)
+        torn += formed.simulation.counters.get("torn-tails-cut", 0)
+    assert lost >= 6
+    assert torn >= 2
+
+
+def test_no_second_disk_is_lost_before_the_first_ones_replicas_vote_again() -> None:
+    formed = form(3)
+    cluster, simulation = formed.cluster, formed.simulation
+    first = NodeCrash(wipe=True)
+    first.start(cluster)
+    simulation.run_until(simulation.now + SECOND)
+    assert first.evidence["disks-lost"] == 1
+    second = NodeCrash(wipe=True)
+    second.start(cluster)
+    simulation.run_until(simulation.now + SECOND)
+    assert second.evidence == {} and simulation.counters["wiped-disks"] == 1
+    assert not cluster.may_wipe()
+    first.stop(cluster)
+    deadline_ns = simulation.now + 30 * SECOND
+    while not cluster.may_wipe() and simulation.now < deadline_ns:
+        simulation.run_until(simulation.now + SECOND)
+    assert cluster.may_wipe(), "the wiped node never came back as a voter"
+    assert simulation.told["learner-readmitted"] >= 1
+    third = NodeCrash(wipe=True)
+    third.start(cluster)
+    simulation.run_until(simulation.now + SECOND)
+    assert third.evidence["disks-lost"] == 1
+
+
+def test_a_wipe_that_would_leave_the_atlas_is_refused_outright() -> None:
+    formed = form(1)
+    victims = formed.cluster.storage_up()[:2]
+    for victim in victims:
+        formed.simulation.crash(victim)
+    formed.cluster.wipe(victims[0], ("some group",))
+    with pytest.raises(AssertionError, match="atlas"):
+        formed.cluster.wipe(victims[1], ())
+
+
+def test_a_zone_loss_hurts_one_zone_and_nothing_else() -> None:
+    kinds = {"power": 0, "network": 0}
+    for seed in range(8):
+        formed = form(seed)
+        fault = CATALOGUE["zone-loss"].make()
+        fault.start(formed.cluster)
+        down = {formed.cluster.address(i).zone for i, host in enumerate(formed.simulation.hosts) if host.node is None}
+        if down:
+            kinds["power"] += 1
+            assert len(down) == 1
+            (zone,) = down
+            inside = formed.cluster.in_zone(("r1", zone))
+            assert all(not formed.simulation.is_up(index) for index in inside)
+        else:
+            kinds["network"] += 1
+        fault.stop(formed.cluster)
+        assert all(host.node is not None for host in formed.simulation.hosts)
+    assert kinds["power"] and kinds["network"], "zones are lost by power and by network"
+
+
+def pulses(rule: LinkRule | None, count: int = 200) -> tuple[list[int], list[int], Simulation]:
+    """Send pulses from n1 to n2, one a millisecond, under a rule: numbers and times of arrival."""
+    numbers: list[int] = []
+    times: list[int] = []
+
+    def on_message(sender: Address, message: object, effects: object) -> None:
+        assert isinstance(message, Pulse)
+        numbers.append(message.number)
+        times.append(simulation.now)
+
+    simulation = scripted(1, {"n2": Scripted(HERE, message=on_message)})
+    simulation.run_until(10_000_000)
+    if rule is not None:
+        rule.links = simulation.network.links([0], [1])
+        simulation.network.add_rule(rule)
+    for number in range(count):
+        simulation.network.transmit(0, 1, Pulse(number), simulation.now + number * 1_000_000)
+    simulation.run_until(20 * SECOND)
+    return numbers, times, simulation
+
+
+def test_without_a_rule_every_message_arrives_once() -> None:
+    numbers, _, _ = pulses(None)
+    assert sorted(numbers) == list(range(200))
+
+
+def test_a_cut_drops_everything_in_its_direction_alone() -> None:
+    numbers, _, simulation = pulses(LinkRule("cut", bytearray(16)))
+    assert numbers == []
+    mask = simulation.network.links([0], [1])
+    assert mask[0 * 4 + 1] == 1 and mask[1 * 4 + 0] == 0
+    both = simulation.network.links([0], [1], both_ways=True)
+    assert both[0 * 4 + 1] == both[1 * 4 + 0] == 1
+    assert sum(simulation.network.links([0, 1], [0, 1])) == 2, "a node is never cut off from itself"
+
+
+def test_loss_drops_about_its_share() -> None:
+    rule = LinkRule("loss", bytearray(16), chance=1 << 18)
+    numbers, _, _ = pulses(rule)
+    assert 120 <= len(numbers) <= 175
+    assert rule.hits == 200 - len(numbers)
+
+
+def test_a_duplicate_arrives_twice_the_second_time_late() -> None:
+    rule = LinkRule("duplicate", bytearray(16), chance=1 << 18, spread_bits=26)
+    numbers, _, _ = pulses(rule)
+    assert sorted({*numbers}) == list(range(200))
+    assert len(numbers) == 200 + rule.hits and rule.hits > 20
+
+
+def test_a_delay_holds_every_message_back_by_at_least_its_length() -> None:
+    _, plain, _ = pulses(None, 1)
+    _, late, _ = pulses(LinkRule("delay", bytearray(16), delay_ns=50_000_000), 1)
+    assert late[0] - plain[0] == 50_000_000
+
+
+def test_reordering_is_counted_when_a_message_was_really_overtaken() -> None:
+    rule = LinkRule("reorder", bytearray(16), chance=1 << 18, spread_bits=24)
+    numbers, _, _ = pulses(rule)
+    assert sorted(numbers) == list(range(200)) and numbers != sorted(numbers)
+    assert 0 < rule.overtaken <= rule.hits
+    calm = LinkRule("reorder", bytearray(16), chance=0, spread_bits=24)
+    pulses(calm)
+    assert (calm.overtaken, calm.hits, calm.seen) == (0, 0, 200)
+
+
+def test_index_lag_holds_back_index_traffic_and_nothing_else() -> None:
+    for name in INDEX_TRAFFIC:
+        assert issubclass(getattr(messages, name), Message), "it names messages that the implementation has"
+    rule = LinkRule("delay", bytearray(16), delay_ns=SECOND, names=INDEX_TRAFFIC)
+    _, times, _ = pulses(rule, 5)
+    assert max(times) < SECOND // 10 and rule.hits == 0
+
+
+def test_a_fault_that_was_stopped_twice_or_never_started_changes_nothing() -> None:
+    formed = form(2)
+    for kind in CATALOGUE.values():
+        fault = kind.make()
+        fault.stop(formed.cluster)
+        assert not any(fault.evidence.values())
+    link = CATALOGUE["loss"].make()
+    assert isinstance(link, LinkFault)
+    link.start(formed.cluster)
+    link.stop(formed.cluster)
+    link.stop(formed.cluster)
+    assert all(host.node is not None and host.ppm == 0 and host.slowness == 1 for host in formed.simulation.hosts)
+
+
+def test_clock_faults_keep_to_their_bounds_and_are_taken_back() -> None:
+    formed = form(5)
+    hosts = formed.simulation.hosts
+    before = [host.wall_shift_ns for host in hosts]
+    offset, drift = CATALOGUE["clock-offset"].make(), CATALOGUE["clock-drift"].make()
+    offset.start(formed.cluster)
+    drift.start(formed.cluster)
+    shifts = [host.wall_shift_ns - old for host, old in zip(hosts, before, strict=True)]
+    assert any(shifts) and all(abs(shift) <= 3 * SECOND for shift in shifts)
+    bound = formed.simulation.topology.timing.drift_ppm
+    assert {abs(host.ppm) for host in hosts} <= {0, bound} and any(host.ppm for host in hosts)
+    offset.stop(formed.cluster)
+    drift.stop(formed.cluster)
+    assert [host.wall_shift_ns for host in hosts] == before
+    assert not any(host.ppm for host in hosts)
+
+
+def test_a_plan_puts_each_window_into_its_share_of_the_time_and_healing_ends_them_all() -> None:
+    formed = form(7)
+    simulation = formed.simulation
+    start_ns, end_ns = simulation.now, simulation.now + 20 * SECOND
+    windows = plan(formed.cluster, ("node-crash", "clock-drift", "loss"), start_ns, end_ns)
+    assert [w.name for w in windows] == ["node-crash"] * 2 + ["clock-drift"] * 2 + ["loss"] * 2
+    for first, second in zip(windows[::2], windows[1::2], strict=True):
+        assert start_ns <= first.start_ns < first.end_ns <= second.start_ns < second.end_ns <= end_ns
+    simulation.run_until(windows[0].start_ns + SECOND)
+    heal(formed.cluster, windows)
+    assert all(host.node is not None and host.ppm == 0 for host in simulation.hosts)
+    simulation.run_until(end_ns)
+    heal(formed.cluster, windows)
+    assert all(window.bit for window in windows)
