@@ -96,7 +96,7 @@ class Propagator:
         if not owed:
             return
         first_open = min([f.owed.slot for f in self.flights.values()], default=0)
-        at = self.sent_to - owed[0].sequence
+        at = max(0, self.sent_to - owed[0].sequence)  # a new leader has sent nothing of what its predecessor owed
         if at < len(owed):
             first_open = min(first_open or owed[at].slot, owed[at].slot)
         done = first_open - 1 if first_open else owed[-1].slot
