@@ -68,7 +68,7 @@ def serve(
         run(settings, lambda url: click.echo(f"listening on {url}"))
     except CannotServe as error:
         click.echo(f"dynalab serve: {error}", err=True)
-        return exit_codes.DATA
+        return exit_codes.DATA if error.data else exit_codes.USAGE
     return exit_codes.VALID
 
 

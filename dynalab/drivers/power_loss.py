@@ -73,7 +73,8 @@ class PowerLossFileSystem:
         themselves, and the files and directories created before them did not.
         """
         found = PowerLossFileSystem()
-        found._root = _after_power_loss(self._root, renames_kept=renames_kept)
+        with self._lock:  # other threads may be writing: the cut falls between two calls
+            found._root = _after_power_loss(self._root, renames_kept=renames_kept)
         return found
 
     def kill_process(self) -> PowerLossFileSystem:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import gc
+import logging
 import os
 import signal
 import sys
@@ -30,6 +31,8 @@ LOOPBACK = "127.0.0.1"
 START_SECONDS_MAX = 20.0
 DRAIN_SECONDS_MAX = 3.0
 
+log = logging.getLogger("dynalab.serve")
+
 # Short leases: in one process a message takes microseconds, so a lease only has to outlast a pause of the process.
 TIMING = Timing(
     heartbeat_ns=80_000_000,
@@ -41,7 +44,13 @@ TIMING = Timing(
 
 
 class CannotServe(Exception):
-    """The service could not be started; the text says why."""
+    """The service could not be started; the text says why. `data`: what is stored is the reason, not how it was
+    called.
+    """
+
+    def __init__(self, text: str, *, data: bool = False) -> None:
+        super().__init__(text)
+        self.data = data
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +98,9 @@ class Service:
         try:
             self.cluster.start()
         except (OSError, StoreError) as error:
-            raise CannotServe(str(error)) from error
+            raise CannotServe(str(error), data=True) from error
+        for loss in getattr(self.store, "lost", ()):
+            log.warning("%s; it comes back as a learner, under a new incarnation", loss)
         await self._wait_until_ready()
         if self.lab is not None:
             await self.lab.learn_tables()
@@ -140,7 +151,7 @@ class Service:
         try:
             store = FileStore(fs, settings.data, topology)
         except (StoreError, OSError) as error:
-            raise CannotServe(str(error)) from error
+            raise CannotServe(str(error), data=True) from error
         found = store.topology
         asked_other_shape = found.storage != topology.storage or found.routers != topology.routers
         if asked_other_shape and (settings.zones is not None or settings.nodes_per_zone is not None):
@@ -162,7 +173,8 @@ class Service:
         give_up = loop.time() + START_SECONDS_MAX
         while (await self.cluster.call(ListTables())).status != 200:
             if loop.time() > give_up:
-                raise CannotServe(f"the catalog has no leader after {START_SECONDS_MAX:.0f} s: {self._reasons()}")
+                text = f"the catalog has no leader after {START_SECONDS_MAX:.0f} s: {self._reasons()}"
+                raise CannotServe(text, data=True)
             await asyncio.sleep(0.02)
         while self._groups_without_leader() and loop.time() < give_up:
             await asyncio.sleep(0.02)
@@ -176,7 +188,8 @@ class Service:
         return {group for group, led in groups.items() if not led}
 
     def _reasons(self) -> str:
-        return "; ".join(self.cluster.failures[-3:]) or "no node reported anything"
+        lost: list[str] = getattr(self.store, "lost", [])
+        return "; ".join([*lost, *self.cluster.failures[-3:]]) or "no node reported anything"
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:

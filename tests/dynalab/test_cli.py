@@ -240,5 +240,21 @@ def test_fault_speaks_to_a_running_lab(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_serve_refuses_a_lab_for_the_whole_network(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["serve", "--lab", "--host", "0.0.0.0", "--port", "0"]) == exit_codes.DATA
+    assert run(["serve", "--lab", "--host", "0.0.0.0", "--port", "0"]) == exit_codes.USAGE
     assert "loopback only" in capsys.readouterr().err
+
+
+def test_serve_refuses_a_manifest_that_it_cannot_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "manifest.json").write_text("{}")
+    assert run(["serve", "--data", str(tmp_path), "--port", "0"]) == exit_codes.DATA
+    assert "manifest.json cannot be read" in capsys.readouterr().err
+
+
+def test_serve_refuses_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert run(["serve", "--port", str(taken.getsockname()[1])]) == exit_codes.USAGE
+    assert "cannot listen on 127.0.0.1 port" in capsys.readouterr().err
