@@ -22,6 +22,7 @@ import importlib.util
 import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -134,8 +135,8 @@ def salted(seeds: Iterable[int], salt: str) -> list[int]:
     return [int.from_bytes(digest, "big") for digest in digests]
 
 
-def load_cases(exercise: Exercise, seeds: list[int]) -> list[Case]:
-    """The questions of the exercise. Raises MalformedExercise."""
+def load_cases(exercise: Exercise, seeds: list[int], only: tuple[str, ...] = ()) -> list[Case]:
+    """The questions of the exercise, or those named by `only`: then no later one is made. Raises MalformedExercise."""
     path = exercise.folder / "tests" / "cases.py"
     if not path.is_file():
         raise MalformedExercise(f"{exercise.folder} is no exercise: it has no tests/cases.py")
@@ -145,12 +146,20 @@ def load_cases(exercise: Exercise, seeds: list[int]) -> list[Case]:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-        cases: list[Case] = list(module.cases(seeds))
+        cases: list[Case] = []
+        for case in module.cases(seeds):
+            if not only or case.name in only:
+                cases.append(case)
+            if only and len(cases) == len(set(only)):
+                break
     except (AttributeError, ImportError, SyntaxError) as error:
         raise MalformedExercise(f"{path}: {type(error).__name__}: {error}") from error
     names = [case.name for case in cases]
-    if not cases or len(set(names)) != len(names):
+    if not (cases or only) or len(set(names)) != len(names):
         raise MalformedExercise(f"{path}: there must be cases, each with a name of its own")
+    unknown = set(only) - set(names)
+    if unknown:
+        raise MalformedExercise(f"no such case: {', '.join(sorted(unknown))}")
     return cases
 
 
@@ -199,24 +208,19 @@ def grade(
     answer = directory / exercise.answer
     if not answer.is_file():
         raise MalformedExercise(f"{directory} has no {exercise.answer}, the file that the exercise asks for")
-    cases = load_cases(exercise, salted(exercise.seeds, salt))
-    unknown = set(only) - {case.name for case in cases}
-    if unknown:
-        raise MalformedExercise(f"no such case: {', '.join(sorted(unknown))}")
+    again = ["dynalab", "grade", str(directory)]
+    again += ["--exercise", str(exercise_folder)] if exercise_folder else []
+    again += ["--seed-salt", salt] if salt else []
     outcomes: list[Outcome] = []
-    for case in cases:
-        if only and case.name not in only:
-            continue
+    for case in load_cases(exercise, salted(exercise.seeds, salt), only):
         started = time.perf_counter()
         sentence = ask(answer, case, exercise.case_seconds)
         seconds = round(time.perf_counter() - started, 3)
         if sentence is None:
             outcomes.append(Outcome(case.name, case.points, case.points, seconds))
             continue
-        rerun = f"dynalab grade {directory}"
-        rerun += f" --exercise {exercise_folder}" if exercise_folder else ""
-        rerun += f" --seed-salt {salt}" if salt else ""
-        outcomes.append(Outcome(case.name, 0, case.points, seconds, sentence, f"{rerun} --only {case.name}"))
+        rerun = shlex.join([*again, "--only", case.name])
+        outcomes.append(Outcome(case.name, 0, case.points, seconds, sentence, rerun))
     return exercise, outcomes
 
 

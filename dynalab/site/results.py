@@ -177,7 +177,7 @@ def bug_section(bugs: list[StoredBug], folder: Path) -> list[str]:
     lines.append("")
     for bug in bugs:
         lines += [f"### {bug.name} {{ #{bug.name} }}", "", f"The rule that it removes: {cell(bug.rule)}", ""]
-        if bug.sentence:
+        if bug.sentence and not bug.svg:  # a picture tells its sentence itself
             lines += [f"> {cell(bug.sentence)}", ""]
         if bug.svg:
             (folder / f"{bug.name}.svg").write_text(inline(bug.svg), encoding="utf-8")

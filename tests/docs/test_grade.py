@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from dynalab.grade import MalformedExercise, command, grade, read_exercise, salted
+from dynalab.grade import MalformedExercise, ask, command, grade, load_cases, read_exercise, salted
 
 ROOT = Path(__file__).resolve().parents[2]
 EXERCISES = sorted(path.parent for path in (ROOT / "docs" / "exercises").glob("*/exercise.toml"))
@@ -59,18 +59,35 @@ def test_the_solution_of_every_exercise_gets_all_points_with_two_salts(exercise:
 
 
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda path: path.name)
-def test_the_starter_of_every_exercise_gets_no_points(exercise: Path) -> None:
+def test_the_starter_gets_none_of_the_points_that_the_task_names(exercise: Path) -> None:
     _, outcomes = grade(exercise)
     assert sum(o.points for o in outcomes) == 0
     assert all(o.sentence and o.rerun for o in outcomes)
-
-
-@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda path: path.name)
-def test_the_task_names_as_many_points_as_the_cases_give(exercise: Path) -> None:
-    _, outcomes = grade(exercise)
     task = (exercise / "task.md").read_text(encoding="utf-8")
     promised = sum(int(part.split(" points)")[0]) for part in task.split("(")[1:] if " points)" in part)
     assert promised == sum(o.of for o in outcomes)
+
+
+@pytest.mark.claim("S20", "S23")
+@pytest.mark.parametrize(
+    ("body", "case", "sentence"),
+    [
+        ("len(holders) > len(members) // 2", "quorum-one-zone", "the loss of that zone loses the write"),
+        ("len({h.split('/')[0] for h in holders}) > 1", "quorum-drawn-1", "the others can elect a leader without it"),
+        ("len(holders) == len(members)", "quorum-two-of-three", "it refused holders"),
+        ("len(holders) > 0", "quorum-leader-alone", "the others can elect a leader without it"),
+    ],
+    ids=["majority-alone", "zones-alone", "everybody", "anybody"],
+)
+def test_a_quorum_that_is_too_small_or_too_large_is_told_what_it_costs(
+    tmp_path: Path, body: str, case: str, sentence: str
+) -> None:
+    exercise = EXERCISES[0]
+    (tmp_path / "answer.py").write_text(f"def may_acknowledge(holders, members):\n    return {body}\n")
+    spec = load_cases(read_exercise(exercise), [5, 2, 3, 4], only=(case,))
+    assert [asked.name for asked in spec] == [case]
+    said = ask(tmp_path / "answer.py", spec[0], 10)
+    assert said is not None and sentence in said
 
 
 def test_a_right_answer_exits_0_and_a_wrong_one_1_with_a_sentence_and_a_rerun_line(tmp_path: Path) -> None:

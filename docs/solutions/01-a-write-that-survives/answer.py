@@ -25,7 +25,7 @@ def first_step_back(events: list[dict[str, Any]]) -> int | None:
     for event in events:
         if event["type"] == "invoke":
             invoked[event["process"]] = event
-            if event["f"] == "delete":
+            if event["f"] == "delete" or (event["f"] == "cas" and event["value"][1] is None):
                 deleted.setdefault(event["key"], event["time"])
             continue
         start = invoked.pop(event["process"])

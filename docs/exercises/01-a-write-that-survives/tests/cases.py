@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Iterator
 from typing import Any
 
-from dynalab.grade import JSON, Case, Judge
+from dynalab.grade import JSON, Case, Judge, MalformedExercise
+from dynalab_fault_injection.planted_bugs import run_with
+from dynalab_fault_injection.run import run_one
 
 Event = dict[str, Any]
+SEEDS_TRIED_MAX = 100
 
 
 def quorum(holders: list[str], members: list[str]) -> bool:
@@ -63,6 +65,11 @@ def fresh_cases(seeds: list[int]) -> Iterator[Case]:
         yield Case(name, 1, "all_fresh", [reads], judge)
 
 
+def removes(event: Event) -> bool:
+    """Whether this event invokes a delete, conditional or not."""
+    return event["type"] == "invoke" and (event["f"] == "delete" or (event["f"] == "cas" and event["value"][1] is None))
+
+
 def steps_back(events: list[Event]) -> dict[int, str]:
     """Every strong read that went back, by its completion's index, with a sentence: the definition, written plainly."""
     calls: dict[int, Event] = {}
@@ -82,10 +89,7 @@ def steps_back(events: list[Event]) -> dict[int, str]:
         if call["f"] != "read" or ret["type"] != "ok" or call.get("consistency", "strong") != "strong":
             continue
         key, got = call["key"], ret.get("value")
-        deletes = any(
-            e["f"] == "delete" and e["type"] == "invoke" and e["key"] == key and e["time"] <= ret["time"]
-            for e in events
-        )
+        deletes = any(removes(e) and e["key"] == key and e["time"] <= ret["time"] for e in events)
         for (other, value), (write_call, write_ret) in writer.items():
             if other != key or value == got or write_ret["time"] >= call["time"]:
                 continue
@@ -165,9 +169,18 @@ def small_histories() -> Iterator[tuple[str, str, list[Event]]]:
 
 
 def simulated_histories(seeds: list[int]) -> Iterator[tuple[str, str, list[Event]]]:
-    """None yet from the simulator."""
-    del seeds
-    return itertools.chain(())
+    """The healthy system under faults, and two without a safety rule, from the first seed on that shows it."""
+    for number, seed in enumerate(seeds[:2], start=1):
+        story = f"the healthy system, seed {seed}, partition and node-crash"
+        yield f"healthy-{number}", story, run_one(seed, "register", ("partition", "node-crash")).history
+    for bug in ("acknowledge-before-quorum", "read-after-lease"):
+        for seed in range(seeds[2], seeds[2] + SEEDS_TRIED_MAX):
+            events = run_with(bug, seed).history
+            if steps_back(events):
+                yield f"bug-{bug}", f"the system with the bug {bug}, seed {seed}", events
+                break
+        else:
+            raise MalformedExercise(f"{bug} shows no step back in {SEEDS_TRIED_MAX} seeds from {seeds[2]} on")
 
 
 def cases(seeds: list[int]) -> Iterator[Case]:
@@ -176,3 +189,6 @@ def cases(seeds: list[int]) -> Iterator[Case]:
     yield from fresh_cases(seeds)
     for name, story, events in small_histories():
         yield Case(f"check-{name}", 1, "first_step_back", [events], judge_history(events, story))
+    points = {"healthy-1": 1, "healthy-2": 1, "bug-acknowledge-before-quorum": 1, "bug-read-after-lease": 2}
+    for name, story, events in simulated_histories(seeds):
+        yield Case(f"check-{name}", points[name], "first_step_back", [events], judge_history(events, story))
