@@ -38,7 +38,7 @@ def reduce_register(
     operations: Sequence[Operation], initial: Token, problem: Problem, truncate_ns: int | None, judge: JudgePart
 ) -> Reduced:
     """The smallest part found of a register's history that is invalid by itself."""
-    index = _Writers(operations, initial)
+    index = Parts(operations, initial)
     before = [n for n, o in enumerate(operations) if truncate_ns is None or o.call <= truncate_ns]
     # From small to large: what the judge named, with the writers of what it read; then the links between; then all.
     named = index.closed(problem.operations)
@@ -54,7 +54,8 @@ def reduce_register(
     part, kept = index.weakened(small, truncate_ns)
     verdict, reason = judge(part)
     assert verdict == "invalid", "a part found invalid stays invalid"
-    reason = reason or problem
+    if reason is None or set(problem.operations) <= set(kept):
+        reason = problem  # its sentence knew the whole history
     marked = [operations[kept[n]] for n in reason.highlight] if reason is not problem else []
     return Reduced([operations[n] for n in kept], marked or [operations[n] for n in problem.highlight], reason.why)
 
@@ -99,8 +100,10 @@ def _written(operation: Operation) -> Token:
     return None if operation.f == "delete" else token(operation.value)
 
 
-class _Writers:
-    """Who may have written what, over the whole history of a key."""
+class Parts:
+    """Parts of one key's history, weakened so that a valid history has only valid parts. Knows who may have written
+    what.
+    """
 
     def __init__(self, operations: Sequence[Operation], initial: Token) -> None:
         self.operations = operations

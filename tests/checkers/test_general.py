@@ -79,6 +79,15 @@ def test_two_processes_that_touch_themselves_at_one_instant_are_ordered_each_by_
     assert verdict(a1, b1, a2, b2) == "invalid"
 
 
+def test_of_two_equal_writes_the_one_that_its_own_process_follows_may_have_to_come_first() -> None:
+    # At one instant: 1 writes 5 and then 6, and 0 writes 5 again behind that. Only then is 5 what is left.
+    other, own = op(0, "write", 0, 5, 5), op(1, "write", 0, 5, 5)
+    other.ret_index, own.ret_index = 18, 19
+    following = op(1, "write", 5, 9, 6)
+    following.call_index = 20
+    assert verdict(other, own, following, op(2, "read", 20, 21, result=5)) == "valid"
+
+
 def test_an_exhausted_budget_is_unknown_and_says_how_far_it_came() -> None:
     writes = [op(n, "write", 0, 100, n) for n in range(14)]
     reads = [op(20, "read", 10 * n, 10 * n + 1, result=value) for n, value in enumerate([1, 2, 1], 1)]

@@ -199,6 +199,18 @@ def test_a_failed_condition_that_told_nothing_still_says_what_was_not_there() ->
     assert script.check().verdict == "valid"
 
 
+def test_refused_conditions_keep_their_own_order() -> None:
+    # The first needs 1 to be gone, and after it the second needs 2 not to be there: nobody writes a third value.
+    script = Script()
+    script.write(1, 0, 1)
+    script.add("cas", 2, 4, [1, 8], outcome="fail")
+    script.write(2, 3, 100)
+    script.add("cas", 5, 6, [2, 9], outcome="fail")
+    assert script.check().verdict == "invalid"
+    script.write(3, 3, 100)
+    assert script.check().verdict == "valid"
+
+
 def test_a_condition_refused_for_another_reason_says_nothing() -> None:
     script = Script()
     script.write(1, 0, 5)
@@ -268,6 +280,19 @@ def test_a_deleted_value_may_not_come_back() -> None:
     assert script.check().verdict == "invalid"
 
 
+def test_two_writes_cannot_both_have_found_the_key_absent_when_nobody_removed_the_first() -> None:
+    script = Script()
+    script.write(1, 0, 5, old=None)
+    script.add("delete", 6, 9, old=1)
+    script.write(2, 10, 20, old=None)
+    script.write(3, 10, 20, old=None)
+    verdict = script.check()
+    assert verdict.verdict == "invalid"
+    assert "nobody removed either" in verdict.why
+    script.add("delete", 12, 18, old=2)
+    assert script.check().verdict == "valid"
+
+
 def test_the_initial_value_counts_as_written_before_everything() -> None:
     script = Script()
     script.read(5, 0, 1)
@@ -299,6 +324,17 @@ def test_an_eventual_read_may_be_stale_but_what_it_saw_had_been_written() -> Non
     assert script.check().verdict == "valid"
     # The write of unknown outcome was seen at 31 ms: from then on it holds.
     script.read(1, 40, 41)
+    assert script.check().verdict == "invalid"
+
+
+def test_an_eventual_read_may_see_what_was_called_at_the_instant_of_its_return_even_where_ties_matter() -> None:
+    script = Script()
+    script.add("read", 0, 1, process=50)
+    script.add("read", 1, 2, process=50)
+    script.read(1, 0, 5, consistency="eventual")
+    script.write(1, 5, None)
+    assert script.check().verdict == "valid"
+    script.read(None, 6, 7)
     assert script.check().verdict == "invalid"
 
 

@@ -16,6 +16,7 @@ import pytest
 from dynalab_checkers.history import MISSING, History, Operation, Scalar
 from dynalab_checkers.linearizability import check_register, judge_key
 from dynalab_checkers.models import register
+from dynalab_checkers.reduce import Parts
 
 
 @dataclass(frozen=True)
@@ -273,6 +274,25 @@ def test_the_smallest_part_is_a_violation_by_itself_and_the_marked_operations_be
         assert all(any(o is p for p in history.operations) for o in verdict.operations)
         assert all(any(o is p for p in verdict.operations) for o in verdict.highlight)
     assert seen > 90
+
+
+@pytest.mark.parametrize("name", ["everything", "repeated values", "deletes that nobody saw", "an initial value"])
+def test_every_weakened_part_of_a_valid_history_is_valid(name: str) -> None:
+    taste = replace(TASTES[name], corrupt=0, found_known=40)
+    judged = smaller = 0
+    for seed in range(600):
+        operations = make(seed, taste)
+        assert linearizable(operations, taste.initial)
+        draw = random.Random(seed)
+        for _ in range(4):
+            part = [n for n in range(len(operations)) if draw.randrange(3)]
+            until = draw.choice([None, draw.randrange(taste.span)])
+            weakened, kept = Parts(operations, taste.initial).weakened(part, until)
+            assert set(kept) <= set(part)
+            assert linearizable(weakened, taste.initial), (seed, part, until)
+            judged += 1
+            smaller += len(weakened) < len(operations)
+    assert smaller * 2 > judged
 
 
 def test_the_verdict_is_the_same_whatever_the_budget_unless_it_is_unknown() -> None:
