@@ -77,7 +77,13 @@ class Failed:
 
 @dataclass(slots=True)
 class Barrier:
-    """First entry of a leader in its own ballot. What lies behind it in an older ballot was never chosen."""
+    """First entry of the leader of `ballot`. What lies behind it in an older ballot than this was never chosen.
+
+    The ballot stands here as well as in the entry's header: a later leader that proposes the barrier again changes the
+    header, and what the first one wrote behind its barrier may have been chosen.
+    """
+
+    ballot: Ballot
 
 
 @dataclass(slots=True)
@@ -160,6 +166,19 @@ class Refuse(Message):
 
     group: str
     ballot: Ballot
+
+
+@dataclass(slots=True)
+class Probe(Message):
+    """Have you heard from the leader of this group?"""
+
+    group: str
+
+
+@dataclass(slots=True)
+class ProbeReply(Message):
+    group: str
+    heard: bool
 
 
 @dataclass(slots=True)

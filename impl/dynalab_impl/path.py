@@ -1,6 +1,8 @@
-"""The way of a write and of the reads, as a table: who sends what to whom, and why. The course draws its pictures from it.
+"""The way of a write and of the reads, as a table: who sends what to whom, and why. The course draws its pictures
+from it.
 
-Each hop names a message type of `messages`; `tests/impl/test_path.py` holds the table against what a traced request does.
+Each hop names a message type of `messages`; `tests/impl/test_path.py` holds the table against what a traced request
+does.
 """
 
 from __future__ import annotations

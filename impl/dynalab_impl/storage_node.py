@@ -527,6 +527,8 @@ GROUP_HANDLERS: dict[type, str] = {
     m.Prepare: "on_prepare",
     m.Promise: "on_promise",
     m.Refuse: "on_refuse",
+    m.Probe: "on_probe",
+    m.ProbeReply: "on_probe_reply",
     m.Accept: "on_accept",
     m.Accepted: "on_accepted",
     m.Commit: "on_commit",

@@ -25,6 +25,7 @@ Ballot: TypeAlias = tuple[int, str]
 
 KINDS: dict[str, str] = {
     "election-started": "a replica asks the others for their promises in a new ballot",
+    "election-spared": "a follower missed its leader, but another replica had heard it: no election",
     "promised": "a replica promises not to accept anything older",
     "leader-elected": "a quorum across two zones promised; the old lease is being waited out",
     "leader-serving": "the lease wait is over and the barrier committed: writes and strong reads are served",

@@ -7,7 +7,7 @@ from itertools import combinations, product
 import pytest
 
 from dynalab_impl.effects import Address, Timing
-from dynalab_impl.messages import NO_REQUEST, Barrier, Command, Entry, Member, Write
+from dynalab_impl.messages import NO_BALLOT, NO_REQUEST, Barrier, Command, Entry, Member, Write
 from dynalab_impl.replication.quorum import merge_accepted, quorum_value, zones_needed
 
 ZONES = ("z1", "z2", "z3")
@@ -52,7 +52,20 @@ def test_a_majority_within_one_zone_is_no_quorum() -> None:
 def test_a_new_leader_takes_the_highest_ballot_of_every_slot() -> None:
     own = [entry(4, 1), entry(5, 1)]
     other = [entry(4, 3), entry(5, 1), entry(6, 1)]
-    assert [e.ballot[0] for e in merge_accepted([own, other])] == [3, 1, 1]
+    assert [e.ballot[0] for e in merge_accepted([own, other], NO_BALLOT)] == [3, 1, 1]
+
+
+def test_what_lies_behind_a_committed_barrier_is_not_brought_back_by_a_replica_that_has_not_seen_it() -> None:
+    # The candidate committed leader 6's barrier at slot 123; a promiser still has what leader 5 had put behind it.
+    stale = [entry(124, 5, request=341), entry(125, 5, request=247)]
+    assert merge_accepted([[], stale], (6, "n")) == []
+
+
+def test_a_barrier_that_is_proposed_again_does_not_void_what_its_leader_wrote_behind_it() -> None:
+    # Leader 7 was proposing leader 6's log again and got as far as the barrier; slot 12 of ballot 6 may be chosen.
+    half_done = [entry(11, 7, Barrier((6, "n")))]
+    written = [entry(11, 6, Barrier((6, "n"))), entry(12, 6)]
+    assert [(e.slot, e.ballot[0]) for e in merge_accepted([half_done, written], NO_BALLOT)] == [(11, 7), (12, 6)]
 
 
 def test_what_lies_behind_a_newer_barrier_is_not_brought_back() -> None:
@@ -60,14 +73,14 @@ def test_what_lies_behind_a_newer_barrier_is_not_brought_back() -> None:
     # was
     # never chosen, and its request may have been done again since.
     behind = [entry(11, 1), entry(12, 1, request=9)]
-    newer = [entry(11, 3, Barrier())]
-    assert [(e.slot, e.ballot[0]) for e in merge_accepted([behind, newer])] == [(11, 3)]
+    newer = [entry(11, 3, Barrier((3, "n")))]
+    assert [(e.slot, e.ballot[0]) for e in merge_accepted([behind, newer], NO_BALLOT)] == [(11, 3)]
 
 
 def test_an_older_entry_behind_a_slot_without_a_barrier_may_have_been_chosen_and_is_kept() -> None:
     # Leader 3 had proposed slot 10 again when it died; its barrier was never seen, so 11 and 12 may be chosen.
     half_done = [entry(10, 3), entry(11, 1), entry(12, 1)]
-    assert [e.slot for e in merge_accepted([half_done, [entry(10, 1)]])] == [10, 11, 12]
+    assert [e.slot for e in merge_accepted([half_done, [entry(10, 1)]], NO_BALLOT)] == [10, 11, 12]
 
 
 @pytest.mark.claim("lease")

@@ -41,7 +41,7 @@ def _lease_for_ever(self: Replica, lead: Leading, now_ns: Nanoseconds) -> bool:
 
 def _own_suffix(self: Replica, logs: list[tuple[Entry, ...] | list[Entry]]) -> list[Entry]:
     own: Sequence[Entry] = logs[0]
-    return merge_accepted([own])
+    return merge_accepted([own], self.barrier)
 
 
 def _always_newer(self: Partition, command: IndexWrite) -> bool:
@@ -76,7 +76,7 @@ BUGS: dict[str, PlantedBug] = {
             checker="linearizability",
             workload="register",
             faults=("partition", "node-crash", "loss"),
-            patches=(Patch(Replica, "_adopt", "84c7ce7f", _own_suffix),),
+            patches=(Patch(Replica, "_adopt", "78bca9e4", _own_suffix),),
         ),
         PlantedBug(
             name="index-out-of-order",

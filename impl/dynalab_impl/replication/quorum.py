@@ -40,10 +40,10 @@ def quorum_value(values: Iterable[tuple[int, str]], members: int, zones: int) ->
     return None
 
 
-def merge_accepted(logs: Sequence[Sequence[Entry]]) -> list[Entry]:
+def merge_accepted(logs: Sequence[Sequence[Entry]], barrier: Ballot) -> list[Entry]:
     """Phase 1: what a new leader must propose again, from what a quorum had accepted behind its commit index.
 
-    For each slot the entry of the highest ballot: if any value was chosen there, it is this one. A Barrier of ballot
+    `barrier` is the newest barrier within the commit index. For each slot the entry of the highest ballot: if any value was chosen there, it is this one. A Barrier of ballot
     b says that leader b took over with its log ending there, so an entry behind it in an older ballot was never
     chosen. It is left out: its request may have been retried since, and bringing it back would do it twice.
     """
@@ -54,13 +54,12 @@ def merge_accepted(logs: Sequence[Sequence[Entry]]) -> list[Entry]:
             if known is None or entry.ballot > known.ballot:
                 best[entry.slot] = entry
     merged: list[Entry] = []
-    barrier: Ballot = (0, "")
     for slot in sorted(best):
         entry = best[slot]
         assert not merged or slot == merged[-1].slot + 1, "logs are contiguous"
         if entry.ballot < barrier:
             break
         if type(entry.command) is Barrier:
-            barrier = entry.ballot
+            barrier = max(barrier, entry.command.ballot)
         merged.append(entry)
     return merged

@@ -44,9 +44,10 @@ from dynalab_impl.messages import (
 )
 from dynalab_impl.partition import Outcome
 from dynalab_impl.records import AcceptedEntries, CommittedUpTo, Promised
+from dynalab_impl.replication import elections
 from dynalab_impl.replication import leading as leaders
 from dynalab_impl.replication.leading import Leading, Peer, Waiter
-from dynalab_impl.replication.quorum import merge_accepted, quorum_value, zones_needed
+from dynalab_impl.replication.quorum import merge_accepted
 from dynalab_model.events import Event
 
 READMIT_LAG_MAX = 64  # a learner this close to the commit index may vote again: what it lacks is on its way
@@ -66,18 +67,21 @@ class Replica:
     """One member's part in a group. `effects` is handed in with every call; the replica keeps no reference to it."""
 
     __slots__ = (
+        "barrier",
         "commit_index",
         "election_after_ns",
         "following",
         "heard_ns",
         "incarnation",
         "leader",
+        "leader_heard_ns",
         "leading",
         "log",
         "matched",
         "me",
         "members",
         "no_vote_until_ns",
+        "probed",
         "promised",
         "promises",
         "recorded_commit",
@@ -98,13 +102,16 @@ class Replica:
         self.role = "follower"
         self.promised: Ballot = NO_BALLOT
         self.log: list[Entry] = []
+        self.barrier: Ballot = NO_BALLOT  # the newest one within the commit index
         self.commit_index = 0
         self.matched = 0
         self.following: Ballot = NO_BALLOT
         self.leader: Address | None = None
         self.leading: Leading | None = None
         self.promises: dict[Address, Promise] = {}
-        self.heard_ns: Nanoseconds = 0
+        self.heard_ns: Nanoseconds = 0  # from a leader, or when the waiting for one began anew
+        self.leader_heard_ns: Nanoseconds = 0
+        self.probed = False
         self.election_after_ns: Nanoseconds = 0
         self.no_vote_until_ns: Nanoseconds = 0
         self.recorded_commit = 0
@@ -139,100 +146,21 @@ class Replica:
         self.heard_ns = effects.now_ns
         self.election_after_ns = self.timing.election_min_ns + effects.random_bits(self.timing.election_spread_bits)
 
-    # --- elections --------------------------------------------------------------------------------------------------
+    # --- elections: in a room of their own ----------------------------------------------------------------------------
 
-    def stand(self, effects: Effects) -> None:
-        """Phase 1: ask everybody for a promise in a ballot of one's own."""
-        if self.role == "learner" or effects.now_ns < self.no_vote_until_ns:
-            return
-        virgin = self.promised == NO_BALLOT
-        self._stop_leading(effects)
-        self.role = "candidate"
-        self.leader = None
-        self.promised = (self.promised[0] + 1, self.me.node)
-        self.begin_following(effects)
-        effects.append(Promised(self.spec.group, self.promised))
-        effects.tell(Event("election-started", self.spec.group, self.promised[0]))
-        own = Promise(self.spec.group, self.promised, self.incarnation, self.commit_index, (), virgin)
-        self.promises = {self.me: own}
-        # The Prepare waits for the candidate's own promise, so whatever comes back finds that promise on disk.
-        self._broadcast(Prepare(self.spec.group, self.promised, self.commit_index), effects)
-
-    def on_prepare(self, sender: Address, message: Prepare, effects: Effects) -> None:
-        if self.role == "learner" or effects.now_ns < self.no_vote_until_ns or not self._is_member(sender):
-            return
-        if message.ballot < self.promised:
-            effects.send(sender, Refuse(self.spec.group, self.promised))
-            return
-        virgin = self.promised == NO_BALLOT
-        if message.ballot > self.promised:  # a repeated Prepare is promised again, not logged again
-            self._give_way(message.ballot, effects)
-            effects.append(Promised(self.spec.group, message.ballot))
-            effects.tell(Event("promised", self.spec.group, message.ballot[0]))
-        entries = tuple(self.log[message.commit_index :])
-        effects.send(
-            sender,
-            Promise(self.spec.group, message.ballot, self.incarnation, self.commit_index, entries, virgin),
-        )
-
-    def on_promise(self, sender: Address, message: Promise, effects: Effects) -> None:
-        if self.role != "candidate" or message.ballot != self.promised:
-            return
-        if not self._votes(sender, message.incarnation):
-            return
-        self.promises[sender] = message
-        voters = [(1, f"{a.region}/{a.zone}") for a in self.promises]
-        if quorum_value(voters, len(self.members), zones_needed(self.members)) is not None:
-            self._take_over(effects)
-
-    def on_refuse(self, sender: Address, message: Refuse, effects: Effects) -> None:
-        if message.ballot > self.promised:
-            self._give_way(message.ballot, effects)
-            effects.append(Promised(self.spec.group, message.ballot))
-
-    def _take_over(self, effects: Effects) -> None:
-        """Phase 2 begins: adopt, put up the barrier, and wait out the lease of whoever led before."""
-        promises, self.promises = self.promises, {}
-        base = self.commit_index
-        adopted = self._adopt([self.log[base:], *[p.entries for p in promises.values()]])
-        # If no promiser had ever promised before, no earlier leader can have had a quorum: there is no lease to wait
-        # out.
-        virgin = all(p.virgin for p in promises.values())
-        wait_ns = 0 if virgin else self.timing.stretched_lease_ns()
-        self.role = "leader"
-        self.leader = self.me
-        self.following = self.promised
-        ballot = self.promised
-        time_ns = max([effects.wall_ns, self.state.log_time_ns, *[e.time_ns for e in adopted]])
-        entries = [Entry(ballot, e.slot, e.time_ns, e.request, e.expiry_ns, e.command) for e in adopted]
-        barrier_slot = base + len(entries) + 1
-        entries.append(Entry(ballot, barrier_slot, time_ns, NO_REQUEST, 0, Barrier()))
-        del self.log[base:]
-        self.log.extend(entries)
-        self.matched = barrier_slot
-        position = effects.append(AcceptedEntries(self.spec.group, ballot, base + 1, tuple(entries)))
-        lead = leaders.begin(ballot, barrier_slot, effects.now_ns + wait_ns, self.me, self.members)
-        lead.durable_slot = base
-        lead.unsynced.append((position, barrier_slot))
-        for entry in entries:
-            if entry.request[1]:
-                lead.pending_requests[entry.request] = entry.slot
-        for peer in lead.peers.values():
-            promise = promises.get(peer.address)
-            peer.match = 0 if promise is None else min(promise.commit_index, barrier_slot)
-            peer.next = base + 1 if promise is None else min(promise.commit_index, base) + 1
-        self.leading = lead
-        effects.tell(Event("leader-elected", self.spec.group, ballot[0], barrier_slot))
-        if adopted:
-            effects.tell(Event("adopted", self.spec.group, ballot[0], len(adopted)))
-        self._pump(effects)
+    stand = elections.stand
+    on_prepare = elections.on_prepare
+    on_promise = elections.on_promise
+    on_refuse = elections.on_refuse
+    on_probe = elections.on_probe
+    on_probe_reply = elections.on_probe_reply
 
     def _adopt(self, logs: list[tuple[Entry, ...] | list[Entry]]) -> list[Entry]:
-        return merge_accepted(logs)
+        return merge_accepted(logs, self.barrier)
 
-    def _give_way(self, ballot: Ballot, effects: Effects) -> None:
+    def give_way(self, ballot: Ballot, effects: Effects) -> None:
         """Somebody has a higher ballot: follow, and give it time to win."""
-        self._stop_leading(effects)
+        self.stop_leading(effects)
         if self.role != "learner":
             self.role = "follower"
         self.promises = {}
@@ -240,7 +168,7 @@ class Replica:
         self.leader = None
         self.begin_following(effects)
 
-    def _stop_leading(self, effects: Effects) -> None:
+    def stop_leading(self, effects: Effects) -> None:
         lead, self.leading = self.leading, None
         if lead is not None:
             kind = "leader-deposed-unacked" if lead.waiters else "leader-deposed"
@@ -283,7 +211,7 @@ class Replica:
 
     def on_commit(self, sender: Address, message: Commit, effects: Effects) -> None:
         if message.ballot == self.promised and message.ballot == self.following:
-            self.heard_ns = effects.now_ns
+            self.heard_ns = self.leader_heard_ns = effects.now_ns
             self._advance(min(message.commit_index, self.matched), effects)
 
     def on_beat(self, sender: Address, beat: Beat, effects: Effects) -> bool:
@@ -299,14 +227,15 @@ class Replica:
     def _follow(self, sender: Address, ballot: Ballot, effects: Effects) -> None:
         assert sender != self.me, "two leaders in one ballot"
         if ballot > self.promised:
-            self._give_way(ballot, effects)
+            self.give_way(ballot, effects)
         elif self.role == "candidate":
             self.role = "follower"
         if self.following != ballot:
             self.following = ballot
             self.matched = self.commit_index
         self.leader = sender
-        self.heard_ns = effects.now_ns
+        self.heard_ns = self.leader_heard_ns = effects.now_ns
+        self.probed = False
 
     def _store(self, first_slot: int, entries: tuple[Entry, ...]) -> None:
         log = self.log
@@ -319,7 +248,8 @@ class Replica:
         log[at : at + len(entries)] = entries
         for entry in entries:
             # Behind a leader's barrier nothing older was chosen: it must not be brought back by a later election.
-            if type(entry.command) is Barrier and len(log) > entry.slot and log[entry.slot].ballot < entry.ballot:
+            command = entry.command
+            if type(command) is Barrier and len(log) > entry.slot and log[entry.slot].ballot < command.ballot:
                 del log[entry.slot :]
 
     def _advance(self, commit_index: int, effects: Effects) -> None:
@@ -329,7 +259,9 @@ class Replica:
             entry = self.log[self.commit_index]
             self.commit_index += 1
             self.state.apply(entry)
-            if type(entry.command) is Readmit:
+            if type(entry.command) is Barrier:
+                self.barrier = max(self.barrier, entry.command.ballot)
+            elif type(entry.command) is Readmit:
                 self._readmit(entry.command.member, effects)
 
     def _readmit(self, member: Member, effects: Effects) -> None:
@@ -367,7 +299,7 @@ class Replica:
         lead.unsynced.append((position, slot))
         if request[1]:
             lead.pending_requests[request] = slot
-        self._pump(effects)
+        self.pump(effects)
         return slot
 
     def on_accepted(self, sender: Address, message: Accepted, effects: Effects) -> None:
@@ -431,7 +363,7 @@ class Replica:
         lead = self.leading
         if lead is None:
             if effects.now_ns - self.heard_ns >= self.election_after_ns:
-                self.stand(effects)
+                elections.suspect(self, effects)
             return
         self.check_lease(effects)
         for peer in lead.peers.values():
@@ -440,7 +372,7 @@ class Replica:
                 peer.in_flight = 0
             peer.match_at_tick = peer.match
         self._propose_readmission(effects)
-        self._pump(effects)
+        self.pump(effects)
 
     def _propose_readmission(self, effects: Effects) -> None:
         lead = self.leading
@@ -482,7 +414,7 @@ class Replica:
                 lead.readmitting = False
         if commit_index >= lead.barrier_slot and not lead.served:
             self.check_lease(effects)
-        self._pump(effects)
+        self.pump(effects)
 
     def _answer(self, lead: Leading, entry: Entry, effects: Effects) -> None:
         """Everybody who waits for this slot gets its outcome. It is committed: no disk of this node matters to the
@@ -504,7 +436,7 @@ class Replica:
                 answer = Answer(waiter.number, outcome.status, outcome.body, outcome.error)
                 effects.send(waiter.to, answer, NOTHING)
 
-    def _pump(self, effects: Effects) -> None:
+    def pump(self, effects: Effects) -> None:
         """Send each peer what it lacks, a few messages ahead of its answers; a bare commit index if that is all there
         is.
         """
@@ -534,13 +466,13 @@ class Replica:
 
     # --- helpers ----------------------------------------------------------------------------------------------------
 
-    def _is_member(self, address: Address) -> bool:
+    def is_member(self, address: Address) -> bool:
         return any(m.address == address for m in self.members)
 
-    def _votes(self, address: Address, incarnation: int) -> bool:
+    def votes(self, address: Address, incarnation: int) -> bool:
         return any(m.address == address and m.incarnation == incarnation for m in self.members)
 
-    def _broadcast(self, message: Prepare, effects: Effects) -> None:
+    def broadcast(self, message: Prepare, effects: Effects) -> None:
         for member in self.members:
             if member.address != self.me:
                 effects.send(member.address, message)
