@@ -86,7 +86,7 @@ def staleness_svg(staleness: Staleness, scheme: str, *, bound: bool) -> str:
                 "1/3: the third replica never catches up", (0.99, 100 / 3), xycoords=("axes fraction", "data"),
                 xytext=(0, 4), textcoords="offset points", ha="right", color=ink.bound,
             )  # fmt: skip
-        axes.set_xticks(places, [human_ns(edge) for edge, _, _ in drawn], rotation=30)
+        axes.set_xticks(places, [human_ns(edge) for edge, _, _ in drawn], rotation=45, ha="right")
         axes.set_ylim(0, max([40.0 if bound else 5.0, *(110 * share for _, share, _ in drawn)]))
         axes.set_xlabel("time since the newest acknowledged write, from")
         axes.set_ylabel("stale reads, %")

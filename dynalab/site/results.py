@@ -146,7 +146,9 @@ def staleness_section(measured: dict[str, Staleness], folder: Path) -> list[str]
         lines.append(f"{staleness.stale:,} of {staleness.reads:,} reads were stale ({share}).")
         median, tail, behind = staleness.lag_ns(500), staleness.lag_ns(990), staleness.versions_behind(990)
         if median is not None and tail is not None:
-            lines.append(f"Lag of the stale ones: median {plots.human_ns(median)}, 99 % below {plots.human_ns(tail)}")
+            lines.append(
+                f"Lag of the stale ones: median {plots.human_ns(median)}, 99th percentile {plots.human_ns(tail)}"
+            )
             lines.append(f"(lower edges of buckets); 99 % were at most {behind} versions behind.")
         lines.append("")
         if plots.points(staleness):
