@@ -22,6 +22,8 @@ MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
 STRIKE_WITHIN_NS = 700 * MILLISECOND  # a crash waits so long for a sync to come
 
+WALL_OFFSETS_NS = (3 * SECOND, 18 * SECOND)
+
 # Message classes that carry index changes; `index-lag` holds back these alone, so the base table stays quick.
 INDEX_TRAFFIC = ("IndexRequest", "IndexReply")
 
@@ -156,7 +158,8 @@ class ClockOffset:
         hosts = cluster.simulation.hosts
         victims = shuffled(cluster.random, range(len(hosts)))[: 1 + below(cluster.random, 3)]
         for index in victims:
-            by_ns = between(cluster.random, -3 * SECOND, 3 * SECOND)
+            most_ns = pick(cluster.random, WALL_OFFSETS_NS)
+            by_ns = between(cluster.random, -most_ns, most_ns)
             hosts[index].wall_shift_ns += by_ns
             self._shifted.append((index, by_ns, hosts[index].handled))
 
@@ -225,7 +228,7 @@ class SlowNode:
 
 
 def _partition(cluster: Cluster) -> LinkRule | None:
-    """A leader (mostly), with a machine or two and whichever routers the draw gives it, against all others."""
+    """A leader (mostly), with a machine or two and perhaps some routers, against all others."""
     victim = cluster.victim()
     if victim is None:
         return None
@@ -233,9 +236,13 @@ def _partition(cluster: Cluster) -> LinkRule | None:
     storage = simulation.storage_count
     others = [index for index in shuffled(cluster.random, range(storage)) if index != victim]
     inside = [victim, *others[: below(cluster.random, 3)]]
-    # A router on the leader's side is what makes a lease matter: its clients can still reach the old leader.
-    inside += [index for index in range(storage, len(simulation.hosts)) if below(cluster.random, 2)]
-    outside = [index for index in range(len(simulation.hosts)) if index not in inside]
+    routers = list(range(storage, len(simulation.hosts)))
+    outside = [index for index in range(storage) if index not in inside]
+    # A router that still reaches the old leader is what makes a lease matter: either routers are on one side each, or
+    # the cut is between storage nodes alone and routers reach both.
+    if below(cluster.random, 2):
+        for router in routers:
+            (inside if below(cluster.random, 2) else outside).append(router)
     return LinkRule("cut", simulation.network.links(inside, outside, both_ways=True))
 
 
@@ -324,7 +331,7 @@ CATALOGUE: dict[str, Kind] = {
             lambda: LinkFault(_index_lag),
             ("index",),
         ),
-        _link("partition", "two sides cannot talk to each other", 3, 7, _partition),
+        _link("partition", "two sides cannot talk to each other", 3, 11, _partition),
         _link("one-way-cut", "a machine is heard and does not hear, or hears and is not heard", 3, 6, _one_way_cut),
         _link("delay", "messages to and from a machine take much longer", 2, 6, _delay),
         _link("loss", "messages are lost at random", 2, 6, _loss),

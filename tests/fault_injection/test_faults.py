@@ -229,7 +229,7 @@ def test_clock_faults_keep_to_their_bounds_and_are_taken_back() -> None:
     offset.start(formed.cluster)
     drift.start(formed.cluster)
     shifts = [host.wall_shift_ns - old for host, old in zip(hosts, before, strict=True)]
-    assert any(shifts) and all(abs(shift) <= 3 * SECOND for shift in shifts)
+    assert any(shifts) and all(abs(shift) <= 18 * SECOND for shift in shifts)
     bound = formed.simulation.topology.timing.drift_ppm
     assert {abs(host.ppm) for host in hosts} <= {0, bound} and any(host.ppm for host in hosts)
     offset.stop(formed.cluster)

@@ -145,11 +145,12 @@ def test_an_assertion_is_no_catch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_seed_that_is_invalid_without_the_patch_is_no_catch(monkeypatch: pytest.MonkeyPatch) -> None:
     bug = BUGS["read-after-lease"]
-    sick = run_with(bug.name, 1)
-    assert shows(bug, sick)
+    found = hunt(bug.name)
+    assert found.caught and found.seed is not None and found.run is not None
+    sick = found.run
     # As if the healthy system failed on that seed as well.
     monkeypatch.setattr("dynalab_fault_injection.planted_bugs.hunting.run_one", lambda *_: sick)
-    assert not hunt(bug.name, [1]).caught
+    assert not hunt(bug.name, [found.seed]).caught
 
 
 def test_the_healthy_system_stands_where_the_bugs_were_caught() -> None:

@@ -33,6 +33,7 @@ WALL_EPOCH_NS = (
 )
 INBOX_MAX = 20_000  # work that a machine holds; beyond it is dropped, as a full socket buffer would
 SERVICE_JITTER_BITS = 12
+STEPS_MAX = 20_000_000  # a default run takes some ten thousand; beyond this nodes are talking to themselves for ever
 
 NodeFactory: TypeAlias = Callable[[Address, Topology, int], Node]
 
@@ -316,6 +317,7 @@ class Simulation:
                 heappush(heap, (ends_ns, self._next(), WAKE, target, host.epoch, None))
             if len(pending) >= BATCH:
                 trace.flush()
+                assert self.steps + steps < STEPS_MAX, "the nodes never come to rest: too many steps"
         self.steps += steps
         if self.now < until_ns:
             self.now = until_ns
