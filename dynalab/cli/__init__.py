@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "check": ("dynalab.cli.check", "check", "Judge recorded histories, of any database."),
     "serve": ("dynalab.cli.serve", "serve", "Serve DynamoDB's protocol on loopback."),
     "fault": ("dynalab.cli.fault", "fault", "Break a running `dynalab serve --lab`."),
+    "cluster": ("dynalab.cli.cluster", "cluster", "Real processes on this machine: start, break, heal, stop."),
     "planted-bugs": (
         "dynalab.cli.planted_bugs",
         "planted_bugs",

@@ -1,0 +1,242 @@
+"""`dynalab cluster`: real processes on this machine, started, broken and stopped from the command line."""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ParamSpec
+
+import click
+
+from dynalab.cli import exit_codes
+
+if TYPE_CHECKING:
+    from dynalab.drivers.cluster.state import Body, Directory
+
+P = ParamSpec("P")
+
+_data = click.option(
+    "--data", required=True, type=click.Path(file_okay=False), metavar="DIR", help="The directory of the cluster."
+)
+
+
+def _clearly(command: Callable[P, int]) -> Callable[P, int]:
+    """Errors of the cluster as one line: 64 for what was asked, 65 for a directory that cannot be used."""
+
+    @functools.wraps(command)
+    def wrapped(*arguments: P.args, **options: P.kwargs) -> int:
+        try:
+            import httptools  # noqa: F401
+        except ImportError:
+            click.echo("dynalab cluster needs httptools: pip install 'dynalab[serve]'", err=True)
+            return exit_codes.USAGE
+        from dynalab.drivers.cluster.state import ClusterError
+
+        try:
+            return command(*arguments, **options)
+        except ClusterError as error:
+            click.echo(f"dynalab cluster: {error}", err=True)
+            return exit_codes.DATA if error.malformed else exit_codes.USAGE
+
+    return wrapped
+
+
+def _directory(path: str) -> Directory:
+    from dynalab.drivers.cluster.state import Directory
+
+    return Directory(path)
+
+
+@click.group()
+def cluster() -> None:
+    """A process for every node, TCP between them, files with fsync: kill -9, pause and cut links for real.
+
+    \b
+        dynalab cluster up --data /tmp/c
+        dynalab cluster status --data /tmp/c
+        dynalab cluster kill n1 --data /tmp/c
+        dynalab cluster down --data /tmp/c
+    """
+
+
+@cluster.command()
+@_data
+@click.option("--zones", type=click.IntRange(3, 9), help="Zones. [default: 3, or what DIR holds]")
+@click.option("--nodes-per-zone", type=click.IntRange(1, 20), help="In each zone. [default: 3, or what DIR holds]")
+@click.option("--routers", type=click.IntRange(1, 16), help="HTTP endpoints. [default: 2, or what DIR holds]")
+@click.option("--partitions", type=click.IntRange(1, 64), help="Of a new table. [default: 4, or what DIR holds]")
+@click.option("--port-base", type=click.IntRange(1024, 65000), metavar="P", help="Ports from P on, the routers' first.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where routers serve. Loopback unless you say so.")
+@click.option("--lab", is_flag=True, help="Let `dynalab fault` and /_dynalab/ break it. Loopback only.")
+@_clearly
+def up(
+    data: str,
+    zones: int | None,
+    nodes_per_zone: int | None,
+    routers: int | None,
+    partitions: int | None,
+    port_base: int | None,
+    host: str,
+    lab: bool,
+) -> int:
+    """Start every process, and return once clients are served. Without --port-base, ports are chosen free."""
+    from dynalab.drivers.cluster import operations
+
+    if lab and host not in ("127.0.0.1", "::1", "localhost"):
+        raise click.UsageError("--lab can destroy everything that is stored, so it serves on loopback only")
+    began = time.monotonic()
+    shape = operations.Shape(zones, nodes_per_zone, routers, partitions)
+    state = operations.up(_directory(data), shape, host=host, port_base=port_base, lab=lab)
+    for url in state.urls():
+        click.echo(f"listening on {url}")
+    click.echo(f"{len(state.places)} processes up in {time.monotonic() - began:.1f} s", err=True)
+    return exit_codes.VALID
+
+
+@cluster.command()
+@_data
+@_clearly
+def down(data: str) -> int:
+    """Stop every process that is ours. Data stays; run files go."""
+    from dynalab.drivers.cluster import operations
+
+    ran = operations.down(_directory(data))
+    click.echo(f"{len(ran)} processes ended" if ran else "nothing ran")
+    return exit_codes.VALID
+
+
+@cluster.command()
+@_data
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@_clearly
+def status(data: str, as_json: bool) -> int:
+    """Zones, nodes, partitions, who leads them and who lags behind."""
+    from dynalab.drivers.cluster.status import look
+
+    found = look(_directory(data)).to_json()
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        _show(found)
+    return exit_codes.VALID
+
+
+@cluster.command()
+@click.argument("node")
+@_data
+@_clearly
+def kill(node: str, data: str) -> int:
+    """kill -9. The node stays down until `restart` or `heal`."""
+    from dynalab.drivers.cluster import operations
+
+    operations.kill(_directory(data), node)
+    return exit_codes.VALID
+
+
+@cluster.command()
+@click.argument("node")
+@_data
+@_clearly
+def pause(node: str, data: str) -> int:
+    """SIGSTOP: the process is silent and knows nothing of it."""
+    from dynalab.drivers.cluster import operations
+
+    operations.pause(_directory(data), node)
+    return exit_codes.VALID
+
+
+@cluster.command()
+@click.argument("node")
+@_data
+@_clearly
+def resume(node: str, data: str) -> int:
+    """SIGCONT."""
+    from dynalab.drivers.cluster import operations
+
+    operations.resume(_directory(data), node)
+    return exit_codes.VALID
+
+
+@cluster.command()
+@click.argument("node")
+@_data
+@_clearly
+def restart(node: str, data: str) -> int:
+    """Start the process of a node that is down, from what its disk holds."""
+    from dynalab.drivers.cluster import operations
+
+    operations.restart(_directory(data), node)
+    return exit_codes.VALID
+
+
+@cluster.command()
+@click.argument("node")
+@_data
+@click.option("--force", is_flag=True, help="Also while another disk is not whole again: data may be lost for good.")
+@_clearly
+def wipe(node: str, data: str, force: bool) -> int:
+    """kill -9 a storage node and delete its disk. It comes back as a learner with `restart`."""
+    from dynalab.drivers.cluster import operations
+
+    operations.wipe(_directory(data), node, force=force)
+    return exit_codes.VALID
+
+
+@cluster.command()
+@click.argument("a")
+@click.argument("b")
+@_data
+@click.option("--one-way", is_flag=True, help="Only what A sends to B.")
+@_clearly
+def cut(a: str, b: str, data: str, one_way: bool) -> int:
+    """Cut the links between A and B, nodes or zones, until `heal`."""
+    from dynalab.drivers.cluster import operations
+
+    added = operations.cut(_directory(data), a, b, one_way=one_way)
+    click.echo(f"{len(added)} links cut")
+    return exit_codes.VALID
+
+
+@cluster.command()
+@_data
+@_clearly
+def heal(data: str) -> int:
+    """Links, pauses and faults are taken off, and what is down starts again."""
+    from dynalab.drivers.cluster import operations
+
+    started = operations.heal(_directory(data))
+    click.echo(f"started {', '.join(started)}" if started else "healed")
+    return exit_codes.VALID
+
+
+def _show(found: Body) -> None:
+    from typing import cast
+
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    nodes = Table("node", "zone", "kind", "state", "pid", "incarnation", "port", "replicas", "leads", box=None)
+    for node in cast("list[Body]", found["nodes"]):
+        style = {"up": "", "paused": "yellow", "silent": "yellow"}.get(str(node["state"]), "red")
+        nodes.add_row(*("" if value is None else str(value) for value in node.values()), style=style)
+    console.print(nodes)
+    groups = Table("group", "table", "leader", "commit", "replicas (entries behind)", box=None)
+    for group in cast("list[Body]", found["groups"]):
+        lag, roles = cast("dict[str, int]", group["lag"]), cast("dict[str, str]", group["roles"])
+        replicas = ", ".join(
+            f"{name}{' learner' if roles[name] == 'learner' else ''} (-{behind})" if behind else name
+            for name, behind in lag.items()
+        )
+        table = f"{group['table']}.{group['index']}" if group["index"] else str(group["table"])
+        leader = group["leader"]
+        shown = "[red]nobody[/red]" if leader is None else str(leader)
+        groups.add_row(str(group["group"]), table, shown, str(group["commit"]), replicas)
+    console.print(groups)
+    for source, target in cast("list[list[str]]", found["cuts"]):
+        console.print(f"cut: {source} → {target}", style="yellow")
+    for fault in cast("list[Body]", found["faults"]):
+        console.print("fault: " + " ".join(f"{key}={value}" for key, value in fault.items()), style="yellow")
+    console.print("endpoints: " + " ".join(cast("list[str]", found["endpoints"])))

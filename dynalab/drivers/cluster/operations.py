@@ -1,0 +1,450 @@
+"""What an operator does to a cluster: up, down, kill, pause, resume, cut, heal, restart, wipe. All from outside.
+
+Rules of this room:
+
+1. Every change is made in the cluster file first, under its lock, and told to the nodes afterwards; a node that cannot
+   listen now reads it when it can.
+2. Starting is all or nothing: until every process has opened what it needs, none of them runs (`node`).
+3. Nothing is signalled that was not proven to be ours, and nothing is removed but run files; `wipe` alone removes data,
+   and only of the node that it names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dynalab.drivers.cluster import process
+from dynalab.drivers.cluster.control import poke
+from dynalab.drivers.cluster.state import NODES_DIRECTORY, Body, ClusterError, Directory, Place, State, form
+from dynalab.drivers.cluster.status import led, look
+from dynalab_impl.effects import Timing, Topology, layout
+
+OPEN_SECONDS_MAX = 30.0  # for all processes together to open what they need
+READY_SECONDS_MAX = 30.0
+DRAIN_SECONDS_MAX = 8.0
+KILL_SECONDS_MAX = 5.0
+POLL_SECONDS = 0.03
+
+# A lease must outlast what a busy machine does to a process, and a failover waits for two of them.
+TIMING = Timing(
+    heartbeat_ns=150_000_000,
+    election_min_ns=900_000_000,
+    election_spread_bits=28,  # up to 0.27 s more
+    lease_ns=900_000_000,
+    attempt_ns=400_000_000,
+)
+
+_started: list[subprocess.Popen[str]] = []  # children of this process, kept to be reaped
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a new cluster is made of. None: the default, or what the directory holds."""
+
+    zones: int | None = None
+    nodes_per_zone: int | None = None
+    routers: int | None = None
+    partitions: int | None = None
+    timing: Timing = TIMING
+
+    def topology(self) -> Topology:
+        """One region."""
+        zones, nodes, routers = self.zones or 3, self.nodes_per_zone or 3, self.routers or 2
+        return layout(zones, nodes, routers, partitions=self.partitions or 4, timing=self.timing)
+
+    def fits(self, topology: Topology) -> bool:
+        """Whether what was asked for is what there is."""
+        asked = Shape(
+            self.zones or len({a.zone for a in topology.storage}),
+            self.nodes_per_zone or len(topology.storage) // len({a.zone for a in topology.storage}),
+            self.routers or len(topology.routers),
+        ).topology()
+        return (asked.storage, asked.routers) == (topology.storage, topology.routers)
+
+
+# --- up and down ------------------------------------------------------------------------------------------------------
+
+
+def up(
+    directory: Directory,
+    shape: Shape | None = None,
+    *,
+    host: str = process.LOOPBACK,
+    port_base: int | None = None,
+    lab: bool = False,
+) -> State:
+    """Start every process; returns once clients are served. Raises ClusterError, and then nothing runs."""
+    with directory.locked():
+        state = _form_or_load(directory, shape or Shape())
+        running = [place.name for place in state.places.values() if is_up(directory, place)]
+        if running:
+            raise ClusterError(f"the cluster in {directory} is up ({len(running)} processes); `down` stops it")
+        state.host, state.lab = host, lab
+        state.cuts, state.faults = [], []
+        for number, place in enumerate(state.places.values()):
+            place.process = None
+            if port_base is not None:
+                _assign_ports(state, place, number, port_base)
+        os.makedirs(directory.node(""), mode=0o700, exist_ok=True)
+        directory.new_token()
+        directory.save(state)
+        try:
+            _start(directory, state, list(state.places), exact_ports=port_base is not None)
+            _wait_until_served(directory, state)
+        except BaseException:
+            _stop_all(directory, state, drain_seconds=0.0)
+            raise
+    return state
+
+
+def _form_or_load(directory: Directory, shape: Shape) -> State:
+    if directory.exists():
+        state = directory.load()
+        if not shape.fits(state.topology):
+            nodes = f"{len(state.topology.storage)} storage nodes and {len(state.topology.routers)} routers"
+            raise ClusterError(f"{directory} was made for {nodes}; leave --zones, --nodes-per-zone and --routers away")
+        return state
+    if Path(directory.path, NODES_DIRECTORY).exists():
+        raise ClusterError(
+            f"{directory} holds nodes but no cluster.json: it was lost, and without it promises could be broken."
+            " Restore it, or use another directory.",
+            malformed=True,
+        )
+    return form(shape.topology(), host=process.LOOPBACK, lab=False)
+
+
+def _assign_ports(state: State, place: Place, number: int, port_base: int) -> None:
+    """Routers' HTTP ports first, from `port_base` on; then two ports for every process."""
+    routers = [each.name for each in state.routers()]
+    if place.name in routers:
+        place.http_port = port_base + routers.index(place.name)
+    place.peer_port = port_base + len(routers) + 2 * number
+    place.control_port = place.peer_port + 1
+
+
+def down(directory: Directory) -> list[str]:
+    """Stop every process: routers first, so that clients get their answers. Gives the names of those that ran."""
+    with directory.locked():
+        return _stop_all(directory, directory.load(), drain_seconds=DRAIN_SECONDS_MAX)
+
+
+def _stop_all(directory: Directory, state: State, *, drain_seconds: float) -> list[str]:
+    ran = [place.name for place in state.places.values() if is_up(directory, place)]
+    for places in (state.routers(), state.storage()):
+        for place in places:
+            _signal(directory, place, signal.SIGTERM if drain_seconds else signal.SIGKILL)
+            _signal(directory, place, signal.SIGCONT)  # a paused process would not hear the first one
+        if not _wait_gone(directory, places, drain_seconds or KILL_SECONDS_MAX):
+            for place in places:
+                _signal(directory, place, signal.SIGKILL)
+            _wait_gone(directory, places, KILL_SECONDS_MAX)
+    left = [place.name for place in state.places.values() if is_up(directory, place)]
+    if left:
+        raise ClusterError(f"{', '.join(left)} could not be ended")
+    for place in state.places.values():
+        place.process = None
+    state.cuts, state.faults = [], []
+    directory.forget_token()
+    directory.save(state)
+    return ran
+
+
+# --- one node ---------------------------------------------------------------------------------------------------------
+
+
+def kill(directory: Directory, name: str) -> None:
+    """kill -9. Raises ClusterError if it does not run."""
+    with directory.changing() as state:
+        place = _running(directory, state, name)
+        _signal(directory, place, signal.SIGKILL)
+        _wait_gone(directory, [place], KILL_SECONDS_MAX)
+        place.process = None
+
+
+def kill_all(directory: Directory, names: list[str]) -> int:
+    """kill -9 of all of these that run; gives their number."""
+    with directory.changing() as state:
+        victims = [place for name in names if is_up(directory, place := state.place(name))]
+        for place in victims:
+            _signal(directory, place, signal.SIGKILL)
+        _wait_gone(directory, victims, KILL_SECONDS_MAX)
+        for place in victims:
+            place.process = None
+    return len(victims)
+
+
+def pause(directory: Directory, name: str) -> None:
+    """SIGSTOP: the process is silent and knows nothing of it."""
+    _signal(directory, _running(directory, directory.load(), name), signal.SIGSTOP)
+
+
+def resume(directory: Directory, name: str) -> None:
+    """SIGCONT."""
+    _signal(directory, _running(directory, directory.load(), name), signal.SIGCONT)
+
+
+def restart(directory: Directory, name: str) -> None:
+    """Start the process of a node that is down, from what its disk holds, on the ports that the others know."""
+    directory.token()
+    with directory.changing() as state:
+        place = state.place(name)
+        if is_up(directory, place):
+            raise ClusterError(f"{place.name} runs; `kill` it first")
+        _start(directory, state, [place.name], exact_ports=True)
+
+
+def restart_all(directory: Directory, names: list[str]) -> list[str]:
+    """Start those of these that are down; gives their names."""
+    directory.token()
+    with directory.changing() as state:
+        dead = [name for name in names if not is_up(directory, state.place(name))]
+        if dead:
+            _start(directory, state, dead, exact_ports=True)
+    return dead
+
+
+def wipe(directory: Directory, name: str, *, force: bool = False) -> None:
+    """Kill a storage node and lose its disk; it stays down until `restart`.
+
+    Unless forced, refused while another disk is not whole again: the service promises to survive one loss at a time.
+    """
+    place = directory.load().place(name)
+    if place not in directory.load().storage():
+        raise ClusterError(f"{place.name} is a router; it has no disk to lose")
+    if not force:
+        missing = [each for each in look(directory).incomplete() if each[1] != place.name]
+        if missing:
+            group, node = missing[0]
+            raise ClusterError(f"{node} is no full member of {group} now; a second disk would be one too many")
+    with directory.changing() as state:
+        place = state.place(name)
+        _signal(directory, place, signal.SIGKILL)
+        _wait_gone(directory, [place], KILL_SECONDS_MAX)
+        place.process = None
+        for content in directory.node(place.name).iterdir():
+            if content.is_dir():
+                shutil.rmtree(content)
+            elif content.name == "manifest.json":
+                content.unlink()
+
+
+# --- links ------------------------------------------------------------------------------------------------------------
+
+
+def cut(directory: Directory, a: str, b: str, *, one_way: bool = False) -> list[tuple[str, str]]:
+    """Nothing that `a` sends reaches `b`, nor, unless one way, the other way round. Both may be nodes or zones.
+
+    Gives the directed links that are cut now and were not before.
+    """
+    state = directory.load()
+    links = [(source, target) for source in named(state, a) for target in named(state, b)]
+    if not one_way:
+        links += [(target, source) for source, target in links]
+    return cut_links(directory, links)
+
+
+def cut_links(directory: Directory, links: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Cut directed links; gives those that were not cut before. A node cannot be cut off from itself."""
+    directory.token()
+    with directory.changing() as state:
+        added = [link for link in dict.fromkeys(links) if link not in state.cuts and link[0] != link[1]]
+        state.cuts += added
+    _tell_all(directory)
+    return added
+
+
+def mend(directory: Directory, links: Iterable[tuple[str, str]] | None = None) -> None:
+    """Take cuts back: these, or all."""
+    with directory.changing() as state:
+        gone = set(state.cuts if links is None else links)
+        state.cuts = [link for link in state.cuts if link not in gone]
+    _tell_all(directory)
+
+
+def put_fault(directory: Directory, entry: Body) -> int:
+    """Put a fault of `rules` on, on every node that it concerns; gives its number."""
+    with directory.changing() as state:
+        state.serial += 1
+        state.faults.append({"id": state.serial, **entry})
+        number = state.serial
+    _tell_all(directory)
+    return number
+
+
+def take_fault(directory: Directory, number: int) -> None:
+    """Take a fault off again."""
+    with directory.changing() as state:
+        state.faults = [entry for entry in state.faults if entry["id"] != number]
+    _tell_all(directory)
+
+
+def heal(directory: Directory) -> list[str]:
+    """Take every fault off: links, rules, pauses; and start every node that is down. Gives the names of those."""
+    directory.token()
+    with directory.changing() as state:
+        state.cuts, state.faults = [], []
+        for place in state.places.values():
+            _signal(directory, place, signal.SIGCONT)
+    dead = restart_all(directory, list(directory.load().places))
+    _tell_all(directory)
+    return dead
+
+
+def named(state: State, name: str) -> list[str]:
+    """The machines of a zone, or the one machine of that name. Raises ClusterError."""
+    zone = [place.name for place in state.places.values() if place.address.zone == name]
+    return zone or [state.place(name).name]
+
+
+def _tell_all(directory: Directory) -> None:
+    token = directory.token()
+    for place in directory.load().places.values():
+        if place.process is not None and place.control_port is not None:
+            poke(place.control_port, token, "reload")
+
+
+# --- processes --------------------------------------------------------------------------------------------------------
+
+
+def is_up(directory: Directory, place: Place) -> bool:
+    """Whether the process of that machine is alive, perhaps paused."""
+    _reap()
+    return place.process is not None and process.is_ours(place.process, directory.path, place.name)
+
+
+def _running(directory: Directory, state: State, name: str) -> Place:
+    place = state.place(name)
+    if not is_up(directory, place):
+        raise ClusterError(f"{place.name} is down")
+    return place
+
+
+def _signal(directory: Directory, place: Place, number: int) -> None:
+    if place.process is not None:
+        process.send_signal(place.process, directory.path, place.name, number)
+
+
+def _wait_gone(directory: Directory, places: list[Place], seconds_max: float) -> bool:
+    return process.wait_until(lambda: not any(is_up(directory, place) for place in places), seconds_max)
+
+
+def _reap() -> None:
+    # Only a starter that lives on has children of the cluster; for others the system takes what is left of them.
+    _started[:] = [child for child in _started if child.poll() is None]
+
+
+def _start(directory: Directory, state: State, names: list[str], *, exact_ports: bool) -> None:
+    """Start these processes: all, or none. The state is saved before the first of them may run."""
+    children: dict[str, subprocess.Popen[str]] = {}
+    options = ("--exact-ports",) if exact_ports else ()
+    try:
+        for name in names:
+            os.makedirs(directory.node(name), mode=0o700, exist_ok=True)
+            log = directory.node(name) / "node.log"
+            children[name] = process.start(directory.path, name, *options, log=log)
+        give_up = time.monotonic() + OPEN_SECONDS_MAX
+        for name, child in children.items():
+            _record(state.places[name], state, child, _hello(directory, name, child, give_up))
+        directory.save(state)
+        for name, child in children.items():
+            assert child.stdin is not None
+            try:
+                child.stdin.write("go\n")
+                child.stdin.flush()
+            except OSError as error:
+                raise ClusterError(f"{name} ended at once: {_last_words(directory, name)}") from error
+    except BaseException:
+        for child in children.values():
+            child.kill()  # our own child, not reaped yet: its pid cannot be anybody else's
+        for child in children.values():
+            child.wait(KILL_SECONDS_MAX)
+        raise
+    finally:
+        for child in children.values():
+            for stream in (child.stdin, child.stdout):
+                if stream is not None:
+                    with contextlib.suppress(OSError):
+                        stream.close()
+    _started.extend(children.values())
+
+
+def _hello(directory: Directory, name: str, child: subprocess.Popen[str], give_up: float) -> Body:
+    """What a process says once it has opened everything. Raises ClusterError."""
+    assert child.stdout is not None
+    readable, _, _ = select.select([child.stdout], [], [], max(0.0, give_up - time.monotonic()))
+    line = child.stdout.readline() if readable else ""
+    if not line:
+        how = _last_words(directory, name) if readable else "it said nothing"
+        raise ClusterError(f"{name} could not start: {how}", malformed=True)
+    said: Body = json.loads(line)
+    if "error" in said:
+        raise ClusterError(f"{said['error']}", malformed=True)
+    return said
+
+
+def _record(place: Place, state: State, child: subprocess.Popen[str], said: Body) -> None:
+    def port(name: str) -> int | None:
+        value = said[name]
+        assert value is None or isinstance(value, int)
+        return value
+
+    incarnation = said["incarnation"]
+    assert isinstance(incarnation, int)
+    state.machines.incarnations[place.address] = incarnation
+    place.peer_port, place.control_port, place.http_port = port("peer_port"), port("control_port"), port("http_port")
+    place.process = process.identify(child.pid)
+
+
+def _last_words(directory: Directory, name: str) -> str:
+    try:
+        lines = (directory.node(name) / "node.log").read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return "it said nothing"
+    return lines[-1] if lines else "it said nothing"
+
+
+def _wait_until_served(directory: Directory, state: State) -> None:
+    """Until each router answers for the catalog, and every group has a leader."""
+    give_up = time.monotonic() + READY_SECONDS_MAX
+    waiting = [place.http_port or 0 for place in state.routers()]
+    while True:
+        for place in state.places.values():
+            if not is_up(directory, place):
+                raise ClusterError(f"{place.name} died while starting: {_last_words(directory, place.name)}")
+        waiting = [port for port in waiting if not _serves(state.host, port)]
+        if not waiting:
+            status = look(directory)
+            if all(leader is not None for leader in led(status).values()):
+                return
+        if time.monotonic() > give_up:
+            raise ClusterError(f"not every partition had a leader within {READY_SECONDS_MAX:.0f} s")
+        time.sleep(POLL_SECONDS)
+
+
+def _serves(host: str, port: int) -> bool:
+    headers = {
+        "Content-Type": "application/x-amz-json-1.0",
+        "X-Amz-Target": "DynamoDB_20120810.ListTables",
+        "X-Amz-Date": "20260101T000000Z",
+        "Authorization": "AWS4-HMAC-SHA256 Credential=operator/20260101/us-east-1/dynamodb/aws4_request, "
+        "SignedHeaders=host;x-amz-date, Signature=" + "0" * 64,
+    }
+    connection = http.client.HTTPConnection(process.LOOPBACK if host == "0.0.0.0" else host, port, timeout=2.0)
+    try:
+        connection.request("POST", "/", "{}", headers)
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
