@@ -25,9 +25,11 @@ Rules that every driver keeps:
    `dynalab_impl.codec` turns each into bytes and back. A node may send to itself.
 7. *Determinism.* Random draws come from `random_bits` alone. Nothing iterates over a set.
 
-"The store" adds to this contract: prefix truncation with a checkpoint position, snapshots read and written in bounded
-chunks, an object store (put, get), and long jobs in bounded pieces. They are left out here since nothing uses them
-yet.
+8. *Truncation* is a permission. After `truncate(before)` the driver may drop any prefix of the records before that
+   position, whenever it likes. The node asks only when all that replaces them is on disk, and after a restart takes any
+   such remainder.
+
+"The store" adds to this contract: an object store (put, get), and long jobs in bounded pieces where a tick does not do.
 """
 
 from __future__ import annotations
@@ -104,6 +106,9 @@ class Effects(Protocol):
     def append(self, record: Record) -> Position:
         """Append to the node's write-ahead log; durable later."""
 
+    def truncate(self, before: Position) -> None:
+        """Records at positions smaller than `before` are not needed any more. Never asked for what is not on disk."""
+
     def read_log(self) -> Iterator[Record]:
         """The records that survived, oldest first. Only in `on_start`."""
 
@@ -159,6 +164,7 @@ class Topology:
     routers: tuple[Address, ...]
     partitions_per_table: int = 4
     partitions_per_index: int = 2
+    log_records_max: int = 20_000  # after so many records a node writes snapshots, and lets go of the log before them
     timing: Timing = field(default_factory=Timing)
 
     def catalog_members(self) -> tuple[Address, ...]:
@@ -170,7 +176,13 @@ class Topology:
 
 
 def layout(
-    zones: int = 3, nodes_per_zone: int = 3, routers: int = 2, *, partitions: int = 4, timing: Timing | None = None
+    zones: int = 3,
+    nodes_per_zone: int = 3,
+    routers: int = 2,
+    *,
+    partitions: int = 4,
+    timing: Timing | None = None,
+    log_records_max: int = 20_000,
 ) -> Topology:
     """A topology of one region: z1/n1, z2/n2, z3/n3, z1/n4, …
 
@@ -179,4 +191,10 @@ def layout(
     """
     storage = tuple(Address("r1", f"z{i % zones + 1}", f"n{i + 1}") for i in range(zones * nodes_per_zone))
     edge = tuple(Address("r1", f"z{i % zones + 1}", f"router{i + 1}") for i in range(routers))
-    return Topology(storage, edge, partitions_per_table=partitions, timing=timing or Timing())
+    return Topology(
+        storage,
+        edge,
+        partitions_per_table=partitions,
+        timing=timing or Timing(),
+        log_records_max=log_records_max,
+    )
