@@ -137,6 +137,9 @@ class Host:
         self.appended += 1
         return self.appended
 
+    def truncate(self, before: Position) -> None:
+        """A permission, not used yet: everything is kept."""
+
     def read_log(self) -> Iterator[Record]:
         assert self._records is not None, "read_log is for on_start alone"
         return iter(self._records)

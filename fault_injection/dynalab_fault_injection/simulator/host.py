@@ -184,6 +184,9 @@ class Host:
         self.appended = self.disk.append(record)
         return self.appended
 
+    def truncate(self, before: Position) -> None:
+        """A permission, not used yet: everything is kept."""
+
     def read_log(self) -> Iterator[Record]:
         assert self._reading is not None, "the log is read in on_start, once"
         records, self._reading = self._reading, None
