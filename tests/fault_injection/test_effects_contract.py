@@ -242,6 +242,19 @@ def test_a_wall_clock_that_steps_leaves_the_monotonic_one_alone() -> None:
     assert [step[1] for step in steps] == [100_000_000, 100_000_000, 3600 * SECOND + 100_000_000, 100_000_000]
 
 
+def test_a_restarted_machine_has_a_new_monotonic_clock_and_the_same_wall_clock() -> None:
+    readings: list[tuple[int, int]] = []
+    node = Scripted(HERE, start=lambda effects: readings.append((effects.now_ns, effects.wall_ns)))
+    simulation = scripted(1, {"n1": node})
+    simulation.run_until(SECOND)
+    simulation.crash(0)
+    simulation.run_until(2 * SECOND)
+    simulation.restart(0)
+    (first, first_wall), (second, second_wall) = readings
+    assert 0 <= 2 * SECOND - (second_wall - first_wall) < 1_000_000
+    assert abs(second - first) > 10 * SECOND
+
+
 def test_a_request_to_a_router_that_is_down_is_never_answered() -> None:
     router = Scripted(HERE, request=lambda token, operation, effects: effects.reply(token, Response(200, {})))
     simulation = scripted(1, {"router1": router})

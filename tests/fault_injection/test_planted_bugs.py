@@ -144,7 +144,7 @@ def test_an_assertion_is_no_catch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_seed_that_is_invalid_without_the_patch_is_no_catch(monkeypatch: pytest.MonkeyPatch) -> None:
-    bug = BUGS["read-after-lease"]
+    bug = BUGS["index-out-of-order"]
     found = hunt(bug.name)
     assert found.caught and found.seed is not None and found.run is not None
     sick = found.run

@@ -194,6 +194,10 @@ class Simulation:
         assert host.node is None, "it is up already"
         if index >= self.storage_count:
             host.incarnation += 1  # a router has no disk, so each start is a new router
+        # The monotonic clock begins anew, the wall clock goes on: a reading from before the crash must mean nothing.
+        before_ns = host.local_ns(self.now)
+        host.set_clock(self.now, local_ns=1 + self._scheduler.getrandbits(46))
+        host.wall_shift_ns += before_ns - host.local_ns(self.now)
         torn = host.disk.torn_tails
         records = host.disk.open()
         self.count("torn-tails-cut", host.disk.torn_tails - torn)
