@@ -1,0 +1,143 @@
+"""Who hurts a cluster during a campaign: kill -9, SIGSTOP and cut links, one window after the other, drawn by seed.
+
+Rules of this room:
+
+1. A window begins, lasts, and ends with what it broke mended. It *bit* if it has evidence: a process died, a leader
+   stood still, a connection was closed. A fault of the list that never bit makes the campaign's verdict `unknown`.
+2. One window at a time, a short rest in between: the majority that every group needs is out of reach of it (a second
+   fault that falls into a recovery is drawn one time in four: the next window then begins before the rest is over).
+3. The words are the catalogue's. What happens is real, so a seed repeats the script and not the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from dynalab.drivers.cluster.driver import ClusterDriver
+from dynalab_fault_injection.run import FaultBand
+
+Link: TypeAlias = tuple[str, str]
+Undo: TypeAlias = Callable[[], Awaitable[None]]
+Strike: TypeAlias = "Callable[[Nemesis, dict[str, int]], Awaitable[Undo | None]]"
+
+WINDOW_SECONDS = (1.0, 3.0)
+REST_SECONDS = (0.5, 2.5)
+
+
+@dataclass(slots=True)
+class Nemesis:
+    """Breaks `driver` until told to stop. `clock` gives the time of the history."""
+
+    driver: ClusterDriver
+    faults: tuple[str, ...]
+    random: random.Random
+    clock: Callable[[], int]
+    bands: list[FaultBand] = field(default_factory=list)
+
+    async def run(self, end_ns: int) -> None:
+        """Windows until that time; all of them closed when it returns."""
+        drawn: list[str] = []
+        while self.clock() < end_ns:
+            if not drawn:
+                # Every fault once before any comes twice.
+                drawn = self.random.sample(self.faults, len(self.faults))
+            await self._window(drawn.pop())
+            if self.random.randrange(4):
+                await asyncio.sleep(self.random.uniform(*REST_SECONDS))
+
+    async def _window(self, name: str) -> None:
+        band = FaultBand(name, self.clock(), 0, {})
+        self.bands.append(band)
+        undo = await STRIKES[name](self, band.evidence)
+        try:
+            await asyncio.sleep(self.random.uniform(*WINDOW_SECONDS))
+        finally:
+            if undo is not None:
+                await undo()
+            band.end_ns = self.clock()
+
+    async def leader(self) -> tuple[str, int] | None:
+        """A node that leads something, drawn by how much it leads, and how many groups those are."""
+        led = await self.driver.leaders()
+        names = [name for name, groups in sorted(led.items()) for _ in groups if name in self.driver.storage()]
+        if not names:
+            return None
+        chosen = self.random.choice(names)
+        return chosen, len(led[chosen])
+
+
+async def _kill_leader(nemesis: Nemesis, evidence: dict[str, int]) -> Undo | None:
+    found = await nemesis.leader()
+    if found is None:
+        return None
+    name, groups = found
+    await nemesis.driver.kill(name)
+    evidence.update({"nodes-died": 1, "leaders-died": groups})
+    return lambda: nemesis.driver.restart(name)
+
+
+async def _node_crash(nemesis: Nemesis, evidence: dict[str, int]) -> Undo | None:
+    name = nemesis.random.choice(nemesis.driver.storage())
+    await nemesis.driver.kill(name)
+    evidence["nodes-died"] = 1
+    return lambda: nemesis.driver.restart(name)
+
+
+async def _router_crash(nemesis: Nemesis, evidence: dict[str, int]) -> Undo | None:
+    name = nemesis.random.choice(nemesis.driver.routers())
+    await nemesis.driver.kill(name)
+    evidence["routers-died"] = 1
+    return lambda: nemesis.driver.restart(name)
+
+
+async def _pause(nemesis: Nemesis, evidence: dict[str, int]) -> Undo | None:
+    # A paused leader believes to lead when it wakes up: that is what leases are for.
+    found = await nemesis.leader()
+    if found is None:
+        return None
+    name, groups = found
+    await nemesis.driver.pause(name)
+    evidence.update({"nodes-paused": 1, "leaders-paused": groups})
+    return lambda: nemesis.driver.resume(name)
+
+
+def _everybody(nemesis: Nemesis) -> list[str]:
+    return [*nemesis.driver.storage(), *nemesis.driver.routers()]
+
+
+async def _cut(nemesis: Nemesis, evidence: dict[str, int], links: list[Link]) -> Undo | None:
+    added = await nemesis.driver.cut(links)
+    if added:
+        evidence["links-cut"] = len(added)
+    return lambda: nemesis.driver.mend(added)
+
+
+async def _partition(nemesis: Nemesis, evidence: dict[str, int]) -> Undo | None:
+    """One node is cut off from all others; half of the time a leader."""
+    found = await nemesis.leader() if nemesis.random.randrange(2) else None
+    name = found[0] if found is not None else nemesis.random.choice(nemesis.driver.storage())
+    others = [other for other in _everybody(nemesis) if other != name]
+    return await _cut(nemesis, evidence, [(name, o) for o in others] + [(o, name) for o in others])
+
+
+async def _one_way_cut(nemesis: Nemesis, evidence: dict[str, int]) -> Undo | None:
+    """A leader hears everybody and is heard by no other storage node: its heartbeats are lost, its reads are not."""
+    found = await nemesis.leader()
+    if found is None:
+        return None
+    others = [other for other in nemesis.driver.storage() if other != found[0]]
+    return await _cut(nemesis, evidence, [(found[0], other) for other in others])
+
+
+STRIKES: dict[str, Strike] = {
+    "kill-leader": _kill_leader,
+    "node-crash": _node_crash,
+    "router-crash": _router_crash,
+    "pause": _pause,
+    "partition": _partition,
+    "one-way-cut": _one_way_cut,
+}
