@@ -41,6 +41,7 @@ class Setting:
     nodes_per_zone: int = 3
     routers: int = 2
     partitions: int = 4
+    log_records_max: int = 120  # small, so that every run takes snapshots and truncates logs
     windows: int = 2  # windows of each fault
     timeout_ns: int = 3 * SECOND  # a client gives up after this
     operations_min: int = 300  # a run with fewer completed operations is too weak
@@ -49,7 +50,13 @@ class Setting:
     through_codec: bool = False
 
     def topology(self) -> Topology:
-        return layout(self.zones, self.nodes_per_zone, self.routers, partitions=self.partitions)
+        return layout(
+            self.zones,
+            self.nodes_per_zone,
+            self.routers,
+            partitions=self.partitions,
+            log_records_max=self.log_records_max,
+        )
 
 
 @dataclass(slots=True)
@@ -237,6 +244,7 @@ class Run:
         for band in bands:
             if band.bit:
                 sometimes[f"fault:{band.name}"] = sometimes.get(f"fault:{band.name}", 0) + 1
+        sometimes["log-records-dropped"] = sum(host.dropped for host in simulation.hosts)
         stale = staleness.get("stale")
         if isinstance(stale, int) and stale:
             sometimes["stale-reads-seen"] = stale

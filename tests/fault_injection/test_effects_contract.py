@@ -145,6 +145,54 @@ def test_of_what_was_not_synced_a_prefix_survives_and_a_torn_record_is_cut() -> 
     assert outcomes["torn"] > 30
 
 
+def test_truncation_drops_a_prefix_of_any_length_and_never_more_than_was_allowed() -> None:
+    left: set[int] = set()
+    for seed in range(40):
+
+        def start(effects: Effects) -> None:
+            amounts = [record.amount for record in effects.read_log() if isinstance(record, Added)]
+            if amounts:
+                left.add(len(amounts))
+                assert amounts == list(range(10))[-len(amounts) :] and len(amounts) >= 6, "a suffix, with 4 … 9 in it"
+                return
+            positions = [effects.append(Added(amount)) for amount in range(10)]
+            assert positions == list(range(1, 11))
+
+        def durable(position: int, effects: Effects) -> None:
+            effects.truncate(5)
+            effects.truncate(3)  # less than before: nothing more to drop
+
+        simulation = scripted(seed, {"n1": Scripted(HERE, start=start, durable=durable)})
+        simulation.run_until(100_000_000)
+        assert simulation.hosts[0].disk.first_position == simulation.hosts[0].dropped + 1 <= 5
+        simulation.crash(0)
+        simulation.restart(0)
+    assert left == {6, 7, 8, 9, 10}
+
+
+def test_positions_go_on_after_a_truncation_and_what_is_not_on_disk_cannot_be_dropped() -> None:
+    after: list[int] = []
+
+    def durable(position: int, effects: Effects) -> None:
+        if position == 10:
+            effects.truncate(11)
+            after.append(effects.append(Added(10)))
+
+    def start(effects: Effects) -> None:
+        if not list(effects.read_log()):
+            for amount in range(10):
+                effects.append(Added(amount))
+
+    simulation = scripted(1, {"n1": Scripted(HERE, start=start, durable=durable)})
+    simulation.run_until(100_000_000)
+    assert after == [11] and simulation.hosts[0].durable == 11
+    simulation.crash(0)
+    assert simulation.hosts[0].disk.open()[-1] == Added(10)
+    hasty = Scripted(HERE, start=lambda effects: effects.truncate(effects.append(Added(1)) + 1))
+    with pytest.raises(AssertionError, match="not on disk yet"):
+        scripted(1, {"n1": hasty}).run_until(100_000_000)
+
+
 def test_a_wiped_disk_comes_back_empty_under_a_higher_incarnation() -> None:
     simulation, seen, _ = ledgers(3)
     simulation.run_until(200_000_000)

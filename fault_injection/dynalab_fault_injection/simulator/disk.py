@@ -56,22 +56,28 @@ class PowerLoss:
 
 
 class Disk:
-    """The log of one node. Positions count records from 1."""
+    """The log of one node. Positions count records from 1; a prefix may have been dropped (`truncate`)."""
 
-    __slots__ = ("_bytes", "_eager", "_format", "_framed", "_records", "_synced", "torn_tails")
+    __slots__ = ("_data", "_dropped", "_eager", "_format", "_frames", "_records", "_synced", "torn_tails")
 
     def __init__(self, format: Format, *, eager: bool = False) -> None:
         self._format = format
         self._eager = eager
-        self._bytes = bytearray()  # the frames of the first `_framed` records
-        self._framed = 0
+        self._data = b""  # what a crash left; only between `crash` and `open`
+        self._dropped = 0  # records before this many positions are gone
         self._records: list[Record] = []
+        self._frames: list[bytes] = []  # of the first so many records
         self._synced = 0  # position up to which a sync has finished
         self.torn_tails = 0
 
     @property
     def last_position(self) -> int:
-        return len(self._records)
+        return self._dropped + len(self._records)
+
+    @property
+    def first_position(self) -> int:
+        """The position of the oldest record that is left (one after the last, for an empty log)."""
+        return self._dropped + 1
 
     @property
     def synced(self) -> int:
@@ -81,62 +87,69 @@ class Disk:
         """Write a record; it survives a crash for certain once `sync` covered it."""
         self._records.append(record)
         if self._eager:
-            self._frame_up_to(len(self._records))
-        return len(self._records)
+            self._frame_all()
+        return self._dropped + len(self._records)
 
     def sync(self, position: int) -> None:
         """A sync that had been started at `position` is done."""
-        assert self._synced <= position <= len(self._records)
+        assert self._synced <= position <= self.last_position
         self._synced = position
+
+    def truncate(self, before: int, random: Random) -> int:
+        """Drop as many of the records before a position as the draw says; gives how many. The node allows all of them.
+
+        A driver truncates by whole segments, late or never, so a node has to live with any remainder.
+        """
+        assert before - 1 <= self._synced, "a node asks to drop what is not on disk yet"
+        allowed = before - 1 - self._dropped
+        if allowed <= 0:
+            return 0
+        count = below(random, allowed + 1)
+        del self._records[:count]
+        del self._frames[:count]
+        self._dropped += count
+        return count
 
     def crash(self, random: Random) -> PowerLoss:
         """Cut the power: the synced prefix stays, and of the rest as many bytes as the draw says."""
-        self._frame_up_to(self._synced)
-        # Frames beyond the synced position may exist already (eager), so the boundary is measured, not remembered.
-        boundary = self._end_of(self._synced)
-        self._frame_up_to(len(self._records))
-        unsynced = len(self._bytes) - boundary
+        self._frame_all()
+        synced = self._synced - self._dropped
+        boundary = sum(map(len, self._frames[:synced]))
+        data = b"".join(self._frames)
+        unsynced = len(data) - boundary
         kept = below(random, unsynced + 1)
-        del self._bytes[boundary + kept :]
-        self._records = []
-        self._framed = 0
+        self._data = data[: boundary + kept]
+        self._records, self._frames = [], []
         return PowerLoss(unsynced, kept)
 
     def wipe(self) -> None:
-        """Lose the disk: a new, empty one takes its place."""
-        self._bytes = bytearray()
-        self._framed = 0
-        self._records = []
-        self._synced = 0
+        """Lose the disk of a machine that is down: a new, empty one takes its place."""
+        self._data = b""
+        self._records, self._frames = [], []
+        self._synced = self._dropped = 0
 
     def open(self) -> list[Record]:
         """Recover the log after a crash: cut a torn tail, and give the records. They are on disk, so they count as
-        synced.
+        synced; positions begin at 1 again.
         """
-        recovered = self._format.recover(bytes(self._bytes))
+        recovered = self._format.recover(self._data)
         # Only the unsynced suffix was touched, so damage anywhere else is a fault of recovery itself.
         assert not recovered.damaged, "recovery reports damage, and the simulator did none"
-        assert len(recovered.payloads) >= self._synced, "recovery lost a record that had been synced"
+        assert len(recovered.payloads) >= self._synced - self._dropped, "recovery lost a record that had been synced"
         if recovered.torn:
             self.torn_tails += 1
-        del self._bytes[recovered.valid_bytes :]
         records: list[Record] = []
         for payload in recovered.payloads:
             record = self._format.decode(payload)
             assert isinstance(record, Record)
             records.append(record)
+        self._data = b""
         self._records = list(records)
-        self._framed = self._synced = len(records)
+        self._frames = [self._format.frame(payload) for payload in recovered.payloads]
+        self._dropped = 0
+        self._synced = len(records)
         return records
 
-    def _frame_up_to(self, position: int) -> None:
+    def _frame_all(self) -> None:
         encode, frame = self._format.encode, self._format.frame
-        for record in self._records[self._framed : position]:
-            self._bytes += frame(encode(record))
-        self._framed = max(self._framed, position)
-
-    def _end_of(self, position: int) -> int:
-        if position == self._framed:
-            return len(self._bytes)
-        beyond = self._records[position : self._framed]
-        return len(self._bytes) - sum(len(self._format.frame(self._format.encode(record))) for record in beyond)
+        self._frames += [frame(encode(record)) for record in self._records[len(self._frames) :]]

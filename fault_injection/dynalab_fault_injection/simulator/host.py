@@ -53,6 +53,7 @@ class Host:
         "depart_ns",
         "disk",
         "disk_random",
+        "dropped",
         "durable",
         "epoch",
         "handled",
@@ -117,6 +118,7 @@ class Host:
         self.time_ns = 0  # virtual time at which the running step began
         self.inbox: deque[tuple[int, Any, Any]] = deque()
         self.handled = 0
+        self.dropped = 0  # log records that were truncated
         self.queued = 0
         # The log: positions up to `durable` are on disk, up to `appended` written, up to `sync_covers` under the
         # running sync.
@@ -185,7 +187,7 @@ class Host:
         return self.appended
 
     def truncate(self, before: Position) -> None:
-        """A permission, not used yet: everything is kept."""
+        self.dropped += self.disk.truncate(before, self.disk_random)
 
     def read_log(self) -> Iterator[Record]:
         assert self._reading is not None, "the log is read in on_start, once"
