@@ -6,5 +6,6 @@ nothing is judged here. The page's own sources lie in `static/`.
 
 from dynalab_checkers.viewer.data import Judged
 from dynalab_checkers.viewer.page import write_html
+from dynalab_checkers.viewer.report import judge, report_html
 
-__all__ = ["Judged", "write_html"]
+__all__ = ["Judged", "judge", "report_html", "write_html"]

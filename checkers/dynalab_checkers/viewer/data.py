@@ -224,6 +224,10 @@ def _rows(operations: Sequence[Operation]) -> tuple[list[int], list[tuple[str, b
     # Numbers as numbers, then names; sessions after processes.
     ordered = sorted(names, key=lambda name: (name[0], isinstance(name[1], str), name[1] if name[1] is not None else 0))
     heirs = _heirs(operations) if len(ordered) > CLIENTS_MAX else {}
+    later: dict[object, list[int]] = {}
+    for process, first_owner in heirs.items():
+        if process != first_owner:
+            later.setdefault(first_owner, []).append(process)
     lanes: dict[tuple[bool, object], list[int | None]] = {}  # of each client, by lane: when it is free again
     lane_of: list[tuple[tuple[bool, object], int]] = []
     for number in sorted(range(len(operations)), key=lambda n: (operations[n].call, operations[n].call_index)):
@@ -240,12 +244,18 @@ def _rows(operations: Sequence[Operation]) -> tuple[list[int], list[tuple[str, b
     for is_session, owner in ordered:
         taken = lanes.get((is_session, owner), [])
         first_row[(is_session, owner)] = len(rows)
-        rows += [(f"session {owner}" if is_session else f"client {owner}", lane == 0) for lane in range(len(taken))]
+        name_of_row = f"session {owner}" if is_session else f"client {_with_heirs(owner, later.get(owner, []))}"
+        rows += [(name_of_row, lane == 0) for lane in range(len(taken))]
     result = [0] * len(operations)
     order = sorted(range(len(operations)), key=lambda n: (operations[n].call, operations[n].call_index))
     for number, (name, lane) in zip(order, lane_of, strict=True):
         result[number] = first_row[name] + lane
     return result, rows
+
+
+def _with_heirs(owner: object, later: Sequence[int]) -> str:
+    """The processes of a row: the first two by name."""
+    return ", ".join([str(owner), *map(str, later[:1]), *(["…"] if len(later) > 1 else [])])
 
 
 def _end(operation: Operation) -> int:

@@ -81,7 +81,7 @@ def render_page(history: History, judged: Sequence[Judged], bands: Sequence[Band
         {
             "policy": escape(policy),
             "title": _text(title),
-            "style": _static("viewer.css"),
+            "style": page_style(),
             "overall": worst(one.verdict for one in judged),
             "summary": _text(_summary(history, judged)),
             "tabs": tabs,
@@ -99,6 +99,11 @@ def in_script(data: object) -> str:
     '{"a":"\\\\u003c/script>\\\\u003c!--"}'
     """
     return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def page_style() -> str:
+    """The style of the pages, for others of the same look."""
+    return _static("viewer.css")
 
 
 def _with_prefix(verdict: Verdict, prefix: Mapping[str, Prefix] | None) -> Judged:

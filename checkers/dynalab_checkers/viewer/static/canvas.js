@@ -1,7 +1,7 @@
 /* Drawing. Only what is visible is drawn: per row a binary search by time, and where many operations share a pixel the
    first of them stands for all. `camera` is the whole state of the picture; nothing here listens to anything. */
 
-const ROW = 26, BOX = 18, GUTTER = 124, LANE = 18, AXIS = 22, CHARACTER = 6.7;
+const ROW = 26, BOX = 18, GUTTER = 164, LANE = 18, AXIS = 22, CHARACTER = 6.7;
 const canvas = document.getElementById("timeline"), minimap = document.getElementById("minimap");
 const paint = canvas.getContext("2d"), small = minimap.getContext("2d");
 const camera = { from: 0, perPixel: 1, scroll: 0, width: 800, height: 420 };
@@ -27,7 +27,7 @@ function readColours() {
 }
 
 function clampCamera() {
-  const whole = (span.to - span.from) * 1.04 / plotWidth();
+  const whole = (span.to - span.from) * 1.25 / plotWidth();
   camera.perPixel = Math.min(Math.max(camera.perPixel, 0.02), Math.max(whole, 0.02));
   const width = plotWidth() * camera.perPixel, slack = width * 0.5;
   camera.from = Math.min(Math.max(camera.from, span.from - slack), Math.max(span.from - slack, span.to + slack - width));
@@ -35,14 +35,14 @@ function clampCamera() {
   camera.scroll = Math.min(Math.max(camera.scroll, 0), Math.max(0, rows - (camera.height - top_())));
 }
 
-function show(from, to) {
-  const margin = Math.max((to - from) * 0.08, 2);
+function show(from, to, share = 0.1) {
+  const margin = Math.max((to - from) * share, 2);
   camera.perPixel = (to - from + 2 * margin) / plotWidth();
   camera.from = from - margin;
   clampCamera();
 }
 
-const fit = () => show(span.from, span.to);
+const fit = () => show(span.from, span.to, 0.02);
 
 function zoom(factor, x = GUTTER + plotWidth() / 2) {
   const still = toTime(x);
@@ -53,8 +53,8 @@ function zoom(factor, x = GUTTER + plotWidth() / 2) {
 }
 
 function reveal(n, closer) {
-  const view = activeView(), length = Math.max(ops.shown[n] - ops.call[n], 1);
-  if (closer || length / camera.perPixel < 4) camera.perPixel = Math.max(length / 90, 0.02);
+  const length = Math.max(ops.shown[n] - ops.call[n], 1);
+  if (closer) camera.perPixel = Math.max(length / 90, 0.02);
   const middle = Math.min(ops.call[n] + length / 2, ops.call[n] + plotWidth() * camera.perPixel * 0.4);
   const x = toX(middle);
   if (closer || x < GUTTER + 40 || x > camera.width - 40) camera.from = middle - plotWidth() * camera.perPixel / 2;
@@ -64,7 +64,6 @@ function reveal(n, closer) {
     if (rowY(place) + ROW > camera.height) camera.scroll = place * ROW - (camera.height - top_()) + ROW + 4;
   }
   clampCamera();
-  return view;
 }
 
 /* The operation at a point of the canvas, -1 if there is none; three pixels beside it will do. */
@@ -92,6 +91,8 @@ function collect(view) {
     if (y > camera.height) break;
     let i = firstFrom(members, ops.shown, camera.from);
     if (i > 0 && ops.end[members[i - 1]] === Infinity) i--;
+    // Where a row holds more than an operation every third pixel, one of them stands for three pixels.
+    const crowd = (firstFrom(members, ops.call, lastTime, i) - i) / plotWidth(), step = crowd > 0.3 ? 3 : 1;
     let run = null, runStyle = "", runEnd = -1;
     while (i < members.length) {
       const n = members[i];
@@ -104,15 +105,16 @@ function collect(view) {
         const next = i + 1 < members.length ? Math.min(toX(ops.call[members[i + 1]]), right) : right;
         if (next - x1 > 2) tails.push(Math.max(x1, GUTTER), Math.min(next - 1, Math.max(x1, GUTTER) + 4000), y);
       }
-      if (wide < 2 && !open) {
+      if ((wide < 2 || (step > 1 && wide < 6)) && !open) {
         // Shorter than two pixels: neighbours of one style run together, and what shares the pixel is passed over.
-        if (run && runStyle === style && x0 <= runEnd + 1) run[2] = runEnd = Math.max(runEnd, x0 + 1.5);
+        const end = step > 1 ? Math.floor(x0) + Math.max(step, Math.ceil(wide)) : x0 + Math.max(wide, 1.5);
+        if (run && runStyle === style && x0 <= runEnd + 1) run[2] = runEnd = Math.max(runEnd, end);
         else {
-          run = [x0, y, runEnd = x0 + Math.max(wide, 1.5)];
+          run = [step > 1 ? Math.floor(x0) : x0, y, runEnd = end, step];
           runStyle = style;
           push(styles, style, run);
         }
-        i = Math.max(i + 1, firstFrom(members, ops.shown, toTime(x0 + 1), i + 1));
+        i = Math.max(i + 1, firstFrom(members, ops.shown, toTime(x0 + step), i + 1));
         continue;
       }
       push(styles, style, [x0, y, Math.max(x1, x0 + 2)]);
@@ -166,8 +168,9 @@ function drawBoxes({ styles, labels, points, tails }) {
     paint.globalAlpha = style[1] === "f" ? 0.6 : 1;
     paint.setLineDash(style.endsWith("i") ? [4, 3] : []);
     paint.lineWidth = 1;
-    for (const [x0, y, x1] of boxes) {
-      if (x1 - x0 > 4) paint.strokeRect(x0 + 0.5, y + 0.5, x1 - x0 - 1, BOX - 1);
+    for (const [x0, y, x1, step] of boxes) {
+      if (step > 1 && style[1] !== "f") continue; // outlines of a crowd would be all that is seen
+      if (x1 - x0 > 7) paint.strokeRect(x0 + 0.5, y + 0.5, x1 - x0 - 1, BOX - 1);
       else if (style[1] === "f") paint.strokeRect(x0, y + 0.5, Math.max(0.5, x1 - x0 - 1), BOX - 1);
     }
   }
@@ -182,14 +185,8 @@ function drawBoxes({ styles, labels, points, tails }) {
   paint.stroke();
   paint.setLineDash([]);
   paint.globalAlpha = 1;
-  paint.fillStyle = colours.ink;
-  paint.font = "11px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace";
-  paint.textBaseline = "middle";
   for (let i = 0; i < labels.length; i += 4) {
-    const room = Math.floor(labels[i + 3] / CHARACTER), text = texts[ops.label[labels[i]]];
-    if (room < 1) continue;
-    const fitting = text.length <= room ? text : room < 3 ? "" : `${text.slice(0, room - 1)}…`;
-    if (fitting) paint.fillText(fitting, labels[i + 1], labels[i + 2] + BOX / 2 + 0.5);
+    writeLabel(labels[i], labels[i + 1], labels[i + 2], Math.floor(labels[i + 3] / CHARACTER));
   }
   paint.strokeStyle = colours.ink;
   paint.lineWidth = 1.4;
@@ -202,16 +199,27 @@ function drawBoxes({ styles, labels, points, tails }) {
   for (let i = 0; i < points.length; i += 2) paint.fillRect(points[i] - 2, points[i + 1] - 3, 4, 4);
 }
 
+/* What was done, with the key before it where several keys are shown and there is room for both. */
+function writeLabel(n, x, y, room) {
+  const plain = texts[ops.label[n]], keyed = shownOps.keys > 1 ? `${texts[ops.key[n]]} ${plain}` : plain;
+  const text = keyed.length <= room ? keyed : plain;
+  const fitting = text.length <= room ? text : room < 3 ? "" : `${text.slice(0, room - 1)}…`;
+  if (!fitting) return;
+  paint.fillStyle = colours.ink;
+  paint.font = "11px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace";
+  paint.textBaseline = "middle";
+  paint.fillText(fitting, x, y + BOX / 2 + 0.5);
+}
+
 function outline(n, colour, width, grow, fill) {
   const y = rowY(placeOf(n)) + (ROW - BOX) / 2;
   const x0 = toX(ops.call[n]), x1 = Math.max(toX(ops.shown[n]), x0 + 3);
   if (x1 < GUTTER - 9 || x0 > camera.width + 9 || y > camera.height || y < 0) return;
   const left = Math.max(x0, GUTTER - 9), wide = Math.min(x1, camera.width + 9) - left;
   if (fill) {
-    paint.globalAlpha = 0.55;
     paint.fillStyle = fill;
     paint.fillRect(left, y, wide, BOX);
-    paint.globalAlpha = 1;
+    writeLabel(n, Math.max(left, GUTTER) + 4, y, Math.floor((wide - 6) / CHARACTER));
   }
   paint.lineWidth = width;
   paint.strokeStyle = colour;
@@ -329,7 +337,7 @@ function drawNames() {
     paint.fillStyle = colours.line;
     paint.fillRect(0, y + ROW - 1, GUTTER, 1);
     paint.fillStyle = colours.ink;
-    if (row.first || !place) paint.fillText(short(row.name, 17), 8, y + ROW / 2);
+    if (row.first || !place) paint.fillText(short(row.name, 20), 8, y + ROW / 2);
   }
   paint.restore();
   paint.fillStyle = colours.line;
@@ -340,7 +348,7 @@ const short = (text, most) => (text.length <= most ? text : `${text.slice(0, mos
 
 /* One lane per verdict over the same time: how far it can be explained, and where it is wrong. */
 function drawLanes() {
-  paint.font = "12px system-ui,sans-serif";
+  paint.font = "11px system-ui,sans-serif";
   paint.textBaseline = "middle";
   views.forEach((view, number) => {
     const y = AXIS + number * LANE, left = Math.max(toX(span.from), GUTTER);
@@ -348,7 +356,7 @@ function drawLanes() {
     paint.fillStyle = number === chosen.view ? colours.raised : colours.ground;
     paint.fillRect(0, y, camera.width, LANE);
     paint.fillStyle = colours[view.verdict];
-    paint.fillText(`${{ valid: "✓", unknown: "?", invalid: "✗" }[view.verdict]} ${short(view.name, 14)}`, 8, y + LANE / 2);
+    paint.fillText(`${{ valid: "✓", unknown: "?", invalid: "✗" }[view.verdict]} ${short(view.name, 25)}`, 8, y + LANE / 2);
     if (right > left) {
       const stops = view.order ? [...view.order.keys.values()].filter((one) => !one.complete) : [];
       const stop = stops.length ? Math.min(...stops.map((one) => (one.until === null ? 0 : one.until))) : null;
@@ -403,10 +411,12 @@ function paintDensity(width, height, ratio) {
   for (const n of shownOps.list) counts[Math.floor(ops.call[n] * scale)]++;
   const most = Math.max(1, ...counts);
   brush.fillStyle = colours.dim;
+  brush.globalAlpha = 0.6;
   for (let x = 0; x < width; x++) {
     const tall = counts[x] ? Math.max(2, Math.sqrt(counts[x] / most) * (height - 8)) : 0;
     brush.fillRect(x, height - tall, 1, tall);
   }
+  brush.globalAlpha = 1;
   const view = activeView();
   brush.fillStyle = colours.bad;
   if (view) for (const n of view.marked) brush.fillRect(ops.call[n] * scale - ratio, 0, 3 * ratio, height);

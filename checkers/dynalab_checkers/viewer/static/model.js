@@ -84,12 +84,13 @@ const byCall = Int32Array.from({ length: ops.count }, (_, n) => n)
 function applyFilter(view) {
   const keys = matcher(ops.key, filter.key), clients = matcher(ops.client, filter.client);
   const part = filter.part && view && view.part.length ? view.isPart : null;
-  const rows = data.rows.map(() => []), list = [];
+  const rows = data.rows.map(() => []), list = [], seenKeys = new Set();
   for (const n of byCall) {
     if (keys && !keys.has(ops.key[n])) continue;
     if (clients && !clients.has(ops.client[n])) continue;
     if (part && !part.has(n)) continue;
     list.push(n);
+    seenKeys.add(ops.key[n]);
     rows[ops.row[n]].push(n);
   }
   const where = new Int32Array(ops.count).fill(-1);
@@ -97,7 +98,7 @@ function applyFilter(view) {
   // A row without operations is left out: what is shown moves together.
   const kept = rows.map((members, row) => ({ row, members })).filter((one) => one.members.length);
   shownOps = {
-    list: Int32Array.from(list), where,
+    list: Int32Array.from(list), where, keys: seenKeys.size,
     rows: kept.map((one) => ({ name: data.rows[one.row].name, first: data.rows[one.row].first, members: one.members })),
     placeOfRow: new Map(kept.map((one, place) => [one.row, place])),
   };

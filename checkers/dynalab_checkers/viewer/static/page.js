@@ -97,9 +97,10 @@ function toError(step = 1) {
   }
   const here = wrong.indexOf(chosen.op), next = wrong[(here + step + wrong.length) % wrong.length];
   if (shownOps.where[next] < 0) clearFilters();
-  if (view.span && view.isMarked.has(next)) show(view.span[0], view.span[1]);
-  else reveal(next, true);
-  choose(next);
+  // The whole of what shows the error, so that the marked operation is seen beside what contradicts it.
+  const whole = view.span && view.isMarked.has(next);
+  if (whole) show(view.span[0], view.span[1]);
+  choose(next, { closer: !whole });
 }
 
 function pickView(number) {
