@@ -9,6 +9,7 @@ the nodes in turn.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -27,6 +28,7 @@ from dynalab_impl.messages import (
 )
 from dynalab_impl.partition import Outcome
 from dynalab_impl.replication.replica import Replica
+from dynalab_impl.snapshot import Image, LeftoverImage, NodeImage, OutcomeImage, SnapshotHeader, TableImage
 from dynalab_model.errors import resource_not_found, table_exists
 from dynalab_model.events import Event
 from dynalab_model.operations import CreateTable, DeleteTable, DescribeTable, ListTables, TableOperation
@@ -80,6 +82,46 @@ class Catalog:
         self.nodes: dict[Address, int] = {}
         self.leftovers: dict[str, tuple[GroupSpec, ...]] = {}  # by table id: groups that a node was down to drop
         self.placed = 0  # groups placed so far: where the next one begins
+
+    def fresh(self) -> Catalog:
+        """An empty catalog of the same machines."""
+        return Catalog(self.topology)
+
+    @property
+    def counter(self) -> int:
+        return self.placed
+
+    @property
+    def size(self) -> int:
+        return len(self.tables)
+
+    def view(self) -> list[object]:
+        """Every part as an image: a catalog is small."""
+        tables = [
+            TableImage(t.schema, t.settings, t.table_id, t.status, t.created_ns, t.groups) for t in self.tables.values()
+        ]
+        nodes = [NodeImage(Member(address, incarnation)) for address, incarnation in self.nodes.items()]
+        leftovers = [LeftoverImage(table_id, groups) for table_id, groups in self.leftovers.items()]
+        outcomes = [OutcomeImage(request, o.expiry_ns, o.status, o.error, o.body) for request, o in self.dedup.items()]
+        return [*tables, *nodes, *leftovers, *outcomes]
+
+    def image(self, part: object) -> Image:
+        assert isinstance(part, TableImage | NodeImage | LeftoverImage | OutcomeImage)
+        return part
+
+    def load(self, header: SnapshotHeader, images: Iterable[Image]) -> None:
+        assert not self.applied, "a snapshot is loaded into a fresh state"
+        self.applied, self.log_time_ns, self.placed = header.slot, header.log_time_ns, header.counter
+        for image in images:
+            if isinstance(image, TableImage):
+                made = Table(image.schema, image.settings, image.table_id, image.status, image.created_ns, image.groups)
+                self.tables[image.schema.name] = made
+            elif isinstance(image, NodeImage):
+                self.nodes[image.member.address] = image.member.incarnation
+            elif isinstance(image, LeftoverImage):
+                self.leftovers[image.table_id] = image.groups
+            elif isinstance(image, OutcomeImage):
+                self.dedup[image.request] = Outcome(image.expiry_ns, image.status, image.error, image.body)
 
     def apply(self, entry: Entry) -> None:
         assert entry.slot == self.applied + 1

@@ -90,6 +90,7 @@ class Effects(Protocol):
 
     now_ns: Nanoseconds
     wall_ns: Nanoseconds
+    appended: Position  # of the last append
 
     def send(self, to: Address, message: Message, after: Position = LAST) -> None:
         """Send once `after` is durable."""

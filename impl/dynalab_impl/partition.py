@@ -9,13 +9,14 @@ applied in slot order, each once.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sortedcontainers import SortedDict
 
 from dynalab_impl.effects import JSON, Nanoseconds
 from dynalab_impl.messages import Entry, Failed, GroupSpec, IndexWrite, Propagated, RequestId, Write
+from dynalab_impl.snapshot import Image, OutcomeImage, OwedImage, RowImage, SnapshotHeader, TombstoneImage
 from dynalab_model.items import index_changes
 from dynalab_model.schema import TableSchema
 from dynalab_model.values import Item, item_size
@@ -40,19 +41,6 @@ class Outcome:
     status: int
     error: str
     body: dict[str, JSON]
-
-
-@dataclass(slots=True)
-class Owed:
-    """An index change that a base write at `slot` caused. None as item deletes the entry. `sequence` counts all of a
-    partition.
-    """
-
-    sequence: int
-    slot: int
-    index: str
-    key: bytes
-    item: Item | None
 
 
 class Partition:
@@ -85,10 +73,57 @@ class Partition:
         self.log_time_ns: Nanoseconds = 0
         self.dedup: dict[RequestId, Outcome] = {}
         self.dedup_order: deque[tuple[Nanoseconds, RequestId]] = deque()
-        self.owed: deque[Owed] = deque()
+        self.owed: deque[OwedImage] = deque()
         self.owed_count = 0
         self.tombstones: dict[bytes, tuple[int, Nanoseconds]] = {}
         self.keep_ns = keep_ns
+
+    # --- taken apart and put together ---------------------------------------------------------------------------------
+
+    def fresh(self) -> Partition:
+        """An empty state of the same partition."""
+        return Partition(self.spec, self.keep_ns)
+
+    @property
+    def counter(self) -> int:
+        return self.owed_count
+
+    @property
+    def size(self) -> int:
+        return len(self.items)
+
+    def view(self) -> list[object]:
+        """A shallow copy of every part: stored items are never changed, only replaced."""
+        tombstones = [TombstoneImage(key, *known) for key, known in self.tombstones.items()]
+        return [*self.items.items(), *self.dedup.items(), *self.owed, *tombstones]
+
+    def image(self, part: object) -> Image:
+        if not isinstance(part, tuple):
+            assert isinstance(part, OwedImage | TombstoneImage)
+            return part
+        key, value = part
+        if isinstance(value, StoredItem):
+            return RowImage(key, value.item, value.version, value.time_ns)
+        assert isinstance(value, Outcome)
+        return OutcomeImage(key, value.expiry_ns, value.status, value.error, value.body)
+
+    def load(self, header: SnapshotHeader, images: Iterable[Image]) -> None:
+        assert not self.applied, "a snapshot is loaded into a fresh state"
+        self.applied, self.log_time_ns, self.owed_count = header.slot, header.log_time_ns, header.counter
+        rows: dict[bytes, StoredItem] = {}
+        for image in images:
+            if isinstance(image, RowImage):
+                rows[image.key] = StoredItem(image.item, image.version, image.time_ns)
+            elif isinstance(image, OutcomeImage):
+                self.dedup[image.request] = Outcome(image.expiry_ns, image.status, image.error, image.body)
+                self.dedup_order.append((image.expiry_ns, image.request))
+            elif isinstance(image, OwedImage):
+                self.owed.append(image)
+            elif isinstance(image, TombstoneImage):
+                self.tombstones[image.key] = (image.version, image.time_ns)
+        self.items.update(rows)
+
+    # --- applying -----------------------------------------------------------------------------------------------------
 
     def apply(self, entry: Entry) -> None:
         """Apply the next entry of the log."""
@@ -159,15 +194,15 @@ class Partition:
             before = None if stored is None else stored.item
             for change in index_changes(self.schema, before, command.item):
                 if change.delete_key is not None:
-                    self._owe(Owed(self.owed_count, entry.slot, change.index, change.delete_key, None))
+                    self._owe(OwedImage(self.owed_count, entry.slot, change.index, change.delete_key, None))
                 if change.put_key is not None:
-                    self._owe(Owed(self.owed_count, entry.slot, change.index, change.put_key, change.entry))
+                    self._owe(OwedImage(self.owed_count, entry.slot, change.index, change.put_key, change.entry))
         if command.item is None:
             self.items.pop(command.key, None)
         else:
             self.items[command.key] = StoredItem(command.item, entry.slot, entry.time_ns)
 
-    def _owe(self, owed: Owed) -> None:
+    def _owe(self, owed: OwedImage) -> None:
         self.owed.append(owed)
         self.owed_count += 1
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 from dynalab_impl.effects import NOTHING, Address, Effects, Nanoseconds
 from dynalab_impl.messages import NO_REQUEST, GroupSpec, IndexRequest, IndexWrite, Propagated, Redirect, TableMap
-from dynalab_impl.partition import Owed, Partition
+from dynalab_impl.partition import Partition
 from dynalab_impl.replication.replica import Replica
+from dynalab_impl.snapshot import OwedImage
 from dynalab_model.events import Event
 
 IN_FLIGHT_MAX = 64
@@ -25,7 +26,7 @@ HOPS_MAX = 8  # redirects followed at once; then the next retry tries another me
 class Flight:
     """One change on its way. Its number comes back with the answer."""
 
-    owed: Owed
+    owed: OwedImage
     sent_ns: Nanoseconds
     target: int
     attempts: int = 0
@@ -122,7 +123,7 @@ class Propagator:
         effects.send(to, IndexRequest(spec.group, self.group, number, NO_REQUEST, expiry_ns, write), NOTHING)
 
 
-def _index_group(table: TableMap, owed: Owed) -> GroupSpec:
+def _index_group(table: TableMap, owed: OwedImage) -> GroupSpec:
     for spec in table.groups:
         if spec.index == owed.index and spec.holds(owed.key):
             return spec

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from dynalab_impl.effects import Record
 from dynalab_impl.messages import Ballot, Entry, GroupSpec
+from dynalab_impl.snapshot import Image, SnapshotHeader
 
 
 @dataclass(slots=True)
@@ -47,6 +48,39 @@ class AcceptedEntries(Record):
     ballot: Ballot
     first_slot: int
     entries: tuple[Entry, ...]
+
+
+@dataclass(slots=True)
+class SnapshotBegin(Record):
+    """A snapshot of a group's state begins; its pieces follow, with other records between them.
+
+    Once it is complete nothing before this record is needed for the group: `learner` and `promised` say what the older
+    records said.
+    """
+
+    header: SnapshotHeader
+    learner: bool
+    promised: Ballot
+
+
+@dataclass(slots=True)
+class SnapshotPiece(Record):
+    group: str
+    slot: int
+    images: tuple[Image, ...]
+
+
+@dataclass(slots=True)
+class SnapshotEnd(Record):
+    group: str
+    slot: int
+
+
+@dataclass(slots=True)
+class DroppedGroups(Record):
+    """All groups that this node has dropped so far."""
+
+    groups: tuple[str, ...]
 
 
 @dataclass(slots=True)

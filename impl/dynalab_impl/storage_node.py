@@ -27,9 +27,23 @@ from dynalab_impl.effects import (
 from dynalab_impl.partition import Partition
 from dynalab_impl.plain import copy_plain, fingerprint
 from dynalab_impl.propagator import Propagator
-from dynalab_impl.records import AcceptedEntries, CommittedUpTo, DroppedGroup, Formatted, HostedGroup, Promised
+from dynalab_impl.records import (
+    AcceptedEntries,
+    CommittedUpTo,
+    DroppedGroup,
+    DroppedGroups,
+    Formatted,
+    HostedGroup,
+    Promised,
+    SnapshotBegin,
+    SnapshotEnd,
+    SnapshotPiece,
+)
+from dynalab_impl.replication.catchup import install
 from dynalab_impl.replication.leading import UNCOMMITTED_MAX, Waiter
 from dynalab_impl.replication.replica import Replica
+from dynalab_impl.snapshot import Incoming, SnapshotTaken, TakeSnapshot
+from dynalab_impl.snapshot_writer import SnapshotWriter
 from dynalab_model.errors import DynamoError
 from dynalab_model.events import Event
 from dynalab_model.items import apply_write
@@ -56,6 +70,7 @@ class StorageNode:
         "propagators",
         "registered",
         "replicas",
+        "snapshots",
         "topology",
     )
 
@@ -71,17 +86,19 @@ class StorageNode:
         self.maps: dict[str, m.TableMap] = {}  # tables that a propagator of this node feeds
         self.leaders: dict[str, Address] = {}  # last known leaders of index groups
         self.registered = False
+        self.snapshots = SnapshotWriter(topology.log_records_max)
         self.catalog_hint = 0
 
     # --- life -------------------------------------------------------------------------------------------------------
 
     def on_start(self, effects: Effects) -> None:
         fresh = True
+        reading: dict[tuple[str, int], Incoming] = {}  # snapshots that have begun and not ended yet
         for record in effects.read_log():
             fresh = False
-            self._replay(record)
+            self._replay(record, reading)
         if fresh:
-            effects.append(Formatted(self.incarnation))
+            self.snapshots.header = effects.append(Formatted(self.incarnation))
             if self.incarnation == 1 and self.address in self.topology.catalog_members():
                 self._host(catalog_spec(self.topology), learner=False, effects=effects)
         else:
@@ -91,7 +108,8 @@ class StorageNode:
         # Nodes that were started together must not tick together: candidates would meet in every election.
         effects.set_timer(TICK, self.topology.timing.heartbeat_ns // 2 + effects.random_bits(TICK_SPREAD_BITS))
 
-    def _replay(self, record: Record) -> None:
+    def _replay(self, record: Record, reading: dict[tuple[str, int], Incoming]) -> None:
+        """Records of a group whose beginning was let go are passed over until its snapshot begins."""
         if isinstance(record, AcceptedEntries):
             if record.group in self.replicas:
                 self.replicas[record.group].recover_entries(record.ballot, record.first_slot, record.entries)
@@ -103,13 +121,36 @@ class StorageNode:
                 self.replicas[record.group].recover_commit(record.slot)
         elif isinstance(record, HostedGroup):
             self.replicas[record.spec.group] = self._make_replica(record.spec, record.learner)
+        elif isinstance(record, SnapshotBegin):
+            self._replay_snapshot(record, reading)
+        elif isinstance(record, SnapshotPiece):
+            if (record.group, record.slot) in reading:
+                reading[record.group, record.slot].images.extend(record.images)
+        elif isinstance(record, SnapshotEnd):
+            incoming = reading.pop((record.group, record.slot), None)
+            if incoming is not None and record.group in self.replicas:
+                install(self.replicas[record.group], incoming)
+        elif isinstance(record, DroppedGroups):
+            self.dropped.update(dict.fromkeys(record.groups, True))
         elif isinstance(record, DroppedGroup):
             self.replicas.pop(record.group, None)
             self.dropped[record.group] = True
         elif isinstance(record, Formatted):
             assert record.incarnation == self.incarnation, "a disk keeps its incarnation"
 
+    def _replay_snapshot(self, record: SnapshotBegin, reading: dict[tuple[str, int], Incoming]) -> None:
+        header = record.header
+        group = header.spec.group
+        reading[group, header.slot] = Incoming(header, [])
+        replica = self.replicas.get(group)
+        if replica is None:
+            # All before was let go, so this snapshot is complete; what follows is stored behind its slot.
+            replica = self.replicas[group] = self._make_replica(header.spec, record.learner)
+            replica.log.trim(header.slot)
+        replica.recover_promise(record.promised)
+
     def on_durable(self, position: Position, effects: Effects) -> None:
+        self.snapshots.on_durable(position, self.replicas, effects)
         for group in list(self.led):
             replica = self.led[group]
             lead = replica.leading
@@ -127,6 +168,7 @@ class StorageNode:
             self._propagate(replica, effects, retry=True)
         self._beat(effects, list(self.replicas.values()))
         self._keep_catalog(effects)
+        self.snapshots.tick(self.replicas, self.incarnation, self.dropped, effects)
         if not self.registered:
             members = self.topology.catalog_members()
             self.catalog_hint += 1
@@ -232,7 +274,7 @@ class StorageNode:
 
     def _host(self, spec: m.GroupSpec, learner: bool, effects: Effects) -> None:
         replica = self.replicas[spec.group] = self._make_replica(spec, learner)
-        effects.append(HostedGroup(spec, learner))
+        self.snapshots.begun[spec.group] = effects.append(HostedGroup(spec, learner))
         effects.tell(Event("learner-joined" if learner else "hosted", spec.group))
         replica.begin_following(effects)
         if not learner and spec.members[0].address == self.address:
@@ -377,7 +419,7 @@ class StorageNode:
 
     def _expired(self, replica: Replica, expiry_ns: int, effects: Effects) -> bool:
         """Past its expiry a request must not be logged: the answer to an earlier copy may be forgotten."""
-        if expiry_ns >= max(effects.wall_ns, replica.log[-1].time_ns):
+        if expiry_ns >= max(effects.wall_ns, replica.last_time_ns()):
             return False
         effects.tell(Event("expired-refused", replica.spec.group))
         return True
@@ -532,6 +574,8 @@ GROUP_HANDLERS: dict[type, str] = {
     m.Accept: "on_accept",
     m.Accepted: "on_accepted",
     m.Commit: "on_commit",
+    TakeSnapshot: "on_snapshot",
+    SnapshotTaken: "on_snapshot_taken",
 }
 
 HANDLERS: dict[type, str] = {

@@ -79,12 +79,14 @@ def on_prepare(replica: Replica, sender: Address, message: Prepare, effects: Eff
     if message.ballot < replica.promised:
         effects.send(sender, Refuse(replica.spec.group, replica.promised))
         return
+    if message.commit_index < replica.log.base:
+        return  # so far behind that it needs a snapshot before it can lead: it will get one from whoever leads
     virgin = replica.promised == NO_BALLOT
     if message.ballot > replica.promised:  # a repeated Prepare is promised again, not logged again
         replica.give_way(message.ballot, effects)
         effects.append(Promised(replica.spec.group, message.ballot))
         effects.tell(Event("promised", replica.spec.group, message.ballot[0]))
-    entries = tuple(replica.log[message.commit_index :])
+    entries = tuple(replica.log.after(message.commit_index))
     effects.send(
         sender,
         Promise(replica.spec.group, message.ballot, replica.incarnation, replica.commit_index, entries, virgin),
@@ -112,7 +114,7 @@ def take_over(replica: Replica, effects: Effects) -> None:
     """Phase 2 begins: adopt, put up the barrier, and wait out the lease of whoever led before."""
     promises, replica.promises = replica.promises, {}
     base = replica.commit_index
-    adopted = replica._adopt([replica.log[base:], *[p.entries for p in promises.values()]])
+    adopted = replica._adopt([replica.log.after(base), *[p.entries for p in promises.values()]])
     # If no promiser had ever promised before, no earlier leader can have had a quorum: there is no lease to wait
     # out.
     virgin = all(p.virgin for p in promises.values())
@@ -121,12 +123,12 @@ def take_over(replica: Replica, effects: Effects) -> None:
     replica.leader = replica.me
     replica.following = replica.promised
     ballot = replica.promised
-    time_ns = max([effects.wall_ns, replica.state.log_time_ns, *[e.time_ns for e in adopted]])
+    time_ns = max([effects.wall_ns, replica.last_time_ns(), *[e.time_ns for e in adopted]])
     entries = [Entry(ballot, e.slot, e.time_ns, e.request, e.expiry_ns, e.command) for e in adopted]
     barrier_slot = base + len(entries) + 1
     entries.append(Entry(ballot, barrier_slot, time_ns, NO_REQUEST, 0, Barrier(ballot)))
-    del replica.log[base:]
-    replica.log.extend(entries)
+    replica.log.cut(base)
+    replica.log.store(base + 1, entries)
     replica.matched = barrier_slot
     position = effects.append(AcceptedEntries(replica.spec.group, ballot, base + 1, tuple(entries)))
     lead = leaders.begin(ballot, barrier_slot, effects.now_ns + wait_ns, replica.me, replica.members)

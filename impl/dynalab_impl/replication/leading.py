@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from dynalab_impl.effects import Address, Nanoseconds, Position
 from dynalab_impl.messages import Ballot, Member, RequestId
 from dynalab_impl.replication.quorum import quorum_value, zones_needed
+from dynalab_impl.snapshot import Outgoing
 from dynalab_model.values import Item
 
 ACCEPTS_IN_FLIGHT_MAX = 4  # a peer has at most so many unanswered Accepts; what comes meanwhile goes in one batch
@@ -31,7 +32,8 @@ class Peer:
     told_commit: int = 0
     renewed_ns: Nanoseconds = -1  # when the newest renewal that it acknowledged was sent
     match_at_tick: int = -1
-    behind: bool = False
+    sending: Outgoing | None = None  # it is so far behind that it gets a snapshot
+    sent_at_tick: int = -1
 
 
 @dataclass(slots=True)

@@ -43,9 +43,10 @@ def quorum_value(values: Iterable[tuple[int, str]], members: int, zones: int) ->
 def merge_accepted(logs: Sequence[Sequence[Entry]], barrier: Ballot) -> list[Entry]:
     """Phase 1: what a new leader must propose again, from what a quorum had accepted behind its commit index.
 
-    `barrier` is the newest barrier within the commit index. For each slot the entry of the highest ballot: if any value was chosen there, it is this one. A Barrier of ballot
-    b says that leader b took over with its log ending there, so an entry behind it in an older ballot was never
-    chosen. It is left out: its request may have been retried since, and bringing it back would do it twice.
+    `barrier` is the newest barrier within the commit index. For each slot the entry of the highest ballot: if any
+    value was chosen there, it is this one. A Barrier of ballot b says that leader b took over with its log ending
+    there, so an entry behind it in an older ballot was never chosen. It is left out: its request may have been
+    retried since, and bringing it back would do it twice.
     """
     best: dict[int, Entry] = {}
     for log in logs:

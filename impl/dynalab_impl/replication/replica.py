@@ -18,6 +18,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from dynalab_impl.effects import NOTHING, Address, Effects, Nanoseconds, Position, Timing
@@ -44,10 +45,12 @@ from dynalab_impl.messages import (
 )
 from dynalab_impl.partition import Outcome
 from dynalab_impl.records import AcceptedEntries, CommittedUpTo, Promised
-from dynalab_impl.replication import elections
+from dynalab_impl.replication import catchup, elections
 from dynalab_impl.replication import leading as leaders
 from dynalab_impl.replication.leading import Leading, Peer, Waiter
+from dynalab_impl.replication.log import Log
 from dynalab_impl.replication.quorum import merge_accepted
+from dynalab_impl.snapshot import Image, Incoming, SnapshotHeader
 from dynalab_model.events import Event
 
 READMIT_LAG_MAX = 64  # a learner this close to the commit index may vote again: what it lacks is on its way
@@ -62,6 +65,20 @@ class StateMachine(Protocol):
 
     def apply(self, entry: Entry) -> None: ...
 
+    def view(self) -> list[object]: ...
+
+    def image(self, part: object) -> Image: ...
+
+    def load(self, header: SnapshotHeader, images: Iterable[Image]) -> None: ...
+
+    def fresh(self) -> StateMachine: ...
+
+    @property
+    def counter(self) -> int: ...
+
+    @property
+    def size(self) -> int: ...
+
 
 class Replica:
     """One member's part in a group. `effects` is handed in with every call; the replica keeps no reference to it."""
@@ -73,6 +90,7 @@ class Replica:
         "following",
         "heard_ns",
         "incarnation",
+        "incoming",
         "leader",
         "leader_heard_ns",
         "leading",
@@ -101,7 +119,7 @@ class Replica:
         self.members: tuple[Member, ...] = spec.members
         self.role = "follower"
         self.promised: Ballot = NO_BALLOT
-        self.log: list[Entry] = []
+        self.log = Log()
         self.barrier: Ballot = NO_BALLOT  # the newest one within the commit index
         self.commit_index = 0
         self.matched = 0
@@ -116,6 +134,7 @@ class Replica:
         self.no_vote_until_ns: Nanoseconds = 0
         self.recorded_commit = 0
         self.was_behind = False
+        self.incoming: Incoming | None = None  # a snapshot from the leader, as far as it has come
 
     # --- recovery ---------------------------------------------------------------------------------------------------
 
@@ -125,7 +144,7 @@ class Replica:
 
     def recover_entries(self, ballot: Ballot, first_slot: int, entries: tuple[Entry, ...]) -> None:
         self.promised = max(self.promised, ballot)
-        self._store(first_slot, entries)
+        self.log.store(first_slot, entries)
 
     def recover_commit(self, slot: int) -> None:
         self.recorded_commit = max(self.recorded_commit, slot)
@@ -175,6 +194,11 @@ class Replica:
             effects.tell(Event(kind, self.spec.group, lead.ballot[0], len(lead.waiters)))
             self.matched = self.commit_index
 
+    # --- snapshots: in a room of their own ---------------------------------------------------------------------------
+
+    on_snapshot = catchup.on_snapshot
+    on_snapshot_taken = catchup.on_snapshot_taken
+
     # --- following --------------------------------------------------------------------------------------------------
 
     def on_accept(self, sender: Address, message: Accept, effects: Effects) -> None:
@@ -183,7 +207,7 @@ class Replica:
             effects.send(sender, Refuse(group, self.promised))
             return
         known = message.ballot == self.promised
-        self._follow(sender, message.ballot, effects)
+        self.follow(sender, message.ballot, effects)
         if message.first_slot > self.matched + 1:
             if not known:
                 effects.append(Promised(group, message.ballot))
@@ -193,9 +217,9 @@ class Replica:
         fresh = message.entries[self.matched + 1 - message.first_slot :]
         if fresh:
             first_slot = self.matched + 1
-            if len(self.log) > self.matched and self.log[self.matched].request != fresh[0].request:
+            if len(self.log) > self.matched and self.log.entry(first_slot).request != fresh[0].request:
                 effects.tell(Event("suffix-replaced", group, message.ballot[0], first_slot))
-            self._store(first_slot, fresh)
+            self.log.store(first_slot, fresh)
             self.matched = fresh[-1].slot
             effects.append(AcceptedEntries(group, message.ballot, first_slot, fresh))
             effects.tell(Event("accepted", group, message.ballot[0], self.matched))
@@ -220,11 +244,11 @@ class Replica:
             return False
         if beat.ballot > self.promised:
             effects.append(Promised(self.spec.group, beat.ballot))
-        self._follow(sender, beat.ballot, effects)
+        self.follow(sender, beat.ballot, effects)
         self._advance(min(beat.commit_index, self.matched), effects)
         return True
 
-    def _follow(self, sender: Address, ballot: Ballot, effects: Effects) -> None:
+    def follow(self, sender: Address, ballot: Ballot, effects: Effects) -> None:
         assert sender != self.me, "two leaders in one ballot"
         if ballot > self.promised:
             self.give_way(ballot, effects)
@@ -237,27 +261,12 @@ class Replica:
         self.heard_ns = self.leader_heard_ns = effects.now_ns
         self.probed = False
 
-    def _store(self, first_slot: int, entries: tuple[Entry, ...]) -> None:
-        log = self.log
-        at = first_slot - 1
-        assert at <= len(log), "a log has no holes"
-        assert entries[0].slot == first_slot
-        if at == len(log):
-            log.extend(entries)
-            return
-        log[at : at + len(entries)] = entries
-        for entry in entries:
-            # Behind a leader's barrier nothing older was chosen: it must not be brought back by a later election.
-            command = entry.command
-            if type(command) is Barrier and len(log) > entry.slot and log[entry.slot].ballot < command.ballot:
-                del log[entry.slot :]
-
     def _advance(self, commit_index: int, effects: Effects) -> None:
         """Apply what has become committed."""
         assert commit_index <= len(self.log)
         while self.commit_index < commit_index:
-            entry = self.log[self.commit_index]
             self.commit_index += 1
+            entry = self.log.entry(self.commit_index)
             self.state.apply(entry)
             if type(entry.command) is Barrier:
                 self.barrier = max(self.barrier, entry.command.ballot)
@@ -291,7 +300,7 @@ class Replica:
         assert lead is not None, "only a leader proposes"
         log = self.log
         slot = len(log) + 1
-        time_ns = max(effects.wall_ns, log[-1].time_ns)  # the barrier at least is in the log
+        time_ns = max(effects.wall_ns, self.last_time_ns())
         entry = Entry(lead.ballot, slot, time_ns, request, expiry_ns, command)
         log.append(entry)
         self.matched = slot
@@ -367,7 +376,9 @@ class Replica:
             return
         self.check_lease(effects)
         for peer in lead.peers.values():
-            if peer.match < len(self.log) and peer.match == peer.match_at_tick:
+            if peer.sending is not None:
+                catchup.send_again(self, peer, effects)
+            elif peer.match < len(self.log) and peer.match == peer.match_at_tick:
                 peer.next = peer.match + 1  # an Accept or its answer was lost
                 peer.in_flight = 0
             peer.match_at_tick = peer.match
@@ -392,6 +403,7 @@ class Replica:
     def _hear(self, peer: Peer, incarnation: int, match: int) -> None:
         if incarnation > peer.incarnation:  # its disk is new: what the old one held is gone
             peer.incarnation = incarnation
+            peer.sending = None
             peer.match = match
             peer.next = match + 1
             peer.in_flight = 0
@@ -406,7 +418,7 @@ class Replica:
         assert lead is not None
         commit_index = lead.committable(self.members)
         while self.commit_index < commit_index:
-            entry = self.log[self.commit_index]
+            entry = self.log.entry(self.commit_index + 1)
             self._advance(self.commit_index + 1, effects)
             effects.tell(Event("committed", self.spec.group, lead.ballot[0], entry.slot))
             self._answer(lead, entry, effects)
@@ -445,11 +457,16 @@ class Replica:
         log, commit_index = self.log, self.commit_index
         last = len(log)
         for peer in lead.peers.values():
+            if peer.sending is not None:
+                continue  # entries follow when the snapshot is taken
             if peer.next <= last:
                 if peer.in_flight >= leaders.ACCEPTS_IN_FLIGHT_MAX:
                     continue
+                if peer.next <= log.base:
+                    catchup.begin_sending(self, peer, effects)
+                    continue
                 first = peer.next
-                entries = tuple(log[first - 1 : first - 1 + leaders.ENTRIES_PER_ACCEPT_MAX])
+                entries = tuple(log.after(first - 1, leaders.ENTRIES_PER_ACCEPT_MAX))
                 peer.next = first + len(entries)
                 peer.in_flight += 1
                 peer.told_commit = commit_index
@@ -458,6 +475,10 @@ class Replica:
             elif commit_index > peer.told_commit:
                 peer.told_commit = commit_index
                 effects.send(peer.address, Commit(self.spec.group, lead.ballot, commit_index), NOTHING)
+
+    def last_time_ns(self) -> Nanoseconds:
+        """The log time of the last entry, held or let go."""
+        return max(self.log.last_time_ns(), self.state.log_time_ns)
 
     def wait(self, slot: int, waiter: Waiter) -> None:
         """Answer this one when the slot is committed."""

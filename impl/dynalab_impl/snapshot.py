@@ -1,0 +1,145 @@
+"""Snapshots: a replica's applied state as pieces of bounded size, for its own log and for a replica that has fallen
+behind.
+
+A snapshot is a header and a flat sequence of images: rows, remembered answers, what is owed to indexes, tombstones,
+or the tables of the catalog. The state goes on changing while pieces are written, so a snapshot begins with a shallow
+copy of what there is: stored values are never changed, only replaced.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from dynalab_impl.effects import JSON, Message, Nanoseconds
+from dynalab_impl.messages import Ballot, GroupSpec, Member, RequestId
+from dynalab_model.schema import TableSchema
+from dynalab_model.values import Item
+
+PIECE_IMAGES = 256  # images in one record or message
+
+
+@dataclass(slots=True)
+class RowImage:
+    key: bytes
+    item: Item
+    version: int
+    time_ns: Nanoseconds
+
+
+@dataclass(slots=True)
+class OutcomeImage:
+    request: RequestId
+    expiry_ns: Nanoseconds
+    status: int
+    error: str
+    body: dict[str, JSON]
+
+
+@dataclass(slots=True)
+class OwedImage:
+    """An index change that a base write at `slot` caused and that the propagator still has to carry. None deletes the
+    entry. `sequence` counts all of a partition.
+    """
+
+    sequence: int
+    slot: int
+    index: str
+    key: bytes
+    item: Item | None
+
+
+@dataclass(slots=True)
+class TombstoneImage:
+    key: bytes
+    version: int
+    time_ns: Nanoseconds
+
+
+@dataclass(slots=True)
+class TableImage:
+    schema: TableSchema
+    settings: dict[str, object]
+    table_id: str
+    status: str
+    created_ns: Nanoseconds
+    groups: tuple[GroupSpec, ...]
+
+
+@dataclass(slots=True)
+class NodeImage:
+    member: Member
+
+
+@dataclass(slots=True)
+class LeftoverImage:
+    table_id: str
+    groups: tuple[GroupSpec, ...]
+
+
+Image: TypeAlias = RowImage | OutcomeImage | OwedImage | TombstoneImage | TableImage | NodeImage | LeftoverImage
+
+
+@dataclass(slots=True)
+class SnapshotHeader:
+    """What holds for the whole: the slot that the state was applied to, and what the log said of the group so far."""
+
+    spec: GroupSpec
+    slot: int
+    log_time_ns: Nanoseconds
+    members: tuple[Member, ...]
+    barrier: Ballot
+    counter: int  # changes owed so far, or groups placed so far
+
+
+class Images(Protocol):
+    """A state whose parts can be written."""
+
+    def image(self, part: object) -> Image:
+        """One part of a view, as it is written."""
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """A snapshot that is being written or sent."""
+
+    header: SnapshotHeader
+    parts: list[object]
+    at: int = 0
+    number: int = 0  # of the piece that is next
+
+    def piece(self, state: Images, most: int = PIECE_IMAGES) -> tuple[Image, ...]:
+        """The images from `at` on, without moving on."""
+        return tuple(state.image(part) for part in self.parts[self.at : self.at + most])
+
+
+@dataclass(slots=True)
+class Incoming:
+    """A snapshot that is being received or read back."""
+
+    header: SnapshotHeader
+    images: list[Image]
+    number: int = 0  # of the piece that is expected next
+    ballot: Ballot = (0, "")
+
+
+@dataclass(slots=True)
+class TakeSnapshot(Message):
+    """A piece of the leader's state, for a replica that needs what the leader's log does not hold any more."""
+
+    group: str
+    ballot: Ballot
+    header: SnapshotHeader
+    number: int
+    images: tuple[Image, ...]
+    last: bool
+
+
+@dataclass(slots=True)
+class SnapshotTaken(Message):
+    """This piece is on disk."""
+
+    group: str
+    ballot: Ballot
+    slot: int
+    number: int

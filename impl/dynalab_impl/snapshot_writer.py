@@ -1,0 +1,118 @@
+"""How a node keeps its log short: it writes snapshots of its replicas into the log, one after another, and lets go of
+what lies before.
+
+The log of a node is shared by all of its groups, so it can be cut only before the oldest record that some group still
+needs. A cycle therefore writes a snapshot of every group, also of idle ones, in pieces of bounded size at each tick.
+Records of other groups and new entries of the same group lie between the pieces. Only when a snapshot's end is on
+disk does it count.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from dynalab_impl.effects import Effects, Position
+from dynalab_impl.records import (
+    AcceptedEntries,
+    DroppedGroups,
+    Formatted,
+    SnapshotBegin,
+    SnapshotEnd,
+    SnapshotPiece,
+)
+from dynalab_impl.replication.catchup import header_of
+from dynalab_impl.replication.replica import Replica
+from dynalab_impl.snapshot import PIECE_IMAGES, Outgoing
+from dynalab_model.events import Event
+
+LOG_TAIL_ENTRIES = 128  # kept behind a snapshot, so that a follower that is a little behind needs no snapshot
+TICKS_A_CYCLE = 40  # a cycle should take about so many ticks, however much there is to write
+
+
+@dataclass(slots=True)
+class Ended:
+    """A snapshot whose end has been appended: it counts when `position` is on disk."""
+
+    position: Position
+    group: str
+    begin: Position
+    slot: int
+
+
+@dataclass(slots=True)
+class SnapshotWriter:
+    """A node's cycles of snapshots. `begun` holds, for each group, the position from which its records are needed."""
+
+    records_max: int
+    cycle_from: Position = 0
+    waiting: deque[str] = field(default_factory=deque)  # groups that this cycle has still to write
+    group: str = ""
+    outgoing: Outgoing | None = None
+    begin: Position = 0
+    images_a_tick: int = PIECE_IMAGES
+    ended: deque[Ended] = field(default_factory=deque)
+    begun: dict[str, Position] = field(default_factory=dict)
+    header: Position = 0  # of the newest record that says whose disk this is
+
+    def tick(self, replicas: dict[str, Replica], incarnation: int, dropped: dict[str, bool], effects: Effects) -> None:
+        """Begin a cycle when the log has grown enough; write the next pieces of the one that runs."""
+        if self.outgoing is None and not self.waiting:
+            if effects.appended - self.cycle_from < self.records_max:
+                return
+            self.cycle_from = effects.appended
+            self.header = effects.append(Formatted(incarnation))
+            effects.append(DroppedGroups(tuple(dropped)))
+            self.waiting.extend(replicas)
+            parts = sum(len(replica.state.dedup) + replica.state.size for replica in replicas.values())
+            self.images_a_tick = max(PIECE_IMAGES, parts // TICKS_A_CYCLE)
+        left = self.images_a_tick
+        while left > 0 and (self.outgoing is not None or self.waiting):
+            left -= self._write(replicas, effects)
+
+    def _write(self, replicas: dict[str, Replica], effects: Effects) -> int:
+        """One piece, or the beginning of the next group's snapshot; gives the images written, at least 1."""
+        if self.outgoing is None:
+            self._begin(self.waiting.popleft(), replicas, effects)
+            return 1
+        replica = replicas.get(self.group)
+        outgoing = self.outgoing
+        if replica is None or replica.incoming is not None:  # dropped, or it is being replaced by its leader's
+            self.outgoing = None
+            return 1
+        images = outgoing.piece(replica.state)
+        outgoing.at += len(images)
+        if images:
+            effects.append(SnapshotPiece(self.group, outgoing.header.slot, images))
+        if outgoing.at >= len(outgoing.parts):
+            position = effects.append(SnapshotEnd(self.group, outgoing.header.slot))
+            self.ended.append(Ended(position, self.group, self.begin, outgoing.header.slot))
+            self.outgoing = None
+        return max(1, len(images))
+
+    def _begin(self, group: str, replicas: dict[str, Replica], effects: Effects) -> None:
+        replica = replicas.get(group)
+        if replica is None or replica.incoming is not None:
+            return
+        header = header_of(replica)
+        self.group = group
+        self.outgoing = Outgoing(header, replica.state.view())
+        self.begin = effects.append(SnapshotBegin(header, replica.role == "learner", replica.promised))
+        tail = replica.log.after(header.slot)
+        if tail:  # accepted and not committed: these promises stand before the snapshot in the log
+            effects.append(AcceptedEntries(group, replica.promised, header.slot + 1, tuple(tail)))
+
+    def on_durable(self, position: Position, replicas: dict[str, Replica], effects: Effects) -> None:
+        """What has reached the disk counts; let go of the log that nobody needs."""
+        if not self.ended or self.ended[0].position > position:
+            return
+        while self.ended and self.ended[0].position <= position:
+            done = self.ended.popleft()
+            replica = replicas.get(done.group)
+            if replica is not None:
+                self.begun[done.group] = done.begin
+                replica.log.trim(max(replica.log.base, min(done.slot - LOG_TAIL_ENTRIES, replica.commit_index)))
+                effects.tell(Event("snapshot-written", done.group, 0, done.slot))
+        self.begun = {group: at for group, at in self.begun.items() if group in replicas}
+        if self.header and len(self.begun) == len(replicas):
+            effects.truncate(min([self.header, *self.begun.values()]))
