@@ -138,7 +138,9 @@ class Host:
         return self.appended
 
     def truncate(self, before: Position) -> None:
-        """A permission, not used yet: everything is kept."""
+        assert before <= self.durable + 1, "a node asks to drop what is not on disk yet"
+        assert self.disk is not None
+        self.disk.truncate(before)
 
     def read_log(self) -> Iterator[Record]:
         assert self._records is not None, "read_log is for on_start alone"

@@ -31,14 +31,17 @@ class _Directory:
     entries: dict[str, _Inode | _Directory] = field(default_factory=dict)
     synced: dict[str, _Inode | _Directory] = field(default_factory=dict)
     renamed: dict[str, _Inode | _Directory] = field(default_factory=dict)  # since the last sync
+    removed: set[str] = field(default_factory=set)  # since the last sync
 
 
-def _after_power_loss(directory: _Directory, *, renames_kept: bool) -> _Directory:
+def _after_power_loss(directory: _Directory, *, renames_kept: bool, removals_kept: bool) -> _Directory:
     found = _Directory()
     survivors = directory.synced | directory.renamed if renames_kept else directory.synced
     for name, entry in survivors.items():
+        if removals_kept and name in directory.removed:
+            continue
         if isinstance(entry, _Directory):
-            found.entries[name] = _after_power_loss(entry, renames_kept=renames_kept)
+            found.entries[name] = _after_power_loss(entry, renames_kept=renames_kept, removals_kept=removals_kept)
         else:
             found.entries[name] = _Inode(bytearray(entry.synced), entry.synced)
     found.synced = dict(found.entries)
@@ -66,15 +69,15 @@ class PowerLossFileSystem:
         self.calls = 0
         self.sync_sites: set[str] = set()
 
-    def lose_power(self, *, renames_kept: bool = False) -> PowerLossFileSystem:
+    def lose_power(self, *, renames_kept: bool = False, removals_kept: bool = False) -> PowerLossFileSystem:
         """The disk as the next start finds it; this one is left as it is.
 
         A disk may also write a name before it is asked to, in any order: with `renames_kept` the renames reached it by
-        themselves, and the files and directories created before them did not.
+        themselves, and the files and directories created before them did not; with `removals_kept` the removals did.
         """
         found = PowerLossFileSystem()
         with self._lock:  # other threads may be writing: the cut falls between two calls
-            found._root = _after_power_loss(self._root, renames_kept=renames_kept)
+            found._root = _after_power_loss(self._root, renames_kept=renames_kept, removals_kept=removals_kept)
         return found
 
     def kill_process(self) -> PowerLossFileSystem:
@@ -143,12 +146,16 @@ class PowerLossFileSystem:
             moved = self._directory(parent_of(source)).entries.pop(source.rpartition("/")[2])
             directory, name = self._directory(parent_of(target)), target.rpartition("/")[2]
             directory.entries[name] = directory.renamed[name] = moved
+            directory.removed.discard(name)
 
     def remove(self, path: str) -> None:
         with self._lock:
             self._count()
             self._file(path)
-            del self._directory(parent_of(path)).entries[path.rpartition("/")[2]]
+            directory, name = self._directory(parent_of(path)), path.rpartition("/")[2]
+            del directory.entries[name]
+            directory.renamed.pop(name, None)
+            directory.removed.add(name)
 
     def fsync_dir(self, path: str) -> None:
         with self._lock:
@@ -157,6 +164,7 @@ class PowerLossFileSystem:
                 directory = self._directory(path)
                 directory.synced = dict(directory.entries)
                 directory.renamed.clear()
+                directory.removed.clear()
 
     def _count(self) -> None:
         self.calls += 1

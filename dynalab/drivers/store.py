@@ -31,7 +31,7 @@ from dynalab.drivers.log_files import (
     open_log,
 )
 from dynalab_impl import codec
-from dynalab_impl.effects import Address, Record, Timing, Topology
+from dynalab_impl.effects import Address, Position, Record, Timing, Topology
 
 FIRST_INCARNATION = 1
 MANIFEST = "manifest.json"
@@ -53,6 +53,11 @@ class NodeDisk(Protocol):
         already.
         """
 
+    def truncate(self, before: Position) -> None:
+        """Records before that position, counted from 1 at the opening, may be dropped: some, all or none, sooner or
+        later. They are on disk.
+        """
+
     def close(self) -> None:
         """The node is down; what was not taken is lost."""
 
@@ -70,19 +75,34 @@ class Store(Protocol):
 
 
 class MemoryDisk:
-    """The record objects themselves: a killed node restarts from them. A record is safe once its batch was taken."""
+    """The record objects themselves: a killed node restarts from them. A record is safe once its batch was taken.
 
-    __slots__ = ("_records", "_safe")
+    >>> shared: list[Record] = [Record(), Record(), Record()]
+    >>> MemoryDisk(shared).truncate(3)
+    >>> len(shared)
+    1
+    """
+
+    __slots__ = ("_dropped", "_records", "_safe")
 
     def __init__(self, records: list[Record]) -> None:
-        self._records = records
+        self._records = records  # shared with the store, which keeps it from one life to the next
         self._safe = len(records)
+        self._dropped = 0
 
     def append(self, record: Record) -> None:
         self._records.append(record)
 
     def take(self) -> None:
         self._safe = len(self._records)
+
+    def truncate(self, before: Position) -> None:
+        count = before - 1 - self._dropped
+        assert count <= self._safe, "what is not safe cannot be replaced by what is"
+        if count > 0:
+            del self._records[:count]
+            self._dropped += count
+            self._safe -= count
 
     def close(self) -> None:
         del self._records[self._safe :]
@@ -127,6 +147,9 @@ class FileDisk:
 
     def take(self) -> Callable[[], None]:
         return self._log.take()
+
+    def truncate(self, before: Position) -> None:
+        self._log.truncate(before)
 
     def close(self) -> None:
         self._log.close()
