@@ -9,37 +9,30 @@ says so to every leader that calls.
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
+from dynalab_impl import catalog_duties
 from dynalab_impl import messages as m
-from dynalab_impl.catalog import CATALOG, Catalog, CatalogKeeper, catalog_spec, is_change
+from dynalab_impl.catalog import CATALOG, Catalog, CatalogKeeper, catalog_spec
 from dynalab_impl.effects import (
     NOTHING,
     Address,
     Effects,
     Message,
     Position,
-    Record,
     RequestToken,
     TimerName,
     Topology,
 )
+from dynalab_impl.jsons import as_json
 from dynalab_impl.partition import Partition
 from dynalab_impl.plain import copy_plain, fingerprint
 from dynalab_impl.propagator import Propagator
 from dynalab_impl.records import (
-    AcceptedEntries,
-    CommittedUpTo,
     DroppedGroup,
-    DroppedGroups,
     Formatted,
     HostedGroup,
-    Promised,
-    SnapshotBegin,
-    SnapshotEnd,
-    SnapshotPiece,
 )
-from dynalab_impl.replication.catchup import install
+from dynalab_impl.recovery import replay
 from dynalab_impl.replication.leading import UNCOMMITTED_MAX, Waiter
 from dynalab_impl.replication.replica import Replica
 from dynalab_impl.snapshot import Incoming, SnapshotTaken, TakeSnapshot
@@ -47,7 +40,7 @@ from dynalab_impl.snapshot_writer import SnapshotWriter
 from dynalab_model.errors import DynamoError
 from dynalab_model.events import Event
 from dynalab_model.items import apply_write
-from dynalab_model.operations import CreateTable, DeleteTable, Operation
+from dynalab_model.operations import Operation
 from dynalab_model.pages import write_response
 from dynalab_model.values import Item
 
@@ -96,7 +89,7 @@ class StorageNode:
         reading: dict[tuple[str, int], Incoming] = {}  # snapshots that have begun and not ended yet
         for record in effects.read_log():
             fresh = False
-            self._replay(record, reading)
+            replay(self, record, reading)
         if fresh:
             self.snapshots.header = effects.append(Formatted(self.incarnation))
             if self.incarnation == 1 and self.address in self.topology.catalog_members():
@@ -107,47 +100,6 @@ class StorageNode:
             effects.tell(Event("log-recovered", "", 0, len(self.replicas)))
         # Nodes that were started together must not tick together: candidates would meet in every election.
         effects.set_timer(TICK, self.topology.timing.heartbeat_ns // 2 + effects.random_bits(TICK_SPREAD_BITS))
-
-    def _replay(self, record: Record, reading: dict[tuple[str, int], Incoming]) -> None:
-        """Records of a group whose beginning was let go are passed over until its snapshot begins."""
-        if isinstance(record, AcceptedEntries):
-            if record.group in self.replicas:
-                self.replicas[record.group].recover_entries(record.ballot, record.first_slot, record.entries)
-        elif isinstance(record, Promised):
-            if record.group in self.replicas:
-                self.replicas[record.group].recover_promise(record.ballot)
-        elif isinstance(record, CommittedUpTo):
-            if record.group in self.replicas:
-                self.replicas[record.group].recover_commit(record.slot)
-        elif isinstance(record, HostedGroup):
-            self.replicas[record.spec.group] = self._make_replica(record.spec, record.learner)
-        elif isinstance(record, SnapshotBegin):
-            self._replay_snapshot(record, reading)
-        elif isinstance(record, SnapshotPiece):
-            if (record.group, record.slot) in reading:
-                reading[record.group, record.slot].images.extend(record.images)
-        elif isinstance(record, SnapshotEnd):
-            incoming = reading.pop((record.group, record.slot), None)
-            if incoming is not None and record.group in self.replicas:
-                install(self.replicas[record.group], incoming)
-        elif isinstance(record, DroppedGroups):
-            self.dropped.update(dict.fromkeys(record.groups, True))
-        elif isinstance(record, DroppedGroup):
-            self.replicas.pop(record.group, None)
-            self.dropped[record.group] = True
-        elif isinstance(record, Formatted):
-            assert record.incarnation == self.incarnation, "a disk keeps its incarnation"
-
-    def _replay_snapshot(self, record: SnapshotBegin, reading: dict[tuple[str, int], Incoming]) -> None:
-        header = record.header
-        group = header.spec.group
-        reading[group, header.slot] = Incoming(header, [])
-        replica = self.replicas.get(group)
-        if replica is None:
-            # All before was let go, so this snapshot is complete; what follows is stored behind its slot.
-            replica = self.replicas[group] = self._make_replica(header.spec, record.learner)
-            replica.log.trim(header.slot)
-        replica.recover_promise(record.promised)
 
     def on_durable(self, position: Position, effects: Effects) -> None:
         self.snapshots.on_durable(position, self.replicas, effects)
@@ -167,7 +119,7 @@ class StorageNode:
             replica.tick(effects)
             self._propagate(replica, effects, retry=True)
         self._beat(effects, list(self.replicas.values()))
-        self._keep_catalog(effects)
+        catalog_duties.keep_catalog(self, effects)
         self.snapshots.tick(self.replicas, self.incarnation, self.dropped, effects)
         if not self.registered:
             members = self.topology.catalog_members()
@@ -211,7 +163,7 @@ class StorageNode:
                 if state.owed:
                     self._propagate(replica, effects, retry=False)
             elif replica.leading.pending_requests == {}:
-                self._keep_catalog(effects)
+                catalog_duties.keep_catalog(self, effects)
 
     def _beat(self, effects: Effects, replicas: list[Replica]) -> None:
         beats: dict[Address, list[m.Beat]] = {}
@@ -264,7 +216,7 @@ class StorageNode:
 
     # --- hosting ----------------------------------------------------------------------------------------------------
 
-    def _make_replica(self, spec: m.GroupSpec, learner: bool) -> Replica:
+    def make_replica(self, spec: m.GroupSpec, learner: bool) -> Replica:
         timing = self.topology.timing
         state = Catalog(self.topology) if spec.group == CATALOG else Partition(spec, timing.dedup_ns)
         replica = Replica(spec, self.address, self.incarnation, timing, state)
@@ -273,7 +225,7 @@ class StorageNode:
         return replica
 
     def _host(self, spec: m.GroupSpec, learner: bool, effects: Effects) -> None:
-        replica = self.replicas[spec.group] = self._make_replica(spec, learner)
+        replica = self.replicas[spec.group] = self.make_replica(spec, learner)
         self.snapshots.begun[spec.group] = effects.append(HostedGroup(spec, learner))
         effects.tell(Event("learner-joined" if learner else "hosted", spec.group))
         replica.begin_following(effects)
@@ -303,91 +255,19 @@ class StorageNode:
             effects.append(DroppedGroup(message.group))
         effects.send(sender, m.Dropped(message.group))
 
-    # --- the catalog's leader ---------------------------------------------------------------------------------------
+    # --- the catalog: in a room of its own --------------------------------------------------------------------------
 
-    def _catalog(self, effects: Effects) -> Replica | None:
-        replica = self.replicas.get(CATALOG)
-        return replica if replica is not None and replica.may_serve(effects.now_ns) else None
-
-    def _keep_catalog(self, effects: Effects) -> None:
-        replica = self._catalog(effects)
-        if replica is not None and self.keeper is not None:
-            self.keeper.tick(replica, effects)
-
-    def _on_hosted(self, sender: Address, message: m.Hosted, effects: Effects) -> None:
-        replica = self._catalog(effects)
-        if self.keeper is not None and replica is not None:
-            self.keeper.on_hosted(sender, message.group)
-            self.keeper.activate(message.group, replica, effects)
-
-    def _on_dropped(self, sender: Address, message: m.Dropped, effects: Effects) -> None:
-        if self.keeper is not None:
-            self.keeper.on_dropped(sender, message.group)
-
-    def _on_register(self, sender: Address, message: m.Register, effects: Effects) -> None:
-        replica = self._catalog(effects)
-        if replica is None:
-            return
-        catalog = replica.state
-        assert isinstance(catalog, Catalog)
-        if catalog.nodes.get(sender) == message.member.incarnation:
-            effects.send(sender, m.Registered(message.member.incarnation), NOTHING)
-        elif replica.commit_index == len(replica.log):
-            change = m.CatalogChange("register", member=message.member)
-            replica.propose(change, m.NO_REQUEST, 0, effects)
-
-    def _on_registered(self, sender: Address, message: m.Registered, effects: Effects) -> None:
-        self.registered = self.registered or message.incarnation == self.incarnation
-
-    def _on_lookup(self, sender: Address, message: m.Lookup, effects: Effects) -> None:
-        replica = self._catalog(effects)
-        if replica is None:
-            hint = self.replicas[CATALOG].leader if CATALOG in self.replicas else None
-            effects.send(sender, m.Redirect(0, message.table, hint, CATALOG in self.replicas), NOTHING)
-            return
-        catalog = replica.state
-        assert isinstance(catalog, Catalog)
-        effects.send(sender, m.LookupReply(message.table, catalog.map(message.table)), NOTHING)
-
-    def _on_lookup_reply(self, sender: Address, message: m.LookupReply, effects: Effects) -> None:
-        if message.map is not None:
-            self.maps[message.table] = message.map
-
-    def _on_table_request(self, sender: Address, message: m.TableRequest, effects: Effects) -> None:
-        replica = self._serving(sender, CATALOG, message.number, effects)
-        if replica is None or self._answered_before(replica, sender, message.number, message.request, effects):
-            return
-        catalog = replica.state
-        assert isinstance(catalog, Catalog)
-        operation = message.operation
-        if not is_change(operation):
-            status, error, body = 200, "", {}
-            try:
-                body = catalog.read(operation)
-            except DynamoError as refusal:
-                status, error, body = refusal.status, refusal.code, as_json(refusal.body())
-            effects.send(sender, m.Answer(message.number, status, body, error), NOTHING)
-            return
-        if replica.commit_index < len(replica.log) or self._expired(replica, message.expiry_ns, effects):
-            effects.send(sender, m.Redirect(message.number, CATALOG, None), NOTHING)
-            return  # one change at a time: each is checked against the state that it will meet
-        change: m.Command
-        try:
-            catalog.check(operation)
-            if isinstance(operation, DeleteTable):
-                change = m.CatalogChange("delete", operation.table)
-            else:
-                assert isinstance(operation, CreateTable)
-                table_id = str(UUID(int=effects.random_bits(128), version=4))
-                change = m.CatalogChange("create", operation.schema.name, operation, table_id)
-        except DynamoError as refusal:
-            change = m.Failed(refusal.status, refusal.code, as_json(refusal.body()))
-        slot = replica.propose(change, message.request, message.expiry_ns, effects)
-        replica.wait(slot, Waiter(sender, message.number))
+    on_hosted = catalog_duties.on_hosted
+    on_dropped = catalog_duties.on_dropped
+    on_register = catalog_duties.on_register
+    on_registered = catalog_duties.on_registered
+    on_lookup = catalog_duties.on_lookup
+    on_lookup_reply = catalog_duties.on_lookup_reply
+    on_table_request = catalog_duties.on_table_request
 
     # --- writes and reads -------------------------------------------------------------------------------------------
 
-    def _serving(self, sender: Address, group: str, number: int, effects: Effects) -> Replica | None:
+    def serving(self, sender: Address, group: str, number: int, effects: Effects) -> Replica | None:
         """The replica if it may serve as leader; else the sender is told where to go."""
         replica = self.replicas.get(group)
         if replica is not None and replica.may_serve(effects.now_ns):
@@ -401,7 +281,7 @@ class StorageNode:
         effects.tell(Event("redirected", group))
         return None
 
-    def _answered_before(
+    def answered_before(
         self, replica: Replica, sender: Address, number: int, request: m.RequestId, effects: Effects
     ) -> bool:
         """A copy of a logged request gets the first one's answer, at once or when that is committed."""
@@ -417,7 +297,7 @@ class StorageNode:
         effects.tell(Event("dedup-answered", replica.spec.group))
         return True
 
-    def _expired(self, replica: Replica, expiry_ns: int, effects: Effects) -> bool:
+    def expired(self, replica: Replica, expiry_ns: int, effects: Effects) -> bool:
         """Past its expiry a request must not be logged: the answer to an earlier copy may be forgotten."""
         if expiry_ns >= max(effects.wall_ns, replica.last_time_ns()):
             return False
@@ -425,10 +305,10 @@ class StorageNode:
         return True
 
     def _on_write(self, sender: Address, message: m.WriteRequest, effects: Effects) -> None:
-        replica = self._serving(sender, message.group, message.number, effects)
-        if replica is None or self._answered_before(replica, sender, message.number, message.request, effects):
+        replica = self.serving(sender, message.group, message.number, effects)
+        if replica is None or self.answered_before(replica, sender, message.number, message.request, effects):
             return
-        if self._expired(replica, message.expiry_ns, effects):
+        if self.expired(replica, message.expiry_ns, effects):
             return
         if len(replica.log) - replica.commit_index >= UNCOMMITTED_MAX:
             effects.send(sender, m.Redirect(message.number, message.group, None), NOTHING)
@@ -455,8 +335,8 @@ class StorageNode:
         replica.wait(slot, Waiter(sender, message.number))
 
     def _on_index_request(self, sender: Address, message: m.IndexRequest, effects: Effects) -> None:
-        replica = self._serving(sender, message.group, message.number, effects)
-        if replica is None or self._expired(replica, message.expiry_ns, effects):
+        replica = self.serving(sender, message.group, message.number, effects)
+        if replica is None or self.expired(replica, message.expiry_ns, effects):
             return
         partition = replica.state
         assert isinstance(partition, Partition)
@@ -489,7 +369,7 @@ class StorageNode:
     def _reading(self, sender: Address, group: str, number: int, consistent: bool, effects: Effects) -> Replica | None:
         """A strong read asks the leader under its lease; an eventual one any replica that is no learner."""
         if consistent:
-            replica = self._serving(sender, group, number, effects)
+            replica = self.serving(sender, group, number, effects)
             if replica is not None:
                 effects.tell(Event("read-strong", group))
             return replica
@@ -559,11 +439,6 @@ class StorageNode:
         return fingerprint(self, now_ns)
 
 
-def as_json(value: object) -> Any:
-    """Items and bodies are JSON already; this only says so to the type checker."""
-    return value
-
-
 # Message → name of the method that handles it: looked up by name, so that a planted bug can be laid over a method.
 GROUP_HANDLERS: dict[type, str] = {
     m.Prepare: "on_prepare",
@@ -584,14 +459,14 @@ HANDLERS: dict[type, str] = {
     m.HeartbeatReply: "_on_heartbeat_reply",
     m.Adopt: "_on_adopt",
     m.Host: "_on_host",
-    m.Hosted: "_on_hosted",
+    m.Hosted: "on_hosted",
     m.Drop: "_on_drop",
-    m.Dropped: "_on_dropped",
-    m.Register: "_on_register",
-    m.Registered: "_on_registered",
-    m.Lookup: "_on_lookup",
-    m.LookupReply: "_on_lookup_reply",
-    m.TableRequest: "_on_table_request",
+    m.Dropped: "on_dropped",
+    m.Register: "on_register",
+    m.Registered: "on_registered",
+    m.Lookup: "on_lookup",
+    m.LookupReply: "on_lookup_reply",
+    m.TableRequest: "on_table_request",
     m.WriteRequest: "_on_write",
     m.IndexRequest: "_on_index_request",
     m.IndexReply: "_on_index_reply",

@@ -1,0 +1,111 @@
+"""What a storage node does for the catalog: answer about tables while it leads the catalog's group, and register its
+own disk.
+
+These functions are methods of `StorageNode`, kept in a room of their own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from dynalab_impl import messages as m
+from dynalab_impl.catalog import CATALOG, Catalog, is_change
+from dynalab_impl.effects import NOTHING, Address, Effects
+from dynalab_impl.jsons import as_json
+from dynalab_impl.replication.leading import Waiter
+from dynalab_impl.replication.replica import Replica
+from dynalab_model.errors import DynamoError
+from dynalab_model.operations import CreateTable, DeleteTable
+
+if TYPE_CHECKING:
+    from dynalab_impl.storage_node import StorageNode
+
+
+def serving_catalog(node: StorageNode, effects: Effects) -> Replica | None:
+    replica = node.replicas.get(CATALOG)
+    return replica if replica is not None and replica.may_serve(effects.now_ns) else None
+
+
+def keep_catalog(node: StorageNode, effects: Effects) -> None:
+    replica = serving_catalog(node, effects)
+    if replica is not None and node.keeper is not None:
+        node.keeper.tick(replica, effects)
+
+
+def on_hosted(node: StorageNode, sender: Address, message: m.Hosted, effects: Effects) -> None:
+    replica = serving_catalog(node, effects)
+    if node.keeper is not None and replica is not None:
+        node.keeper.on_hosted(sender, message.group)
+        node.keeper.activate(message.group, replica, effects)
+
+
+def on_dropped(node: StorageNode, sender: Address, message: m.Dropped, effects: Effects) -> None:
+    if node.keeper is not None:
+        node.keeper.on_dropped(sender, message.group)
+
+
+def on_register(node: StorageNode, sender: Address, message: m.Register, effects: Effects) -> None:
+    replica = serving_catalog(node, effects)
+    if replica is None:
+        return
+    catalog = replica.state
+    assert isinstance(catalog, Catalog)
+    if catalog.nodes.get(sender) == message.member.incarnation:
+        effects.send(sender, m.Registered(message.member.incarnation), NOTHING)
+    elif replica.commit_index == len(replica.log):
+        change = m.CatalogChange("register", member=message.member)
+        replica.propose(change, m.NO_REQUEST, 0, effects)
+
+
+def on_registered(node: StorageNode, sender: Address, message: m.Registered, effects: Effects) -> None:
+    node.registered = node.registered or message.incarnation == node.incarnation
+
+
+def on_lookup(node: StorageNode, sender: Address, message: m.Lookup, effects: Effects) -> None:
+    replica = serving_catalog(node, effects)
+    if replica is None:
+        hint = node.replicas[CATALOG].leader if CATALOG in node.replicas else None
+        effects.send(sender, m.Redirect(0, message.table, hint, CATALOG in node.replicas), NOTHING)
+        return
+    catalog = replica.state
+    assert isinstance(catalog, Catalog)
+    effects.send(sender, m.LookupReply(message.table, catalog.map(message.table)), NOTHING)
+
+
+def on_lookup_reply(node: StorageNode, sender: Address, message: m.LookupReply, effects: Effects) -> None:
+    if message.map is not None:
+        node.maps[message.table] = message.map
+
+
+def on_table_request(node: StorageNode, sender: Address, message: m.TableRequest, effects: Effects) -> None:
+    replica = node.serving(sender, CATALOG, message.number, effects)
+    if replica is None or node.answered_before(replica, sender, message.number, message.request, effects):
+        return
+    catalog = replica.state
+    assert isinstance(catalog, Catalog)
+    operation = message.operation
+    if not is_change(operation):
+        status, error, body = 200, "", {}
+        try:
+            body = catalog.read(operation)
+        except DynamoError as refusal:
+            status, error, body = refusal.status, refusal.code, as_json(refusal.body())
+        effects.send(sender, m.Answer(message.number, status, body, error), NOTHING)
+        return
+    if replica.commit_index < len(replica.log) or node.expired(replica, message.expiry_ns, effects):
+        effects.send(sender, m.Redirect(message.number, CATALOG, None), NOTHING)
+        return  # one change at a time: each is checked against the state that it will meet
+    change: m.Command
+    try:
+        catalog.check(operation)
+        if isinstance(operation, DeleteTable):
+            change = m.CatalogChange("delete", operation.table)
+        else:
+            assert isinstance(operation, CreateTable)
+            table_id = str(UUID(int=effects.random_bits(128), version=4))
+            change = m.CatalogChange("create", operation.schema.name, operation, table_id)
+    except DynamoError as refusal:
+        change = m.Failed(refusal.status, refusal.code, as_json(refusal.body()))
+    slot = replica.propose(change, message.request, message.expiry_ns, effects)
+    replica.wait(slot, Waiter(sender, message.number))

@@ -1,0 +1,71 @@
+"""How a storage node comes back: its log is read from the first record that survived, and rebuilds its replicas.
+
+The log may begin anywhere before what the node still needs (`effects`, rule 8). Records of a group whose beginning
+was let go are passed over until the group's snapshot begins.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dynalab_impl.effects import Record
+from dynalab_impl.records import (
+    AcceptedEntries,
+    CommittedUpTo,
+    DroppedGroup,
+    DroppedGroups,
+    Formatted,
+    HostedGroup,
+    Promised,
+    SnapshotBegin,
+    SnapshotEnd,
+    SnapshotPiece,
+)
+from dynalab_impl.replication.catchup import install
+from dynalab_impl.snapshot import Incoming
+
+if TYPE_CHECKING:
+    from dynalab_impl.storage_node import StorageNode
+
+
+def replay(node: StorageNode, record: Record, reading: dict[tuple[str, int], Incoming]) -> None:
+    """Records of a group whose beginning was let go are passed over until its snapshot begins."""
+    if isinstance(record, AcceptedEntries):
+        if record.group in node.replicas:
+            node.replicas[record.group].recover_entries(record.ballot, record.first_slot, record.entries)
+    elif isinstance(record, Promised):
+        if record.group in node.replicas:
+            node.replicas[record.group].recover_promise(record.ballot)
+    elif isinstance(record, CommittedUpTo):
+        if record.group in node.replicas:
+            node.replicas[record.group].recover_commit(record.slot)
+    elif isinstance(record, HostedGroup):
+        node.replicas[record.spec.group] = node.make_replica(record.spec, record.learner)
+    elif isinstance(record, SnapshotBegin):
+        _replay_snapshot(node, record, reading)
+    elif isinstance(record, SnapshotPiece):
+        if (record.group, record.slot) in reading:
+            reading[record.group, record.slot].images.extend(record.images)
+    elif isinstance(record, SnapshotEnd):
+        incoming = reading.pop((record.group, record.slot), None)
+        if incoming is not None and record.group in node.replicas:
+            install(node.replicas[record.group], incoming)
+    elif isinstance(record, DroppedGroups):
+        node.dropped.update(dict.fromkeys(record.groups, True))
+    elif isinstance(record, DroppedGroup):
+        node.replicas.pop(record.group, None)
+        node.dropped[record.group] = True
+    elif isinstance(record, Formatted):
+        assert record.incarnation == node.incarnation, "a disk keeps its incarnation"
+
+
+def _replay_snapshot(node: StorageNode, record: SnapshotBegin, reading: dict[tuple[str, int], Incoming]) -> None:
+    header = record.header
+    group = header.spec.group
+    reading[group, header.slot] = Incoming(header, [])
+    replica = node.replicas.get(group)
+    if replica is None:
+        # All before was let go, so this snapshot is complete; what follows is stored behind its slot.
+        replica = node.replicas[group] = node.make_replica(header.spec, record.learner)
+        replica.log.trim(header.slot)
+    replica.recover_promise(record.promised)
