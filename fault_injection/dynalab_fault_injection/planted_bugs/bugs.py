@@ -75,7 +75,7 @@ BUGS: dict[str, PlantedBug] = {
             sentence="a new leader keeps its own suffix of the log and does not look at what the others accepted",
             checker="linearizability",
             workload="register",
-            faults=("partition", "node-crash", "loss"),
+            faults=("partition", "one-way-cut", "zone-loss"),
             patches=(Patch(Replica, "_adopt", "78bca9e4", _own_suffix),),
         ),
         PlantedBug(
