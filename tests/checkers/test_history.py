@@ -135,7 +135,7 @@ def test_reading_what_was_written_gives_the_same_history(seed: int, keys: int, u
     recipe = Recipe(operations=60, keys=keys, processes=4, deletes=30, indeterminate_per_mille=100)
     made = register_history(seed, recipe)
     for operation in made.operations[::7]:
-        operation.extra.update(unknown)
+        operation.extra = dict(unknown)
     events = made.events()
     again = parse_jsonl([json.dumps(event) for event in events])
     assert again.operations == made.operations

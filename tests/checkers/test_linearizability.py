@@ -215,9 +215,9 @@ def test_a_condition_refused_for_another_reason_says_nothing() -> None:
     script = Script()
     script.write(1, 0, 5)
     failed = script.add("cas", 10, 15, [1, 2], outcome="fail")
-    failed.ret_extra["error"] = "ThrottlingException"
+    failed.ret_extra = {"error": "ThrottlingException"}
     assert script.check().verdict == "valid"
-    failed.ret_extra["error"] = "ConditionalCheckFailedException"
+    failed.ret_extra = {"error": "ConditionalCheckFailedException"}
     assert script.check().verdict == "invalid"
 
 
