@@ -92,7 +92,7 @@ def create_log(fs: FileSystem, directory: str) -> None:
 
 
 def log_exists(fs: FileSystem, directory: str) -> bool:
-    """Whether a log was created there and has not been lost. A part of one counts: `open_log` says whether it will do."""
+    """Whether a log was created there and has not been lost. A part counts: `open_log` says whether it will do."""
     return bool(_segments_in(fs, directory)) or fs.exists(directory + "/" + FIRST_SEGMENT)
 
 
