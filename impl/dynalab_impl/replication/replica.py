@@ -378,7 +378,9 @@ class Replica:
         for peer in lead.peers.values():
             if peer.sending is not None:
                 catchup.send_again(self, peer, effects)
-            elif peer.match < len(self.log) and peer.match == peer.match_at_tick:
+            elif peer.match == len(self.log):
+                peer.in_flight = 0  # what is still counted was answered by a message that was lost
+            elif peer.match == peer.match_at_tick:
                 peer.next = peer.match + 1  # an Accept or its answer was lost
                 peer.in_flight = 0
             peer.match_at_tick = peer.match
@@ -472,7 +474,8 @@ class Replica:
                 peer.told_commit = commit_index
                 # Not after our own append: the leader's vote counts when its own disk says so (`on_durable`).
                 effects.send(peer.address, Accept(self.spec.group, lead.ballot, first, entries, commit_index), NOTHING)
-            elif commit_index > peer.told_commit:
+            elif commit_index > peer.told_commit and not peer.in_flight:
+                # A peer with Accepts on their way learns it from the next one, or here when the last is answered.
                 peer.told_commit = commit_index
                 effects.send(peer.address, Commit(self.spec.group, lead.ballot, commit_index), NOTHING)
 
