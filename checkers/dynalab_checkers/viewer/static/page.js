@@ -1,7 +1,8 @@
 /* The page around the picture: filters, keys, pointer, table, address. State lives in `camera`, `chosen`, `filter`. */
 
 const $ = (id) => document.getElementById(id);
-const TABLE_ROW = 24, TALL_MAX = 8e6; // browsers cannot make an element taller than about 17 million pixels
+const TABLE_ROW = 24;
+const limits = { tall: 8e6 }; // browsers cannot make an element taller than about 17 million pixels
 let waiting = false;
 
 function redraw() {
@@ -153,13 +154,13 @@ const COLUMNS = ["index", "client", "key", "operation", `from (${unit[0]})`, `to
 
 const tableView = () => Math.max(1, Math.floor(($("table").clientHeight - TABLE_ROW) / TABLE_ROW));
 function sizeTable() {
-  $("table-body").style.height = `${Math.min(TALL_MAX, shownOps.list.length * TABLE_ROW)}px`;
+  $("table-body").style.height = `${Math.min(limits.tall, shownOps.list.length * TABLE_ROW)}px`;
 }
 
 function firstOfTable() {
   const table = $("table"), count = shownOps.list.length;
-  if (count * TABLE_ROW <= TALL_MAX) return Math.floor(table.scrollTop / TABLE_ROW);
-  const most = TALL_MAX + TABLE_ROW - table.clientHeight;
+  if (count * TABLE_ROW <= limits.tall) return Math.floor(table.scrollTop / TABLE_ROW);
+  const most = limits.tall + TABLE_ROW - table.clientHeight;
   return Math.round(Math.min(1, table.scrollTop / most) * Math.max(0, count - tableView()));
 }
 
@@ -167,14 +168,14 @@ function scrollTable(place) {
   const table = $("table"), first = firstOfTable(), fits = tableView(), count = shownOps.list.length;
   if (place >= first && place < first + fits) return;
   const wanted = place < first ? place : place - fits + 1;
-  table.scrollTop = count * TABLE_ROW <= TALL_MAX ? wanted * TABLE_ROW
-    : (wanted / Math.max(1, count - fits)) * (TALL_MAX + TABLE_ROW - table.clientHeight);
+  table.scrollTop = count * TABLE_ROW <= limits.tall ? wanted * TABLE_ROW
+    : (wanted / Math.max(1, count - fits)) * (limits.tall + TABLE_ROW - table.clientHeight);
 }
 
 function fillTable() {
   const table = $("table"), body = $("table-body"), view = activeView(), order = view && view.order;
   const first = firstOfTable(), last = Math.min(shownOps.list.length, first + tableView() + 2);
-  const direct = shownOps.list.length * TABLE_ROW <= TALL_MAX, rows = [];
+  const direct = shownOps.list.length * TABLE_ROW <= limits.tall, rows = [];
   for (let place = first; place < last; place++) {
     const n = shownOps.list[place], row = document.createElement("div");
     row.setAttribute("role", "row");
@@ -206,7 +207,8 @@ function alongTable(step) {
   const count = shownOps.list.length;
   if (!count) return;
   const here = chosen.op < 0 ? -1 : shownOps.where[chosen.op];
-  choose(shownOps.list[Math.min(count - 1, Math.max(0, here < 0 ? firstOfTable() : here + step))]);
+  const next = here < 0 && Number.isFinite(step) ? firstOfTable() : here + step;
+  choose(shownOps.list[Math.min(count - 1, Math.max(0, next))]);
 }
 
 /* Keys: a table, from which the help is written too. */
@@ -351,6 +353,7 @@ function onHash() {
   if (!wanted) return;
   const n = ops.index.indexOf(Number(wanted[1]));
   if (n < 0) {
+    choose(-1, { quiet: true });
     $("status").textContent = `this history has no invocation with the index ${wanted[1]}`;
     return;
   }
@@ -422,4 +425,4 @@ onHash();
 $("error-button").disabled = !views.some((view) => view.marked.length || (view.order && view.order.blocked.size));
 draw();
 // For tests and for the curious: what was drawn, and how long it took.
-window.dynalabViewer = { ops, views, camera, chosen, filter, measured, draw, zoom, show, toX, rowY, placeOf, shown: () => shownOps };
+window.dynalabViewer = { ops, views, camera, chosen, filter, measured, limits, refilter, draw, zoom, show, toX, rowY, placeOf, shown: () => shownOps };
