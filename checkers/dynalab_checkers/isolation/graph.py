@@ -66,8 +66,13 @@ class Graph:
         return len(self.successors) - 1
 
     def dependencies(self) -> int:
-        """How many edges begin at a transaction."""
-        return sum(map(len, self.successors[: self.transactions]))
+        """How many edges begin at a transaction and lead somewhere."""
+        count = self.transactions
+        nowhere = {node for node in range(count, len(self.successors)) if not self.successors[node]}
+        rows = self.successors[:count]
+        if not nowhere:
+            return sum(map(len, rows))
+        return sum(edge >> CODE_BITS not in nowhere for row in rows for edge in row)
 
 
 class Fan:
