@@ -98,13 +98,16 @@ class Disk:
     def truncate(self, before: int, random: Random) -> int:
         """Drop as many of the records before a position as the draw says; gives how many. The node allows all of them.
 
-        A driver truncates by whole segments, late or never, so a node has to live with any remainder.
+        A driver truncates by whole segments, late or never, so a node has to live with any remainder. The two ends are
+        drawn as often as everything between them: the log that begins exactly where the node said is the one with
+        nothing to spare, and among hundreds of records an even draw would never leave it.
         """
         assert before - 1 <= self._synced, "a node asks to drop what is not on disk yet"
         allowed = before - 1 - self._dropped
         if allowed <= 0:
             return 0
-        count = below(random, allowed + 1)
+        kind = random.getrandbits(2)
+        count = (0, allowed)[kind] if kind < 2 else below(random, allowed + 1)
         del self._records[:count]
         del self._frames[:count]
         self._dropped += count
