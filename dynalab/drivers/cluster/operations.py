@@ -11,30 +11,22 @@ Rules of this room:
 
 from __future__ import annotations
 
-import contextlib
-import http.client
-import json
 import os
-import select
 import shutil
 import signal
-import subprocess
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from dynalab.drivers.cluster import process
 from dynalab.drivers.cluster.control import poke
+from dynalab.drivers.cluster.starting import is_up, start, wait_until_served
 from dynalab.drivers.cluster.state import NODES_DIRECTORY, Body, ClusterError, Directory, Place, State, form
-from dynalab.drivers.cluster.status import led, look
+from dynalab.drivers.cluster.status import look
 from dynalab_impl.effects import Timing, Topology, layout
 
-OPEN_SECONDS_MAX = 30.0  # for all processes together to open what they need
-READY_SECONDS_MAX = 30.0
 DRAIN_SECONDS_MAX = 8.0
 KILL_SECONDS_MAX = 5.0
-POLL_SECONDS = 0.03
 
 # A lease must outlast what a busy machine does to a process, and a failover waits for two of them.
 TIMING = Timing(
@@ -44,8 +36,6 @@ TIMING = Timing(
     lease_ns=900_000_000,
     attempt_ns=400_000_000,
 )
-
-_started: list[subprocess.Popen[str]] = []  # children of this process, kept to be reaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +90,8 @@ def up(
         directory.new_token()
         directory.save(state)
         try:
-            _start(directory, state, list(state.places), exact_ports=port_base is not None)
-            _wait_until_served(directory, state)
+            start(directory, state, list(state.places), exact_ports=port_base is not None)
+            wait_until_served(directory, state)
         except BaseException:
             _stop_all(directory, state, drain_seconds=0.0)
             raise
@@ -185,8 +175,11 @@ def kill_all(directory: Directory, names: list[str]) -> int:
 
 
 def pause(directory: Directory, name: str) -> None:
-    """SIGSTOP: the process is silent and knows nothing of it."""
-    _signal(directory, _running(directory, directory.load(), name), signal.SIGSTOP)
+    """SIGSTOP: the process is silent and knows nothing of it. Returns once it stands still."""
+    place = _running(directory, directory.load(), name)
+    _signal(directory, place, signal.SIGSTOP)
+    pid = 0 if place.process is None else place.process.pid
+    process.wait_until(lambda: process.is_stopped(pid) or not is_up(directory, place), KILL_SECONDS_MAX)
 
 
 def resume(directory: Directory, name: str) -> None:
@@ -201,7 +194,7 @@ def restart(directory: Directory, name: str) -> None:
         place = state.place(name)
         if is_up(directory, place):
             raise ClusterError(f"{place.name} runs; `kill` it first")
-        _start(directory, state, [place.name], exact_ports=True)
+        start(directory, state, [place.name], exact_ports=True)
 
 
 def restart_all(directory: Directory, names: list[str]) -> list[str]:
@@ -210,7 +203,7 @@ def restart_all(directory: Directory, names: list[str]) -> list[str]:
     with directory.changing() as state:
         dead = [name for name in names if not is_up(directory, state.place(name))]
         if dead:
-            _start(directory, state, dead, exact_ports=True)
+            start(directory, state, dead, exact_ports=True)
     return dead
 
 
@@ -317,12 +310,6 @@ def _tell_all(directory: Directory) -> None:
 # --- processes --------------------------------------------------------------------------------------------------------
 
 
-def is_up(directory: Directory, place: Place) -> bool:
-    """Whether the process of that machine is alive, perhaps paused."""
-    _reap()
-    return place.process is not None and process.is_ours(place.process, directory.path, place.name)
-
-
 def _running(directory: Directory, state: State, name: str) -> Place:
     place = state.place(name)
     if not is_up(directory, place):
@@ -337,114 +324,3 @@ def _signal(directory: Directory, place: Place, number: int) -> None:
 
 def _wait_gone(directory: Directory, places: list[Place], seconds_max: float) -> bool:
     return process.wait_until(lambda: not any(is_up(directory, place) for place in places), seconds_max)
-
-
-def _reap() -> None:
-    # Only a starter that lives on has children of the cluster; for others the system takes what is left of them.
-    _started[:] = [child for child in _started if child.poll() is None]
-
-
-def _start(directory: Directory, state: State, names: list[str], *, exact_ports: bool) -> None:
-    """Start these processes: all, or none. The state is saved before the first of them may run."""
-    children: dict[str, subprocess.Popen[str]] = {}
-    options = ("--exact-ports",) if exact_ports else ()
-    try:
-        for name in names:
-            os.makedirs(directory.node(name), mode=0o700, exist_ok=True)
-            log = directory.node(name) / "node.log"
-            children[name] = process.start(directory.path, name, *options, log=log)
-        give_up = time.monotonic() + OPEN_SECONDS_MAX
-        for name, child in children.items():
-            _record(state.places[name], state, child, _hello(directory, name, child, give_up))
-        directory.save(state)
-        for name, child in children.items():
-            assert child.stdin is not None
-            try:
-                child.stdin.write("go\n")
-                child.stdin.flush()
-            except OSError as error:
-                raise ClusterError(f"{name} ended at once: {_last_words(directory, name)}") from error
-    except BaseException:
-        for child in children.values():
-            child.kill()  # our own child, not reaped yet: its pid cannot be anybody else's
-        for child in children.values():
-            child.wait(KILL_SECONDS_MAX)
-        raise
-    finally:
-        for child in children.values():
-            for stream in (child.stdin, child.stdout):
-                if stream is not None:
-                    with contextlib.suppress(OSError):
-                        stream.close()
-    _started.extend(children.values())
-
-
-def _hello(directory: Directory, name: str, child: subprocess.Popen[str], give_up: float) -> Body:
-    """What a process says once it has opened everything. Raises ClusterError."""
-    assert child.stdout is not None
-    readable, _, _ = select.select([child.stdout], [], [], max(0.0, give_up - time.monotonic()))
-    line = child.stdout.readline() if readable else ""
-    if not line:
-        how = _last_words(directory, name) if readable else "it said nothing"
-        raise ClusterError(f"{name} could not start: {how}", malformed=True)
-    said: Body = json.loads(line)
-    if "error" in said:
-        raise ClusterError(f"{said['error']}", malformed=True)
-    return said
-
-
-def _record(place: Place, state: State, child: subprocess.Popen[str], said: Body) -> None:
-    def port(name: str) -> int | None:
-        value = said[name]
-        assert value is None or isinstance(value, int)
-        return value
-
-    incarnation = said["incarnation"]
-    assert isinstance(incarnation, int)
-    state.machines.incarnations[place.address] = incarnation
-    place.peer_port, place.control_port, place.http_port = port("peer_port"), port("control_port"), port("http_port")
-    place.process = process.identify(child.pid)
-
-
-def _last_words(directory: Directory, name: str) -> str:
-    try:
-        lines = (directory.node(name) / "node.log").read_text(errors="replace").strip().splitlines()
-    except OSError:
-        return "it said nothing"
-    return lines[-1] if lines else "it said nothing"
-
-
-def _wait_until_served(directory: Directory, state: State) -> None:
-    """Until each router answers for the catalog, and every group has a leader."""
-    give_up = time.monotonic() + READY_SECONDS_MAX
-    waiting = [place.http_port or 0 for place in state.routers()]
-    while True:
-        for place in state.places.values():
-            if not is_up(directory, place):
-                raise ClusterError(f"{place.name} died while starting: {_last_words(directory, place.name)}")
-        waiting = [port for port in waiting if not _serves(state.host, port)]
-        if not waiting:
-            status = look(directory)
-            if all(leader is not None for leader in led(status).values()):
-                return
-        if time.monotonic() > give_up:
-            raise ClusterError(f"not every partition had a leader within {READY_SECONDS_MAX:.0f} s")
-        time.sleep(POLL_SECONDS)
-
-
-def _serves(host: str, port: int) -> bool:
-    headers = {
-        "Content-Type": "application/x-amz-json-1.0",
-        "X-Amz-Target": "DynamoDB_20120810.ListTables",
-        "X-Amz-Date": "20260101T000000Z",
-        "Authorization": "AWS4-HMAC-SHA256 Credential=operator/20260101/us-east-1/dynamodb/aws4_request, "
-        "SignedHeaders=host;x-amz-date, Signature=" + "0" * 64,
-    }
-    connection = http.client.HTTPConnection(process.LOOPBACK if host == "0.0.0.0" else host, port, timeout=2.0)
-    try:
-        connection.request("POST", "/", "{}", headers)
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from dynalab.drivers.cluster import operations
+from dynalab.drivers.cluster import operations, starting
 from dynalab.drivers.cluster.rules import STARTS
 from dynalab.drivers.cluster.state import Body, ClusterError, Directory, State
 from dynalab.drivers.cluster.status import led, look
@@ -44,7 +44,7 @@ def _storage(strike: Strike, state: State) -> str:
         if place not in state.storage():
             raise BadFault(f"{place.name} is a router; {strike.fault} needs a storage node")
         return place.name
-    running = [place.name for place in state.storage() if operations.is_up(strike.directory, place)]
+    running = [place.name for place in state.storage() if starting.is_up(strike.directory, place)]
     if not running:
         raise BadFault("every storage node is down")
     return random.choice(running)
