@@ -69,6 +69,7 @@ class KeyOrder:
     def __init__(self, operations: Sequence[Operation], *, initial: Scalar = None, real_time: bool = True) -> None:
         self.real_time = real_time
         self.problem = ""
+        self.forked: list[Operation] = []  # if no order at all can hold the writes: those that show it
         self.versions: list[Version] = [Version(initial, None, BEFORE_ALL_NS)]
         self.blocks: list[Block] = []
         self.of_write: dict[int, int] = {}  # position of a write in `operations` → its version
@@ -94,6 +95,10 @@ class KeyOrder:
     def called_ns(self, version: int) -> int:
         """When the last write of the version's block was invoked: what settled before is older."""
         return self.blocks[self.versions[version].block].called_ns
+
+    def settled_ns(self, version: int) -> int:
+        """When a version had certainly taken effect."""
+        return self.versions[version].settled_ns
 
     def candidates(self, value: Scalar, seen_by: Operation, floor: int | None = None) -> tuple[int, ...] | None:
         """The versions that an operation may have seen; None if they are not known, or too many.
@@ -282,6 +287,9 @@ class KeyOrder:
                 self.problem = f"{show(replaced)} was replaced, but nobody wrote it"
             elif after.setdefault(older, version) != version:
                 self.problem = f"{show(replaced)} was replaced twice"
+                other = self.versions[after[older]].writer
+                assert other is not None, "the initial version replaced nothing"
+                self.forked = [other, operation]
         replacing = set(after.values())
         for start in range(len(self.versions)):
             if start not in replacing:
@@ -293,8 +301,10 @@ class KeyOrder:
                     block.versions.append(version_in_chain)
                     version_in_chain = after.get(version_in_chain)
                 self.blocks.append(block)
-        if any(version.block < 0 for version in self.versions):
+        circle = [version.writer for version in self.versions if version.block < 0 and version.writer is not None]
+        if circle:
             self.problem = "the writes replaced each other in a circle"
+            self.forked = circle
 
     def _time(self, operations: Sequence[Operation]) -> None:
         """When each block had begun to take effect and was last added to; then, whether any order fits all that."""
@@ -348,6 +358,13 @@ def asked(operation: Operation) -> Scalar:
     source = operation.value[0]
     assert not isinstance(source, list | dict), "a register holds scalars"
     return source
+
+
+def returned_before(one: Operation, other: Operation) -> bool:
+    """Whether one operation was over when the other was invoked; within a process touching is enough."""
+    if one.ret is None:
+        return False
+    return one.ret < other.call or (one.ret == other.call and one.process == other.process)
 
 
 def shown(operation: Operation) -> Iterable[Scalar]:

@@ -1,0 +1,176 @@
+"""Sessions on a line: the fast way agrees with the general one, and takes as many steps as there are operations."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from random import Random
+from types import FrameType
+
+import pytest
+
+from dynalab_checkers import sessions
+from dynalab_checkers.generate import Recipe, register_history
+from dynalab_checkers.history import MISSING, History, Missing, Operation, Scalar
+from dynalab_checkers.session_line import Line, StepBack, Walk, line_up, walk
+from dynalab_checkers.sessions import check_sessions
+from dynalab_checkers.verdict import Verdict
+
+
+def op(
+    f: str,
+    process: int,
+    call: int,
+    ret: int | None,
+    value: Scalar | tuple[Scalar, Scalar] = None,
+    *,
+    old: Scalar | Missing = MISSING,
+    found: Scalar | Missing = MISSING,
+    outcome: str = "ok",
+    consistency: str | None = None,
+    session: str | None = None,
+) -> Operation:
+    reads = f == "read"
+    return Operation(
+        process,
+        f,
+        "k",
+        call,
+        ret,
+        outcome,
+        None if reads else list(value) if isinstance(value, tuple) else value,
+        value if reads and not isinstance(value, tuple) else None,
+        old,
+        found,
+        consistency,
+        session,
+        call_index=2 * call + 1,
+        ret_index=None if ret is None else 2 * ret,
+    )
+
+
+def judged(*operations: Operation, **options: object) -> Verdict:
+    return check_sessions(History(operations), **options)  # type: ignore[arg-type]
+
+
+def generally(history: History, **options: object) -> Verdict:
+    """The verdict without the line."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sessions, "line_up", lambda *_, **__: None)
+        return check_sessions(history, **options)  # type: ignore[arg-type]
+
+
+def swapped_reads(history: History, random: Random) -> History:
+    """The same history, but two reads of one key have exchanged their results."""
+    key = random.choice(sorted(history.by_key()))
+    reads = [one for one in history if one.key == key and one.f == "read" and one.outcome == "ok"]
+    one, other = random.sample(reads, 2)
+    new = {id(one): replace(one, result=other.result), id(other): replace(other, result=one.result)}
+    return History([new.get(id(operation), operation) for operation in history])
+
+
+@pytest.mark.parametrize("deletes", [0, 15], ids=["kept", "deleted"])
+def test_the_line_and_the_general_way_agree(deletes: int) -> None:
+    """On histories of twelve clients. With deletes the line may know more, and never less."""
+    random, counts, lined = Random(12), {"valid": 0, "invalid": 0, "more": 0}, 0
+    for seed in range(60):
+        recipe = Recipe(
+            operations=60, keys=2, processes=3 if deletes else 12, deletes=deletes, indeterminate_per_mille=20
+        )
+        history = register_history(seed, recipe)
+        for judged_history in (history, swapped_reads(history, random)):
+            lined += all(line_up(operations) is not None for operations in judged_history.by_key().values())
+            fast, slow = check_sessions(judged_history), generally(judged_history)
+            counts[fast.verdict] += 1
+            if fast.verdict != slow.verdict:
+                assert deletes and (fast.verdict, slow.verdict) == ("invalid", "valid"), (seed, fast.why, slow.why)
+                counts["more"] += 1
+    assert counts["valid"] >= 60, counts
+    assert counts["invalid"] > 20, counts
+    assert lined > 20, "the line was hardly tried"
+
+
+def test_a_step_back_on_the_line_names_the_same_guarantee_and_reason_as_the_general_way() -> None:
+    for step in (1, 2):
+        history = History(
+            [
+                op("write", 0, 0, 10, 1, old=None),
+                op("write", 0, 20, 30, 2, old=1),
+                op("write", 0, 32, 35, 3, old=2),
+                op("read", 7, 40, 50, 3),
+                op("read", 7, 60, 70, 3 - step),
+            ]
+        )
+        fast, slow = check_sessions(history), generally(history)
+        assert (fast.why, fast.operations, fast.highlight) == (slow.why, slow.operations, slow.highlight)
+
+
+def test_on_a_line_an_absence_is_placed_as_early_as_the_session_allows() -> None:
+    history = [
+        op("write", 0, 0, 10, 1, old=None),
+        op("delete", 0, 20, 30, old=1),
+        op("write", 0, 40, 50, 2, old=None),
+        op("delete", 0, 60, 70, old=2),
+        op("read", 7, 80, 90, 1),
+        op("read", 7, 100, 110, None),
+        op("read", 7, 120, 130, 2),
+        op("read", 7, 140, 150, None),
+    ]
+    line = line_up(history)
+    assert line is not None
+    assert line.absences == [0, 2, 4]
+    both = {"flavours": (None,), "floors": ("read",), "judged": ("read",)}
+    assert walk(line, history, **both) is Walk.KEPT  # type: ignore[arg-type]
+    back = walk(line, [*history, op("read", 7, 160, 170, 2)], **both)  # type: ignore[arg-type]
+    assert isinstance(back, StepBack)
+    assert (back.earlier, back.known, back.to) == (history[-1], 4, 3)
+
+
+def test_a_session_whose_processes_overlap_is_left_to_the_general_way() -> None:
+    history = [
+        op("write", 0, 0, 10, 1, old=None, session="s"),
+        op("write", 0, 20, 60, 2, old=1, session="s"),
+        op("read", 1, 40, 50, 1, session="s"),
+    ]
+    line = line_up(history)
+    assert isinstance(line, Line)
+    everything = {"flavours": (None,), "floors": ("read", "write"), "judged": ("read", "write")}
+    assert walk(line, history, **everything) is Walk.DOUBT  # type: ignore[arg-type]
+
+
+def test_blind_writes_in_real_time_stand_in_a_line_and_concurrent_ones_do_not() -> None:
+    apart = [op("write", 0, 0, 10, 1), op("write", 1, 20, 30, 2)]
+    line = line_up(apart)
+    assert line is not None
+    assert (line.rank_of[1], line.rank_of[2]) == (1, 2)
+    assert line_up([op("write", 0, 0, 30, 1), op("write", 1, 20, 40, 2)]) is None
+    assert line_up(apart, real_time=False) is None
+
+
+@pytest.mark.parametrize("odd", [True, 1.0], ids=["true", "float"])
+def test_a_truth_value_is_no_number_on_the_line(odd: Scalar) -> None:
+    history = [op("write", 0, 0, 10, 1, old=None), op("write", 0, 20, 30, 2, old=1), op("read", 0, 40, 50, odd)]
+    # 1.0 is 1, which had been replaced; true was written by nobody, which `committed` judges.
+    assert judged(*history).verdict == ("valid" if odd is True else "invalid")
+
+
+def test_the_steps_of_the_judge_double_when_the_operations_double() -> None:
+    def steps(operations: int) -> int:
+        history, count = register_history(3, Recipe(operations=operations)), 0
+
+        def trace(frame: FrameType, event: str, argument: object) -> object:
+            nonlocal count
+            frame.f_trace_lines = True
+            count += event == "line"
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)  # type: ignore[arg-type]
+        try:
+            assert check_sessions(history).verdict == "valid"
+        finally:
+            sys.settrace(before)
+        return count
+
+    small, large = steps(1_500), steps(3_000)
+    assert 1.8 * small < large < 2.3 * small, (small, large)
