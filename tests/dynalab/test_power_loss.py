@@ -5,11 +5,13 @@ needed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import pytest
 
-from dynalab.drivers.log_files import DamagedLog, open_log
+from dynalab.drivers.log_files import FIRST_SEGMENT, DamagedLog, open_log, segment_name
 from dynalab.drivers.power_loss import PowerCut, PowerLossFileSystem
 from dynalab.drivers.store import FileStore, NodeDisk, StoreError
 from dynalab_impl.effects import Address, Record, layout
@@ -27,6 +29,7 @@ class Told:
 
     safe: dict[Address, list[Record]] = field(default_factory=dict)  # synced: must be found
     staged: dict[Address, list[Record]] = field(default_factory=dict)  # may be found, in order, behind the safe ones
+    let_go: dict[Address, int] = field(default_factory=dict)  # so many of the safe ones need not be found
     incarnations: dict[Address, int] = field(default_factory=dict)
     wiping: Address | None = None
 
@@ -39,14 +42,17 @@ def boot(fs: PowerLossFileSystem, told: Told, *, router: bool = True) -> tuple[F
         disk, found, incarnation = store.open(address)
         before = told.incarnations.get(address, incarnation)
         if told.wiping == address and incarnation == before + 1:
-            told.safe[address], told.staged[address] = [], []
+            told.safe[address], told.staged[address], told.let_go[address] = [], [], 0
         else:
             assert incarnation == before, f"{address} took its disk for a new one"
         safe, staged = told.safe.get(address, []), told.staged.get(address, [])
+        dropped = safe.index(found[0]) if found and found[0] in safe else 0
+        assert dropped <= told.let_go.get(address, 0), f"{address} lost the beginning of what was acknowledged"
+        safe = safe[dropped:]
         assert found[: len(safe)] == safe, f"{address} lost what was acknowledged"
         assert found == [*safe, *staged][: len(found)], f"{address} found what was never written"
         disks[address] = disk
-        told.safe[address], told.staged[address] = found, []
+        told.safe[address], told.staged[address], told.let_go[address] = found, [], 0
         told.incarnations[address] = incarnation
     told.wiping = None
     if not router:
@@ -69,15 +75,24 @@ def append(disk: NodeDisk, address: Address, told: Told, number: int) -> None:
     told.staged[address] = []
 
 
+def let_go(disk: NodeDisk, address: Address, told: Told, kept: int) -> None:
+    """Allow the disk to drop all but the last few records."""
+    told.let_go[address] = len(told.safe[address]) - kept
+    disk.truncate(told.let_go[address] + 1)
+
+
 def history(fs: PowerLossFileSystem, told: Told) -> None:
-    """Two lives of a cluster, with several segments, a clean stop between them, and a lost disk."""
+    """Two lives of a cluster, with several segments, truncations, a clean stop between them, and a lost disk."""
     store, disks = boot(fs, told)
     for number in range(5):
         append(disks[FIRST], FIRST, told, number)
+    let_go(disks[FIRST], FIRST, told, kept=3)
+    append(disks[FIRST], FIRST, told, 9)
     append(disks[SECOND], SECOND, told, 5)
     for disk in disks.values():
         disk.close()
     store, disks = boot(fs, told)
+    let_go(disks[FIRST], FIRST, told, kept=1)
     append(disks[FIRST], FIRST, told, 6)
     disks[THIRD].close()
     told.wiping = THIRD
@@ -107,18 +122,29 @@ def after_power_loss_with_renames(fs: PowerLossFileSystem) -> PowerLossFileSyste
     return fs.lose_power(renames_kept=True)
 
 
+def after_power_loss_with_removals(fs: PowerLossFileSystem) -> PowerLossFileSystem:
+    return fs.lose_power(removals_kept=True)
+
+
+def after_power_loss_with_both(fs: PowerLossFileSystem) -> PowerLossFileSystem:
+    return fs.lose_power(renames_kept=True, removals_kept=True)
+
+
 def after_a_kill(fs: PowerLossFileSystem) -> PowerLossFileSystem:
     return fs.kill_process()
 
 
-ENDINGS: list[Callable[[PowerLossFileSystem], PowerLossFileSystem]] = [
-    after_power_loss,
+Ending: TypeAlias = Callable[[PowerLossFileSystem], PowerLossFileSystem]
+POWER_LOSSES: list[Ending] = [
+    after_power_loss_with_both,
     after_power_loss_with_renames,
-    after_a_kill,
+    after_power_loss_with_removals,
+    after_power_loss,
 ]
+ENDINGS: list[Ending] = [after_a_kill, *POWER_LOSSES]
 
 
-def cut_everywhere(ending: Callable[[PowerLossFileSystem], PowerLossFileSystem], deaf_to: tuple[str, ...] = ()) -> int:
+def cut_everywhere(ending: Ending, deaf_to: tuple[str, ...] = ()) -> int:
     """End the history at each call in turn; then live on, lose power for good, and look once more. Gives the number of
     cuts.
     """
@@ -133,15 +159,42 @@ def cut_everywhere(ending: Callable[[PowerLossFileSystem], PowerLossFileSystem],
             assert cut <= calls
         fs = ending(fs).rig(deaf_to=deaf_to)
         second_life(fs, told)
-        boot(fs.lose_power(), told)
+        for last in (after_power_loss, after_power_loss_with_removals):
+            boot(last(fs), deepcopy(told))
     return calls
 
 
 @pytest.mark.parametrize("ending", ENDINGS, ids=lambda ending: ending.__name__)
-def test_what_was_acknowledged_survives_an_end_at_any_call(
-    ending: Callable[[PowerLossFileSystem], PowerLossFileSystem],
-) -> None:
-    assert cut_everywhere(ending) > 80
+def test_what_was_acknowledged_survives_an_end_at_any_call(ending: Ending) -> None:
+    assert cut_everywhere(ending) > 100
+
+
+class Watched(PowerLossFileSystem):
+    """Writes down what is put in place and what is removed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def rename(self, source: str, target: str) -> None:
+        super().rename(source, target)
+        self.seen.append(target.removeprefix("lab/data/"))
+
+    def remove(self, path: str) -> None:
+        super().remove(path)
+        self.seen.append("no " + path.removeprefix("lab/data/"))
+
+
+def test_the_history_truncates_twice_and_a_node_that_never_asks_keeps_everything() -> None:
+    fs = Watched()
+    history(fs, Told())
+    assert [name for name in fs.seen if "manifest" not in name] == [
+        f"z1-n1.1/{FIRST_SEGMENT}",
+        f"no z1-n1.1/{segment_name(1)}",
+        f"z1-n1.1/{FIRST_SEGMENT}",
+        f"no z1-n1.1/{segment_name(2)}",
+    ]
+    assert fs.list_dir("lab/data/z2-n2.1") == [segment_name(1)]
 
 
 def sync_sites() -> list[str]:
