@@ -65,7 +65,9 @@ def transaction(text: str, kind: str = "list-append") -> Operation:
         name, text = text.split(":")
         process = int(name.removeprefix("p"))
     assert "".join(match.group(0) for match in _MICRO.finditer(text)) == text, f"not in the notation: {text!r}"
-    return Operation(process, "txn", "", 0, None, outcome, [_micro(*match, kind) for match in _MICRO.findall(text)])
+    return Operation(
+        process, "txn", "", 0, None, outcome, [_micro(m[1], m[2], m[3], kind) for m in _MICRO.finditer(text)]
+    )
 
 
 def _micro(name: str, key: str, digits: str, kind: str) -> Json:
