@@ -45,6 +45,7 @@ COUNTERS: Final = {
     "messages-reordered": "messages that were overtaken by later ones",
     "index-messages-delayed": "index changes that were held back",
     "outputs-lost-in-crash": "messages and answers that waited for a sync when their node died, and never left",
+    "log-records-dropped": "log records that disks let go of, once snapshots had replaced them",
     "dropped-at-full-queue": "messages that found a full queue and were dropped, as the rules ask for",
     "lost-at-dead-router": "requests that reached a router while it was down",
 }
