@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dynalab_checkers.general import search
+from dynalab_checkers.general import CONFIGURATIONS_MAX, LAYOUT_MAX, search
 from dynalab_checkers.history import REGISTER_FUNCTIONS, History, Operation, Scalar
 from dynalab_checkers.models import REGISTER, Model, UnknownOperation, register
 from dynalab_checkers.reduce import reduce_by_reads, reduce_register
@@ -30,6 +30,7 @@ BUDGET_STEPS = 3_000_000
 # For one part of a violation that is being made smaller.
 PART_BUDGET_STEPS = 50_000
 CHECKER = "linearizability"
+_USUAL = frozenset(REGISTER_FUNCTIONS)
 
 
 @dataclass(slots=True)
@@ -61,7 +62,9 @@ def check_register(history: History, *, initial: Scalar = None, budget: int = BU
 
 
 def check_model(history: History, model: Model, *, budget: int = BUDGET_STEPS) -> Verdict:
-    """Judge every key by the general search alone. The budget is per key, in steps."""
+    """Judge every key by the general search alone, and what has no key as one object. The budget is per object, in
+    steps.
+    """
     return _check(history, model, budget, set(), general=True)
 
 
@@ -84,6 +87,10 @@ def judge_key(operations: Sequence[Operation], model: Model, budget: int, *, gen
     stuck = operations[found.stuck]
     if found.exhausted:
         why = f"the search gave up after {found.steps} steps, with {found.reached} of {found.returns} returns explained"
+        if found.limit == "memory":
+            why += f" (more than {CONFIGURATIONS_MAX} configurations to remember)"
+        elif found.limit == "layout":
+            why = f"too much at once for a search: operations times their concurrency exceed {LAYOUT_MAX}"
         return KeyJudgement(UNKNOWN, "general", steps, why=why)
     by = "" if stuck.ret is None else f" (by {seconds(stuck.ret)})"
     why = f"no order of the operations explains it: {effect(stuck)}{by}"
@@ -145,13 +152,18 @@ def _check(history: History, model: Model, budget: int, foreign: set[str], *, ge
     steps = judged = 0
     unknown: Verdict | None = None
     by_key = history.by_key()
+    if general:
+        keyless = [o for o in history.operations if not o.key and o.f not in model.passed_over and o.f != "txn"]
+        by_key |= {"": keyless} if keyless else {}
     for key, operations in by_key.items():
-        mine = [o for o in operations if o.f not in model.passed_over and o.f != "txn"]
+        mine = operations
+        if not _USUAL.issuperset({o.f for o in operations}):
+            mine = [o for o in operations if o.f not in model.passed_over and o.f != "txn"]
         judged += len(mine)
         if key in foreign:
             why = f"transactions write the key {key} too, and they are not judged here"
             result = KeyJudgement(UNKNOWN, "none", 0, why=why)
-        elif not general and any(o.f not in REGISTER_FUNCTIONS for o in mine):
+        elif not general and mine is not operations and any(o.f not in REGISTER_FUNCTIONS for o in mine):
             names = sorted({o.f for o in mine if o.f not in REGISTER_FUNCTIONS})
             result = KeyJudgement(UNKNOWN, "none", 0, why=f"a register knows no {', '.join(names)} (key {key})")
         else:
@@ -179,8 +191,13 @@ def _violation(
         judgement = judge_key(part, model, PART_BUDGET_STEPS, general=general)
         return judgement.verdict, judgement.problem
 
+    def only_looks(operation: Operation) -> bool:
+        action = model.lower(operation)
+        return action is not None and action[0] in model.pure
+
     if model.lower is REGISTER.lower:
+        assert model.initial is None or isinstance(model.initial, (str, int, float, tuple)), "a token"
         small = reduce_register(operations, model.initial, result.problem, result.truncate_ns, judge_part)
     else:
-        small = reduce_by_reads(operations, result.problem, result.truncate_ns, judge_part)
+        small = reduce_by_reads(operations, result.problem, result.truncate_ns, judge_part, only_looks)
     return Verdict(INVALID, CHECKER, small.why, key, small.operations, small.highlight, details)

@@ -61,12 +61,16 @@ def reduce_register(
 
 
 def reduce_by_reads(
-    operations: Sequence[Operation], problem: Problem, truncate_ns: int | None, judge: JudgePart
+    operations: Sequence[Operation],
+    problem: Problem,
+    truncate_ns: int | None,
+    judge: JudgePart,
+    only_looks: Callable[[Operation], bool],
 ) -> Reduced:
     """For models of which only this is known: a history may be cut at a return, and reads may be left out."""
     before = [_cut(o, truncate_ns) for o in operations if truncate_ns is None or o.call <= truncate_ns]
     original = [o for o in operations if truncate_ns is None or o.call <= truncate_ns]
-    reads = [n for n, o in enumerate(before) if o.f in ("read", "get")]
+    reads = [n for n, o in enumerate(before) if only_looks(o)]
     others = set(range(len(before))).difference(reads)
 
     def still_invalid(part: list[int]) -> bool:

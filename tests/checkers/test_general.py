@@ -120,5 +120,5 @@ def test_a_model_refuses_what_it_does_not_know() -> None:
 
 
 def test_every_model_is_found_under_its_name() -> None:
-    assert set(MODELS) == {"register", "cas-register", "kv"}
+    assert set(MODELS) == {"register", "cas-register", "kv", "set", "counter", "queue", "mutex"}
     assert all(model.name == name for name, model in MODELS.items())
