@@ -35,6 +35,10 @@ def required_tools() -> frozenset[str]:
     return frozenset(name.strip() for name in os.environ.get("DYNALAB_REQUIRE", "").split(",") if name.strip())
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite-transcripts", action="store_true", help="write the golden transcripts anew")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     unknown = required_tools() - set(PROGRAMS)
     if unknown:
