@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dynalab.drivers.cluster import campaign as campaign_module
+from dynalab.drivers.cluster import nemesis as nemesis_module
 from dynalab.drivers.cluster.campaign import Campaign, Setting
 from dynalab.drivers.cluster.driver import ClusterDriver
 from dynalab.drivers.cluster.nemesis import STRIKES, Nemesis
@@ -80,6 +81,7 @@ class Watched(Campaign):
 @pytest.mark.claim("S23", "S24")
 def test_a_campaign_over_nine_processes_is_linearizable_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(campaign_module, "Nemesis", Scripted)
+    monkeypatch.setattr(nemesis_module, "WINDOW_SECONDS", (1.5, 2.5))
     campaign = Watched(7, SCRIPT, Setting(seconds=SECONDS, clients=6, operations_min=150), None)
     result = asyncio.run(campaign.go())
     assert result.verdict == "valid", result.why

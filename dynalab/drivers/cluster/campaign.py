@@ -38,6 +38,7 @@ LIVENESS_SECONDS_MAX = 30.0
 CONVERGENCE_SECONDS_MAX = 30.0
 PAUSE_SECONDS = 0.1
 KEY_SECONDS = 5  # a key for so many seconds of the campaign: judging a key costs more, the longer its history
+READER_EVERY = 4  # every fourth client only reads
 DEFAULT_FAULTS = tuple(STRIKES)
 
 
@@ -46,7 +47,7 @@ class Setting:
     """Parameters of a campaign besides seed and faults."""
 
     seconds: float = 60.0
-    clients: int = 8
+    clients: int = 12
     timeout_seconds: float = 3.0
     shape: Shape = field(default_factory=Shape)
     data: str | None = None  # None: a directory of its own, removed afterwards
@@ -92,7 +93,11 @@ class Recorder:
 
 @dataclass(slots=True)
 class Actor:
-    """One client of the campaign: one operation at a time, at one router until that one disappoints it."""
+    """One client of the campaign: one operation at a time, at one router until that one disappoints it.
+
+    Readers have a router of their own. A router that sends writes learns of a new leader from them; one that only reads
+    goes on asking whom it knows, and that is who would answer with what is old, had its lease not run out.
+    """
 
     number: int
     driver: ClusterDriver
@@ -100,24 +105,24 @@ class Actor:
     workload: Workload
     random: Random
     timeout_seconds: float
-    session: str = ""
+    reads_only: bool = False
     not_sent: int = 0
 
     async def run(self, end_ns: int) -> None:
         """Operations until that time."""
-        process, router = self.recorder.new_process(), self.number
+        process, router = self.recorder.new_process(), self._home()
         client = self.driver.client(router)
         try:
             while self.recorder.now_ns() < end_ns:
-                call, think_ns = self.workload.next(self.number, self.random, self.recorder.now_ns())
-                kind, outcome = await record(
-                    self.recorder, client, self.workload, self.number, process, call, self.timeout_seconds, self.session
-                )
+                call, think_ns = self._next()
+                asked = (self.number, process, call, self.timeout_seconds, f"c{self.number}")
+                kind, outcome = await record(self.recorder, client, self.workload, *asked)
                 if kind == "info":
                     process = self.recorder.new_process()
-                if isinstance(outcome, NotSent | Unknown) or self.random.randrange(16) == 0:
+                failed = isinstance(outcome, NotSent | Unknown)
+                if failed or self.random.randrange(16) == 0:
                     client.close()
-                    router += 1
+                    router = router + 1 if failed else self._home()
                     client = self.driver.client(router)
                 if isinstance(outcome, NotSent):
                     self.not_sent += 1
@@ -125,6 +130,14 @@ class Actor:
                 await asyncio.sleep(think_ns / SECOND)
         finally:
             client.close()
+
+    def _home(self) -> int:
+        count = len(self.driver.urls)
+        return count - 1 if self.reads_only else self.number % max(1, count - 1)
+
+    def _next(self) -> tuple[Call, int]:
+        call, think_ns = self.workload.next(self.number, self.random, self.recorder.now_ns())
+        return (self.workload.final_read(call.key), think_ns // 4) if self.reads_only else (call, think_ns)
 
 
 async def record(
@@ -218,8 +231,9 @@ class Campaign:
         end_ns = self.recorder.now_ns() + seconds_ns
         for number in range(setting.clients):
             draws = Random((self.seed << 16) + number)
-            actor = Actor(number, driver, self.recorder, self.workload, draws, setting.timeout_seconds, f"c{number}")
-            self.actors.append(actor)
+            reads_only = number % READER_EVERY == READER_EVERY - 1
+            base = (number, driver, self.recorder, self.workload, draws, setting.timeout_seconds)
+            self.actors.append(Actor(*base, reads_only=reads_only))
         self.nemesis = Nemesis(driver, self.faults, Random(self.seed), self.recorder.now_ns)
         # A quiet second before and after, so that every history also shows the healthy system.
         work = [actor.run(end_ns) for actor in self.actors]
