@@ -1,7 +1,7 @@
 /* Drawing. Only what is visible is drawn: per row a binary search by time, and where many operations share a pixel the
    first of them stands for all. `camera` is the whole state of the picture; nothing here listens to anything. */
 
-const ROW = 26, BOX = 18, GUTTER = 164, LANE = 18, AXIS = 22, CHARACTER = 6.7;
+const ROW = 26, BOX = 18, GUTTER = window.innerWidth < 700 ? 108 : 164, LANE = 18, AXIS = 22, CHARACTER = 6.7;
 const canvas = document.getElementById("timeline"), minimap = document.getElementById("minimap");
 const paint = canvas.getContext("2d"), small = minimap.getContext("2d");
 const camera = { from: 0, perPixel: 1, scroll: 0, width: 800, height: 420 };
@@ -29,7 +29,7 @@ function readColours() {
 function clampCamera() {
   const whole = (span.to - span.from) * 1.25 / plotWidth();
   camera.perPixel = Math.min(Math.max(camera.perPixel, 0.02), Math.max(whole, 0.02));
-  const width = plotWidth() * camera.perPixel, slack = width * 0.5;
+  const width = plotWidth() * camera.perPixel, slack = Math.min(width * 0.5, (span.to - span.from) * 0.12);
   camera.from = Math.min(Math.max(camera.from, span.from - slack), Math.max(span.from - slack, span.to + slack - width));
   const rows = shownOps.rows.length * ROW + 8;
   camera.scroll = Math.min(Math.max(camera.scroll, 0), Math.max(0, rows - (camera.height - top_())));
@@ -263,8 +263,10 @@ function drawPrefixes(view) {
     paint.fillStyle = colours.valid;
     paint.fillRect(x - 1, top_(), 2, camera.height);
     paint.textBaseline = "bottom";
-    paint.textAlign = "right";
-    paint.fillText(`${texts[one.key]}: linearizable up to here${one.exact ? "" : " at least"}`, x - 8, camera.height - 4);
+    const said = `${texts[one.key]}: linearizable up to here${one.exact ? "" : " at least"}`;
+    const room = paint.measureText(said).width + 8 < x - GUTTER;
+    paint.textAlign = room ? "right" : "left";
+    paint.fillText(said, room ? x - 8 : x + 5, camera.height - 4);
     paint.textAlign = "left";
   }
 }
@@ -337,7 +339,7 @@ function drawNames() {
     paint.fillStyle = colours.line;
     paint.fillRect(0, y + ROW - 1, GUTTER, 1);
     paint.fillStyle = colours.ink;
-    if (row.first || !place) paint.fillText(short(row.name, 20), 8, y + ROW / 2);
+    if (row.first || !place) paint.fillText(short(row.name, Math.floor((GUTTER - 12) / 6.4)), 8, y + ROW / 2);
   }
   paint.restore();
   paint.fillStyle = colours.line;
@@ -356,7 +358,7 @@ function drawLanes() {
     paint.fillStyle = number === chosen.view ? colours.raised : colours.ground;
     paint.fillRect(0, y, camera.width, LANE);
     paint.fillStyle = colours[view.verdict];
-    paint.fillText(`${{ valid: "✓", unknown: "?", invalid: "✗" }[view.verdict]} ${short(view.name, 25)}`, 8, y + LANE / 2);
+    paint.fillText(`${{ valid: "✓", unknown: "?", invalid: "✗" }[view.verdict]} ${short(view.name, Math.floor((GUTTER - 24) / 5.6))}`, 8, y + LANE / 2);
     if (right > left) {
       const stops = view.order ? [...view.order.keys.values()].filter((one) => !one.complete) : [];
       const stop = stops.length ? Math.min(...stops.map((one) => (one.until === null ? 0 : one.until))) : null;
