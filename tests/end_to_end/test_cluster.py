@@ -122,7 +122,7 @@ def links(cluster: Up, source: str) -> dict[str, bool]:
 
 
 def test_a_one_way_cut_closes_one_connection_until_healed_also_over_a_restart(cluster: Up) -> None:
-    until(lambda: all(links(cluster, "n1").values()))
+    until(lambda: all(links(cluster, "n1").values()) and all(links(cluster, "n3").values()))
     assert cluster("cut", "n1", "n3", "--one-way").out == "1 links cut\n"
     until(lambda: not links(cluster, "n1")["n3"])
     assert links(cluster, "n3")["n1"] and links(cluster, "n1")["n2"]

@@ -19,7 +19,7 @@ from tests.end_to_end.clusters import Up, processes_of
 pytestmark = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks for processes in /proc")
 
 SCRIPT = ("kill-leader", "pause", "node-crash", "partition")
-SECONDS = 14.0
+SECONDS = 12.0
 
 
 class Scripted(Nemesis):

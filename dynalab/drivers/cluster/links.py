@@ -346,6 +346,7 @@ class Links:
             self.received.cut += 1
             raise BadFrame("the link is cut")
         self.received.connections += 1
+        self.outbound[address].open()  # it is back: no need to wait until the back-off is over
         return address
 
     def cut(self, to: set[Address], from_: set[Address]) -> None:

@@ -193,8 +193,7 @@ def test_messages_to_a_dead_peer_are_dropped_and_not_kept_for_its_return() -> No
         for number in range(10):
             a.send(SECOND, number)
         assert out.counters.dropped >= 10
-        again = await End(SECOND, listen(port, exact=True), {}).open()
-        again.links._by_name[str(FIRST)] = FIRST
+        again = await End(SECOND, listen(port, exact=True), {FIRST: listen_port(a)}).open()
         await until(lambda: out.connected)
         a.send(SECOND, 99)
         await until(lambda: (FIRST, 99) in again.heard)
