@@ -95,9 +95,9 @@ def transcript(make_lab: Callable[..., Any], story: Story, log_records_max: int)
         nonlocal heard
         for at, who, event in lab.told[heard:]:
             if event.group == group and event.kind not in QUIET:
-                lines.append(
-                    f"{(at - begin) // 1_000_000:6} ms  {who.node}  {event.kind:18} ballot {event.ballot} slot {event.slot}"
-                )
+                at_ms = (at - begin) // 1_000_000
+                step = f"{event.kind:18} ballot {event.ballot} slot {event.slot}"
+                lines.append(f"{at_ms:6} ms  {who.node}  {step}")
         heard = len(lab.told)
 
     def say(what: str) -> None:
