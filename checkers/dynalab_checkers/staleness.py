@@ -1,4 +1,4 @@
-"""Staleness: how often, how long and how far reads lag behind what had been acknowledged. A measure, no verdict.
+"""Staleness: how often, how long and how far reads lag behind what had been acknowledged; and whether within a bound.
 
 Rules of this room:
 1. It asks what DeBrie's read-your-writes experiment asks (consistency.md §9; S25, S92), of every eventual read and
@@ -7,18 +7,26 @@ Rules of this room:
 2. A read counts as stale only if it certainly was, in every order of the writes that fits the history. A read that
    may have been fresh counts as fresh, so the share is a lower bound; with unique values, old values returned and no
    deletes it is exact.
-3. Integers only, in buckets, so that the figures of many runs add up to the same sum in any order.
-4. No figure of anybody else is repeated here: his were not obtainable.
+3. `check_staleness` accuses a read only if it was beyond the bound in every order of the writes that fits: only
+   versions that are certainly newer than what it showed, and were acknowledged before it was invoked, count.
+4. Integers only, in buckets, so that the figures of many runs add up to the same sum in any order.
+5. No figure of anybody else is repeated here: his were not obtainable.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dynalab_checkers.committed import show, strangers
 from dynalab_checkers.history import History, Json, Operation, Scalar
-from dynalab_checkers.key_order import FOREVER_NS, KeyOrder
+from dynalab_checkers.key_order import FOREVER_NS, KeyOrder, deed
+from dynalab_checkers.verdict import Verdict
+
+CHECKER = "staleness"
+# How many newer writes a sentence names.
+TOLD_MAX = 3
 
 # Lower edges of the buckets of time since the acknowledgement, in nanoseconds.
 SINCE_ACK_NS: tuple[int, ...] = (
@@ -154,6 +162,112 @@ def measure(
     return result
 
 
+def check_staleness(
+    history: History,
+    *,
+    versions_max: int | None = None,
+    lag_max_ns: int | None = None,
+    flavours: Collection[str | None] = ("eventual",),
+    initial: Mapping[str, Scalar] | None = None,
+) -> Verdict:
+    """Judge bounded staleness: no read is more than `versions_max` versions behind, and none shows a version for longer
+    than `lag_max_ns` after a newer one was acknowledged. A bound of None is not judged. O(n log n · versions_max).
+
+    With 0 versions every read sees all that had been acknowledged before it began: what strong reads promise. What is
+    promised for other flavours is no bound at all (consistency.md §8): ask to see what a run has kept.
+
+    >>> history = History([Operation(0, "write", "k", 0, 9, "ok", 1, old=None, call_index=0),
+    ...                    Operation(0, "write", "k", 20, 29, "ok", 2, old=1, call_index=2),
+    ...                    Operation(1, "read", "k", 50, 60, "ok", result=1, call_index=4)])
+    >>> check_staleness(history, versions_max=1, lag_max_ns=21, flavours=(None,)).verdict
+    'valid'
+    >>> check_staleness(history, versions_max=0, flavours=(None,)).why
+    'process 1 read 1 from k, more than 0 versions behind: the write of 2 had been acknowledged before it began'
+    >>> check_staleness(history, lag_max_ns=20, flavours=(None,)).why
+    'process 1 read 1 from k, although the write of 2 had been acknowledged 21 ns before it began: the bound is 20 ns'
+    """
+    assert versions_max is None or versions_max >= 0, "a bound is a count"
+    assert lag_max_ns is None or lag_max_ns >= 0, "a bound is a time"
+    unknown = strangers(history)
+    if unknown is not None:
+        return Verdict("unknown", CHECKER, unknown)
+    doubt: Verdict | None = None
+    judged = 0
+    for key, operations in history.by_key().items():
+        reads = [one for one in operations if one.f == "read" and one.outcome == "ok" and one.consistency in flavours]
+        if not reads:
+            continue
+        order = KeyOrder(operations, initial=(initial or {}).get(key))
+        if order.problem:
+            doubt = doubt or Verdict("unknown", CHECKER, f"no version order of {key}: {order.problem}", key)
+            continue
+        judged += len(reads)
+        ranks = _Ranks(operations, order)
+        fault = None if lag_max_ns is None else _too_long(key, order, ranks, reads, lag_max_ns)
+        if fault is None and versions_max is not None:
+            fault = _too_far(key, order, ranks, reads, versions_max)
+        if fault is not None:
+            return fault
+    return doubt or Verdict("valid", CHECKER, details={"reads": judged})
+
+
+def _too_long(key: str, order: KeyOrder, ranks: _Ranks, reads: list[Operation], lag_max_ns: int) -> Verdict | None:
+    """The first read that showed what a version acknowledged so long ago is certainly newer than."""
+    for read in reads:
+        newer = ranks.newest_by(read.call - lag_max_ns)
+        if newer is not None and _all_older(order, read, [newer]):
+            writer = order.versions[newer].writer
+            assert writer is not None and writer.ret is not None, "acknowledged"
+            why = (
+                f"although the {deed(writer)} had been acknowledged {read.call - writer.ret} ns before it began: "
+                f"the bound is {lag_max_ns} ns"
+            )
+            return _beyond(key, order, read, [newer], why, "lag_max_ns")
+    return None
+
+
+def _too_far(key: str, order: KeyOrder, ranks: _Ranks, reads: list[Operation], versions_max: int) -> Verdict | None:
+    """The first read that showed what more versions, acknowledged before it began, are certainly newer than."""
+    newest: list[tuple[int, int]] = []  # the versions_max + 1 newest ones of those acknowledged, by rank
+    taken = 0
+    for read in sorted(reads, key=lambda read: read.call):
+        while taken < len(ranks.acks) and ranks.acks[taken][0] < read.call:
+            version = ranks.acks[taken][1]
+            insort(newest, (ranks.rank[version], version))
+            del newest[: -versions_max - 1]
+            taken += 1
+        newer = [version for _, version in newest]
+        if len(newer) > versions_max and _all_older(order, read, newer):
+            told = [deed(writer) for version in newer if (writer := order.versions[version].writer) is not None]
+            listed = f"the {told[0]}" if len(told) == 1 else f"the {', '.join(told[:-1])} and the {told[-1]}"
+            if len(told) > TOLD_MAX:
+                listed = f"{len(told)} newer ones"
+            why = f"more than {versions_max} versions behind: {listed} had been acknowledged before it began"
+            return _beyond(key, order, read, newer, why, "versions_max")
+    return None
+
+
+def _all_older(order: KeyOrder, read: Operation, newer: list[int]) -> bool:
+    """Whether all that a read can have shown is certainly older than each of these versions."""
+    shown = order.candidates(read.result, read, newer[0])
+    return shown is not None and all(order.before(one, other) for one in shown for other in newer)
+
+
+def _beyond(key: str, order: KeyOrder, read: Operation, newer: list[int], why: str, bound: str) -> Verdict:
+    shown = order.candidates(read.result, read) or (order.newest_absence(read),)
+    writers = [order.versions[version].writer for version in (shown[0], *newer[-TOLD_MAX:])]
+    involved = {id(one): one for one in (*writers, read) if one is not None}
+    return Verdict(
+        "invalid",
+        CHECKER,
+        f"process {read.process} read {show(read.result)} from {key}, {why}",
+        key,
+        sorted(involved.values(), key=lambda operation: operation.call_index),
+        [read],
+        {"bound": bound},
+    )
+
+
 class _Ranks:
     """One key's versions in an order that fits the history, and what had been acknowledged when."""
 
@@ -178,16 +292,21 @@ class _Ranks:
         for rank in range(place, -1, -1):
             self.newer_since_ns[rank] = min(self.newer_since_ns[rank], self.newer_since_ns[rank + 1])
         acks.sort()
+        self.acks = acks
         self.ack_times = [ret for ret, _ in acks]
         self.newest: list[int] = []  # after each of the acknowledgements: the newest version
         for _, version in acks:
             best = self.newest[-1] if self.newest else version
             self.newest.append(version if self.rank[version] >= self.rank[best] else best)
 
+    def newest_by(self, time_ns: int) -> int | None:
+        """The newest version that had been acknowledged before that time."""
+        count = bisect_left(self.ack_times, time_ns)
+        return self.newest[count - 1] if count else None
+
     def acknowledged(self, reader: Operation, own: int | None) -> int | None:
         """The newest version that was acknowledged when the read was invoked; `own` is the reader's own last one."""
-        count = bisect_left(self.ack_times, reader.call)
-        newest = self.newest[count - 1] if count else None
+        newest = self.newest_by(reader.call)
         if own is None or (newest is not None and self.rank[newest] >= self.rank[own]):
             return newest
         return own

@@ -8,7 +8,8 @@ from random import Random
 import pytest
 
 from dynalab_checkers.history import MISSING, History, Json, Missing, Operation, Scalar
-from dynalab_checkers.staleness import SINCE_ACK_NS, Staleness, measure, merge
+from dynalab_checkers.sessions import check_sessions
+from dynalab_checkers.staleness import SINCE_ACK_NS, Staleness, check_staleness, measure, merge
 
 
 def write(process: int, call: int, ret: int | None, value: Scalar, old: Scalar | Missing = MISSING) -> Operation:
@@ -156,3 +157,100 @@ def test_a_lag_shorter_than_the_pause_before_the_read_is_never_seen() -> None:
     assert run(0).stale > 300
     assert run(499).lag_ns(990) == 480  # a bucket: 499 rounded down to four significant bits
     assert run(501).stale == 0
+
+
+def test_a_bound_of_versions_is_kept_up_to_it_and_broken_beyond() -> None:
+    behind = [*THREE, read(1, 60, 70, 1)]
+    assert check_staleness(History(behind), versions_max=2).verdict == "valid"
+    verdict = check_staleness(History(behind), versions_max=1)
+    assert verdict.verdict == "invalid"
+    assert verdict.why == (
+        "process 1 read 1 from k, more than 1 versions behind: "
+        "the write of 2 and the write of 3 had been acknowledged before it began"
+    )
+    assert verdict.operations == behind
+    assert verdict.highlight == [behind[-1]]
+    assert verdict.details == {"bound": "versions_max"}
+
+
+def test_only_what_had_been_acknowledged_counts_against_a_bound_of_versions() -> None:
+    assert check_staleness(History([*THREE, read(1, 50, 70, 2)]), versions_max=0).verdict == "valid"
+    assert check_staleness(History([*THREE, read(1, 51, 70, 2)]), versions_max=0).verdict == "invalid"
+
+
+def test_a_bound_of_time_counts_from_the_acknowledgement_of_what_is_newer() -> None:
+    history = History([*THREE, read(1, 60, 70, 2)])
+    assert check_staleness(history, lag_max_ns=10).verdict == "valid"
+    verdict = check_staleness(history, lag_max_ns=9)
+    assert verdict.why == (
+        "process 1 read 2 from k, although the write of 3 had been acknowledged 10 ns before it began: "
+        "the bound is 9 ns"
+    )
+    # 1 was replaced by 2, acknowledged at 30: that counts, and not that 3 came later.
+    assert check_staleness(History([*THREE, read(1, 60, 70, 1)]), lag_max_ns=29).verdict == "invalid"
+    assert check_staleness(History([*THREE, read(1, 60, 70, 1)]), lag_max_ns=30).verdict == "valid"
+
+
+def test_writes_whose_order_is_open_accuse_no_read() -> None:
+    open_order = [write(0, 0, 30, 1), write(1, 5, 25, 2)]
+    for shown in (1, 2):
+        assert check_staleness(History([*open_order, read(2, 40, 50, shown)]), versions_max=0).verdict == "valid"
+    assert check_staleness(History([*open_order, read(2, 40, 50, None)]), versions_max=1).verdict == "invalid"
+    assert check_staleness(History([*open_order, read(2, 40, 50, None)]), versions_max=2).verdict == "valid"
+
+
+def test_an_absence_that_a_pending_delete_may_have_made_is_within_every_bound() -> None:
+    delete = Operation(9, "delete", "k", 45, None, "info", call_index=91)
+    absent = read(1, 60, 70, None)
+    assert check_staleness(History([*THREE, absent]), versions_max=2).verdict == "invalid"
+    assert check_staleness(History([*THREE, absent]), versions_max=3).verdict == "valid"
+    assert check_staleness(History([*THREE, delete, absent]), versions_max=0, lag_max_ns=0).verdict == "valid"
+
+
+def test_other_flavours_are_not_bound_and_unjudged_keys_are_unknown() -> None:
+    assert check_staleness(History([*THREE, read(1, 60, 70, 1, "strong")]), versions_max=0).verdict == "valid"
+    forked = History([*THREE, write(3, 60, 70, 4, 1), read(1, 80, 90, 4)])
+    verdict = check_staleness(forked, versions_max=0)
+    assert verdict.why == "no version order of k: 1 was replaced twice"
+    assert verdict.verdict == "unknown"
+    assert check_staleness(History([Operation(0, "txn", "", 0, 9, "ok", [])]), versions_max=0).verdict == "unknown"
+
+
+def test_a_bound_that_held_in_every_run_so_far_is_broken_by_one_slow_replica() -> None:
+    """Nobody promises a maximum lag: what the usual run keeps, a run with one replica that stood still breaks."""
+
+    def run(lag: int) -> History:
+        history, clock = [], 0
+        for value in range(1, 200):
+            history.append(write(0, clock, clock + 10, value, value - 1 or None))
+            shown = max(0, (clock + 30 - (lag if value > 150 else 5) - 10) // 40 + 1)
+            history.append(read(1, clock + 30, clock + 35, min(shown, value) or None))
+            clock += 40
+        return History(history)
+
+    assert check_staleness(run(5), versions_max=0, lag_max_ns=0).verdict == "valid"
+    assert check_staleness(run(400), lag_max_ns=300).verdict == "invalid"
+    assert check_staleness(run(400), versions_max=9).verdict == "invalid"
+    assert check_staleness(run(400), versions_max=11, lag_max_ns=400).verdict == "valid"
+
+
+def test_the_verdict_and_the_measure_agree_on_what_is_stale() -> None:
+    random = Random(103)
+    stale = 0
+    for _ in range(300):
+        history, clock, old = [], 0, None
+        for value in range(1, 8):
+            history.append(write(0, clock, clock + 10, value, old))
+            shown = random.choice([old, value, random.randrange(1, value + 1)])
+            history.append(read(1, clock + random.randrange(5, 25), clock + 26, shown))
+            clock, old = clock + 30, value
+        found = measure(History(history))
+        worst = found.versions_behind(1_000) or 0
+        stale += found.stale > 0
+        assert (check_staleness(History(history), versions_max=0).verdict == "invalid") == (found.stale > 0)
+        assert check_staleness(History(history), versions_max=worst).verdict == "valid"
+        assert not worst or check_staleness(History(history), versions_max=worst - 1).verdict == "invalid"
+        # A bound of zero is what makes every session keep its promises.
+        if not found.stale:
+            assert check_sessions(History(history), flavours=("eventual",)).verdict == "valid"
+    assert stale > 100
