@@ -243,6 +243,27 @@ def test_the_whole_path_works_by_keyboard(small: Opened) -> None:
     assert small.chosen() == -1
 
 
+def test_times_are_those_of_the_sentence(small: Opened) -> None:
+    small.press("e")
+    said = re.search(r"the read at 0\.(\d{3})(\d*) s returned", small.page.inner_text("#panel0 .why"))
+    assert said is not None
+    assert f"from: {int(said[1])}.{said[2]} ms;" in small.status()
+
+
+def test_times_since_1970_count_from_the_first_call_to_the_nanosecond(page: Page, tmp_path: Path) -> None:
+    start = 1_700_000_000_123_456_789
+    write_html(
+        tmp_path / "page.html",
+        History(
+            [Operation(0, "write", "k", start + n * 2, start + n * 2 + 1, "ok", n, call_index=n) for n in range(3)]
+        ),
+        [],
+    )
+    opened = Opened(page, tmp_path / "page.html", "#op=2")
+    assert "from: 4 ns; to: 5 ns" in opened.status()
+    assert f"at {start} ns of the history's clock" in opened.page.inner_text("#timeline-hint")
+
+
 def test_question_mark_lists_every_key_and_escape_closes_the_list(small: Opened) -> None:
     small.press("?")
     assert small.page.is_visible("#help")

@@ -315,7 +315,7 @@ function drawAxis() {
   paint.font = "12px system-ui,sans-serif";
   paint.textBaseline = "middle";
   paint.textAlign = "center";
-  for (let at = Math.ceil(camera.from / step) * step; toX(at) < camera.width; at += step) {
+  for (let at = Math.ceil((camera.from + origin) / step) * step - origin; toX(at) < camera.width; at += step) {
     paint.fillStyle = colours.line;
     paint.fillRect(Math.round(toX(at)), AXIS - 4, 1, camera.height);
     paint.fillStyle = colours.dim;

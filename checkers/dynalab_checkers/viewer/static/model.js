@@ -123,13 +123,16 @@ function firstAbove(sorted, bound) {
   return low;
 }
 
-/* Times: one unit for the whole page, as many digits as tell nanoseconds apart. */
+/* Times are the history's own, as in the sentences: `origin` is what the columns leave out. A clock that counts from
+   1970 or from the start of a machine is too large for the page's numbers; then times count from the first call.
+   One unit for the whole page, as many digits as tell nanoseconds apart. */
+const origin = Math.abs(Number(data.start)) < 1e14 ? Number(data.start) : 0;
 const unit = [["ns", 1, 0], ["µs", 1e3, 3], ["ms", 1e6, 6], ["s", 1e9, 9]]
-  .find(([, size]) => span.to / size < 20000) || ["s", 1e9, 9];
+  .find(([, size]) => Math.max(Math.abs(origin), span.to + origin) / size < 20000) || ["s", 1e9, 9];
 
 function time(ns, digits = unit[2]) {
   if (!Number.isFinite(ns)) return "never";
-  const text = (ns / unit[1]).toFixed(Math.max(0, digits));
+  const text = ((ns + origin) / unit[1]).toFixed(Math.max(0, digits));
   return digits === unit[2] && text.includes(".") ? text.replace(/\.?0+$/, "") : text;
 }
 

@@ -418,6 +418,9 @@ COLUMNS.forEach((name) => {
   $("table-head").append(cell);
 });
 writeHelp();
+if (Number(data.start) !== origin) {
+  $("timeline-hint").append(` Times count from the first call, at ${data.start} ns of the history's clock.`);
+}
 listen();
 refilter();
 fit();
