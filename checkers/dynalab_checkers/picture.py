@@ -143,6 +143,7 @@ def render(
         y += ROW_PX * (max(lanes) + 1)
     width = max(scale.right + 12, 10 + 10 * len(title))
     told = wrap(_clean(sentence), max(60, (width - 20) // SENTENCE_PX))
+    width = max(width, 20 + SENTENCE_PX * max(map(len, told), default=0))  # a narrow picture must not cut its sentence
     height = y + 48 + 19 * len(told)
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="dl" role="img" width="{width}" height="{height}" '
