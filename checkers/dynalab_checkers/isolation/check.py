@@ -31,7 +31,7 @@ CHECKER: Final = "transactions"
 KINDS: Final = ("list-append", "rw-register")
 KEY_ORDERS: Final = ("model", "none", "process", "realtime")
 EMPTY: Final = "empty-transaction-graph"
-BUDGET_STEPS: Final = 5_000_000
+BUDGET_STEPS: Final = 20_000_000
 # Over all components together; a component that comes after that is only named, not searched for its shortest cycles.
 ALL_BUDGETS: Final = 4
 

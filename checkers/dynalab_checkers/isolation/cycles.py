@@ -31,6 +31,8 @@ from dynalab_checkers.isolation.graph import (
 )
 
 NO: Final = -1
+# Lengths up to which cycles are searched for first, from everywhere.
+BOUNDS: Final = (4, 7, 13)
 KINDS: Final = ("G0", "G1c", "G-single-item", "G-nonadjacent-item", "G2-item")
 SUFFIXES: Final = ("", "-process", "-realtime")
 
@@ -68,7 +70,7 @@ _LOOPS: Final[dict[str, tuple[tuple[int, int, int, int], ...]]] = {
 }
 
 
-_ANY: Final = Automaton("G2-item", RW, ((0, 0, 0, 0),), 0)
+_ANY: Final = Automaton("G2-item", RW, ((0, 0, 0, 0),), 0)  # begun with an edge of any kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,9 @@ class Budget:
     spent: int = 0
 
     def take(self, steps: int) -> bool:
-        """Count steps; False once there are none left."""
+        """Count steps; False, and nothing is counted, once there are none left."""
+        if self.left <= 0:
+            return False
         self.spent += steps
         self.left -= steps
         return self.left > 0
@@ -121,6 +125,8 @@ class Budget:
 @dataclass(slots=True)
 class _Found:
     cycles: dict[str, Cycle] = field(default_factory=dict)
+    # What the linear passes said, since two kinds share one.
+    homes: dict[tuple[object, int], list[int] | None] = field(default_factory=dict)
 
     def offer(self, cycle: Cycle) -> None:
         known = self.cycles.get(cycle.name)
@@ -160,15 +166,11 @@ def name_cycles(part: Part, last_stage: int, budget: Budget) -> list[Cycle]:
     for stage in range(ITEM, last_stage + 1):
         # Where a cycle was found at an earlier stage, only worse ones are worth a suffix.
         for automaton in AUTOMATA[:worst]:
-            if budget.take(size * len(_LOOPS[automaton.kind])):
+            if budget.left > 0:
                 _search(part, automaton, stage, budget, found)
         worst = min((KINDS.index(_bare(name)) for name in found.cycles), default=len(KINDS))
     if not found.cycles:
-        # The budget ended, or no edge that could begin a cycle was tried: any cycle will do, and it has a name.
-        for stage in range(ITEM, last_stage + 1):
-            _search(part, _ANY, stage, Budget(1), found)
-            if found.cycles:
-                break
+        _any_cycle(part, last_stage, found)
     return sorted(found.cycles.values(), key=lambda cycle: (_stage(cycle.name), KINDS.index(_bare(cycle.name))))
 
 
@@ -183,26 +185,32 @@ def _stage(name: str) -> int:
 def _search(part: Part, automaton: Automaton, stage: int, budget: Budget, found: _Found) -> None:
     """The shortest cycle of this kind, from every edge that can begin one, while the share of the budget lasts."""
     rows = part.successors
-    home = _homes(part, _LOOPS[automaton.kind], stage)
+    loops = _LOOPS[automaton.kind]
+    if (loops, stage) not in found.homes:
+        budget.take((part.edges() + len(rows)) * len(loops))
+        found.homes[loops, stage] = _homes(part, loops, stage)
+    home = found.homes[loops, stage]
     if home is None:
         return
+    beginnings = [
+        (source, edge)
+        for source, row in enumerate(rows)
+        if home[source] and part.names[source] >= 0
+        for edge in row
+        if edge & KIND_MASK == automaton.first and (edge & CODE_MASK) >> 3 <= stage and home[source] == home[edge >> 5]
+    ]
     goal_name = automaton.kind + SUFFIXES[stage]
-    best = len(part.names) * len(automaton.moves) + 2  # longer than any walk
-    # Half of what is left for each search: the later ones always have something.
-    limit = budget.left // 2
+    longest = len(part.names) * len(automaton.moves) + 2  # longer than any walk
+    # A part of what is left for each search: the later ones always have something.
+    limit = budget.left // 3
     spent = 0
-    for source, row in enumerate(rows):
-        if not home[source] or part.names[source] < 0:
-            continue
-        for edge in row:
-            if (
-                edge & KIND_MASK != automaton.first
-                or (edge & CODE_MASK) >> 3 > stage
-                or home[source] != home[edge >> 5]
-            ):
-                continue
-            # The first walk is always finished: it alone can name the component.
-            walk, steps = _walk(part, automaton, stage, source, edge, best, limit - spent if spent else 1 << 60)
+    # Short cycles first: a walk of a few edges is cheap from everywhere, and the first one without a bound may not be.
+    for bound in [*(bound for bound in BOUNDS if bound < longest), longest]:
+        best = bound
+        for source, edge in beginnings:
+            # The first walk without a bound is always finished: it alone can name the component.
+            enough = limit - spent if spent or bound < longest else longest * len(rows)
+            walk, steps = _walk(part, automaton, stage, source, edge, best, enough)
             spent += steps
             budget.take(steps)
             if walk is not None:
@@ -212,6 +220,27 @@ def _search(part: Part, automaton: Automaton, stage: int, budget: Budget, found:
                         best = min(best, len(cycle.edges))
             if spent > limit or best <= 2:
                 return
+        if best < bound:
+            return
+
+
+def _any_cycle(part: Part, last_stage: int, found: _Found) -> None:
+    """Some cycle, at the first stage that has one, by one walk: for a budget that ended before a search did."""
+    for stage in range(ITEM, last_stage + 1):
+        home = _homes(part, _ANY.moves, stage)
+        if home is None:
+            continue
+        for source, row in enumerate(part.successors):
+            for edge in row:
+                if part.names[source] >= 0 and home[source] and home[source] == home[edge >> 5]:
+                    if (edge & CODE_MASK) >> 3 > stage:
+                        continue
+                    enough = 2 * (part.edges() + len(part.names))
+                    walk, _ = _walk(part, _ANY, stage, source, edge, enough, enough)
+                    assert walk is not None, "what is strongly connected leads back"
+                    for cycle in _simple_cycles(_collapse(part, source, edge, walk)):
+                        found.offer(cycle)
+                    return
 
 
 def _homes(part: Part, moves: tuple[tuple[int, int, int, int], ...], stage: int) -> list[int] | None:
