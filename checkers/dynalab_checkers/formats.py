@@ -1,4 +1,7 @@
-"""Histories in other people's formats: lines of a log, turned into events and then read as strictly as our own.
+"""Histories in other people's formats: turned into events as a stream, and then read as strictly as our own.
+
+`jsonl` is our own. `edn`: Jepsen's and Maelstrom's `history.edn` (see `jepsen`). `csv`: a table with a column map (see
+`tables`).
 
 `etcd-log`: lines of Jepsen's log of its etcd test: process, `:invoke|:ok|:fail|:info`, `:read|:write|:cas`, a value
 (`nil`, an integer or `[from to]`). `:fail :read :timed-out` had no effect; `:info ... :timed-out` stays open for ever;
@@ -11,11 +14,33 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from os import PathLike
-from typing import Final
+from typing import Final, TypeAlias
 
-from dynalab_checkers.history import History, Json, MalformedHistory, from_numbered_events, parse_jsonl
+from dynalab_checkers.history import (
+    History,
+    Json,
+    MalformedHistory,
+    Progress,
+    from_numbered_events,
+    parse_jsonl,
+    watched,
+)
+from dynalab_checkers.jepsen import AS_IT_IS, UNNAMED_KEY, Reading, edn_events
+from dynalab_checkers.tables import csv_events
 
-ETCD_KEY: Final = "register"  # the etcd logs are of one register that has no name
+__all__ = [
+    "ETCD_KEY",
+    "FORMATS",
+    "Reading",
+    "parse_csv",
+    "parse_edn",
+    "parse_etcd_log",
+    "parse_history",
+    "parse_kv_log",
+    "read_history",
+]
+
+ETCD_KEY: Final = UNNAMED_KEY  # the etcd logs are of one register that has no name
 
 _ETCD_LINE: Final = re.compile(
     r"(?:INFO\s+jepsen\.util\s+-\s+)?(\d+)\s+:(invoke|ok|fail|info)\s+:(read|write|cas)\s+(.+)"
@@ -48,18 +73,74 @@ def parse_kv_log(lines: Iterable[str | bytes]) -> History:
     return from_numbered_events(_kv_events(lines))
 
 
+def parse_edn(lines: Iterable[str | bytes], reading: Reading = AS_IT_IS) -> History:
+    """A history from Jepsen's EDN.
+
+    >>> log = ["{:process 0, :type :invoke, :f :write, :value [x 3], :time 5, :index 0}"]
+    >>> [(o.f, o.key, o.value, o.call) for o in parse_edn(log)]
+    [('write', 'x', 3, 5)]
+    """
+    return from_numbered_events(edn_events(lines, reading))
+
+
+def parse_csv(lines: Iterable[str | bytes], reading: Reading = AS_IT_IS) -> History:
+    """A history from CSV with a header; `reading.columns` maps our fields to its columns.
+
+    >>> table = ["who,when,kind,what,value", "4,1,invoke,write,7", "4,2,ok,write,7"]
+    >>> columns = {"process": "who", "time": "when", "type": "kind", "f": "what"}
+    >>> [(o.process, o.call, o.ret, o.value) for o in parse_csv(table, Reading(columns=columns))]
+    [(4, 1, 2, 7)]
+    """
+    return from_numbered_events(csv_events(lines, reading))
+
+
+_Events: TypeAlias = Iterator[tuple[int, Mapping[str, Json]]]
+_EVENTS: Final[dict[str, Callable[[Iterable[str | bytes], Reading], _Events]]] = {
+    "edn": edn_events,
+    "csv": csv_events,
+    "etcd-log": lambda lines, _: _etcd_events(lines),
+    "kv-log": lambda lines, _: _kv_events(lines),
+}
 FORMATS: Final[dict[str, Callable[[Iterable[str | bytes]], History]]] = {
     "jsonl": parse_jsonl,
+    "edn": parse_edn,
+    "csv": parse_csv,
     "etcd-log": parse_etcd_log,
     "kv-log": parse_kv_log,
 }
 
 
-def read_history(path: str | PathLike[str], format: str = "jsonl") -> History:
-    """A history from a file. Raises MalformedHistory, OSError, or KeyError if there is no such format."""
-    parse = FORMATS[format]
+def parse_history(
+    lines: Iterable[str | bytes],
+    format: str = "jsonl",
+    reading: Reading = AS_IT_IS,
+    keep: Callable[[str], bool] | None = None,
+) -> History:
+    """A history from lines. `keep` says of a key whether its operations are wanted; the others are only checked.
+
+    Raises MalformedHistory, or KeyError if there is no such format.
+    """
+    if format == "jsonl":
+        return parse_jsonl(lines, keep)
+    return from_numbered_events(_EVENTS[format](lines, reading), keep)
+
+
+def read_history(
+    path: str | PathLike[str],
+    format: str = "jsonl",
+    reading: Reading = AS_IT_IS,
+    *,
+    progress: Progress | None = None,
+    keep: Callable[[str], bool] | None = None,
+) -> History:
+    """A history from a file, read as a stream; `progress` is told now and then how many bytes are done.
+
+    Raises MalformedHistory, OSError, or KeyError if there is no such format.
+    """
+    if format not in FORMATS:
+        raise KeyError(format)
     with open(path, "rb") as file:
-        return parse(file)
+        return parse_history(file if progress is None else watched(file, progress), format, reading, keep)
 
 
 def _text_lines(lines: Iterable[str | bytes]) -> Iterator[tuple[int, str]]:

@@ -71,6 +71,6 @@ def test_an_unknown_model_or_format_is_a_key_error(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         check_files([path], model="stack")
     with pytest.raises(KeyError):
-        check_files([path], format="edn")
+        check_files([path], format="yaml")
     (result,) = check_files([path])
     assert result.verdict == "valid"

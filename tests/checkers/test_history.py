@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
@@ -10,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynalab_checkers.generate import Recipe, register_history
-from dynalab_checkers.history import MISSING, History, Json, MalformedHistory, parse_jsonl, read_jsonl, write_jsonl
+from dynalab_checkers.history import (
+    MISSING,
+    NO_FIELDS,
+    History,
+    Json,
+    MalformedHistory,
+    parse_jsonl,
+    read_jsonl,
+    write_jsonl,
+)
 
 Event = dict[str, Json]
 
@@ -258,3 +268,72 @@ def test_bytes_that_are_not_utf_8_are_refused_by_their_line() -> None:
 def test_touching_operations_of_one_process_at_one_instant_are_no_overlap() -> None:
     events = [invoke(0, time=5), complete(1, time=5), invoke(2, time=5), complete(3, time=5)]
     assert [o.call_index for o in History.from_events(events)] == [0, 2]
+
+
+GOOD = [json.dumps(event) for event in (invoke(0), complete(1), invoke(2, f="read"), complete(3, f="read", value=7))]
+SEPARATOR = "-738291046527183940"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        # Lines that are only whole together, or hold two events, or the very number that parts them.
+        ['{"index":9,"x":[{}', "{}]}"],
+        [GOOD[0] + "," + GOOD[1]],
+        [GOOD[0][:-1], ',"x":1}'],
+        ['{"a":"', '"}'],
+        [f"{GOOD[0]},{SEPARATOR},{GOOD[1]}"],
+        [f'{{"a":[1,{SEPARATOR}', "1]}"],
+        ["7"],
+        [SEPARATOR],
+        ["null"],
+        ["[]"],
+        ['{"index":NaN}'],
+        [GOOD[0] + " x"],
+    ],
+)
+@pytest.mark.parametrize("before", [0, 2, 4])
+@pytest.mark.parametrize("as_bytes", [False, True])
+def test_a_line_is_one_event_whatever_stands_in_the_lines_beside_it(
+    wrong: list[str], before: int, as_bytes: bool
+) -> None:
+    lines = [*GOOD[:before], *wrong, *GOOD[before:]]
+    with pytest.raises(MalformedHistory) as caught:
+        parse_jsonl([line.encode() + b"\n" for line in lines] if as_bytes else lines)
+    assert caught.value.line == before + 1
+
+
+def test_unusual_lines_mean_the_same_as_usual_ones() -> None:
+    plain = parse_jsonl(GOOD).operations
+    spaced = [" " + GOOD[0] + "  ", "", GOOD[1] + "\r", "\t", *GOOD[2:]]
+    assert parse_jsonl(spaced).operations == plain
+    assert parse_jsonl([b"\xef\xbb\xbf" + GOOD[0].encode(), *[line.encode() for line in GOOD[1:]]]).operations == plain
+    turned = [json.dumps(dict(reversed(json.loads(line).items()))) for line in GOOD]
+    assert parse_jsonl(turned).operations == plain
+    keyless = [json.loads(line) for line in GOOD]
+    for completion in keyless[1::2]:
+        del completion["key"]
+    assert parse_jsonl(map(json.dumps, keyless)).operations == plain
+
+
+def test_a_long_file_names_the_right_line() -> None:
+    lines = [json.dumps(invoke(n, n)) for n in range(1_000)]
+    lines[700] = lines[700].replace('"write"', "5")
+    with pytest.raises(MalformedHistory) as caught:
+        parse_jsonl(lines)
+    assert caught.value.line == 701
+    assert len(parse_jsonl(lines[:700])) == 700
+
+
+def test_the_shared_dictionary_of_operations_without_unknown_fields_cannot_be_changed() -> None:
+    (operation, _) = parse_jsonl(GOOD).operations
+    assert operation.extra is NO_FIELDS
+    with pytest.raises(TypeError, match="assign one of your own"):
+        operation.extra["a"] = 1
+    with pytest.raises(TypeError, match="assign one of your own"):
+        operation.extra.update(a=1)
+    with pytest.raises(TypeError, match="assign one of your own"):
+        operation.extra.setdefault("a", 1)
+    assert NO_FIELDS == {}
+    assert copy.deepcopy(operation) == operation
+    assert copy.deepcopy(operation).extra is NO_FIELDS
