@@ -12,7 +12,7 @@ Rules of this room:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -44,6 +44,10 @@ class Appends:
     unread: dict[str, list[int]] = field(default_factory=dict)
     intermediate: dict[str, set[Any]] = field(default_factory=dict)
     odd: set[str] = field(default_factory=set)
+
+    def writers_of_keys(self) -> Iterable[tuple[str, Sequence[int]]]:
+        """The writers of every key between which no order was seen."""
+        return self.unread.items()
 
     def because(self, source: int, target: int, kind: int, one: str, other: str) -> str:
         """Why an edge is there, in words; `one` and `other` are the names of its ends."""

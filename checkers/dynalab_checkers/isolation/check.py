@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from dynalab_checkers.history import History, Operation, Scalar
 from dynalab_checkers.isolation.append import Appends, analyse_appends
+from dynalab_checkers.isolation.conflicts import overlapping_writers
 from dynalab_checkers.isolation.cycles import SUFFIXES, Budget, Cycle, name_cycles
 from dynalab_checkers.isolation.explain import explain, sentence
 from dynalab_checkers.isolation.graph import PROCESS, REALTIME, Part, Timeline, add_process_edges, components, knots
@@ -26,6 +27,7 @@ from dynalab_checkers.isolation.register_order import KeyOrder, add_register_edg
 from dynalab_checkers.isolation.transactions import KEPT_MAX, Transactions, read_transactions, takes_part
 from dynalab_checkers.isolation.weak import WEAK_MODELS, check_weak
 from dynalab_checkers.verdict import INVALID, UNKNOWN, VALID, Verdict
+from dynalab_checkers.words import show
 
 CHECKER: Final = "transactions"
 KINDS: Final = ("list-append", "rw-register")
@@ -43,6 +45,7 @@ class _Result:
     counts: dict[str, int] = field(default_factory=dict)
     cycles: list[Cycle] = field(default_factory=list)
     steps: int = 0
+    open: set[str] = field(default_factory=set)
 
     def count(self, name: str) -> None:
         self.counts[name] = self.counts.get(name, 0) + 1
@@ -103,7 +106,7 @@ def check_transactions(
         if weak:
             result.counts[f"{model}-cycle"] = 1
             analysis.sightings.add(f"{model}-cycle", "", weak.transactions, weak.sentence)
-    _find_cycles(analysis, part, stage, budget, result)
+    _find_cycles(analysis, part, stage, budget, asked, result)
     if not analysis.dependencies:
         result.counts[EMPTY] = 1
     return _verdict(analysis, result, asked, model, stage)
@@ -126,7 +129,14 @@ def _key_order(chosen: str, stage: int, model: str, by_anomaly: bool) -> KeyOrde
     return KeyOrder(chosen != "none", chosen == "realtime", contiguous, promised=True)
 
 
-def _find_cycles(analysis: Appends | Registers, part: bytearray, stage: int, budget: int, result: _Result) -> None:
+def _find_cycles(
+    analysis: Appends | Registers,
+    part: bytearray,
+    stage: int,
+    budget: int,
+    asked: frozenset[str],
+    result: _Result,
+) -> None:
     graph = analysis.graph
     operations = analysis.transactions.operations
     timeline = None
@@ -137,9 +147,7 @@ def _find_cycles(analysis: Appends | Registers, part: bytearray, stage: int, bud
     left = ALL_BUDGETS * budget
     for knot in knots(graph, operations, part, timeline):
         allowance = Budget(min(budget, max(left, 2 * knot.edges() + 2 * len(knot.names))) if budget else 0)
-        cycles = name_cycles(knot, stage, allowance)
-        left -= allowance.spent
-        result.steps += allowance.spent
+        cycles, unsure = name_cycles(knot, stage, allowance)
         if not cycles:
             result.count("cycle-exists" + SUFFIXES[_lowest_stage(knot, stage)])
         for cycle in cycles:
@@ -147,6 +155,38 @@ def _find_cycles(analysis: Appends | Registers, part: bytearray, stage: int, bud
             result.counts[cycle.name] = known + 1
             if known < KEPT_MAX:
                 result.cycles.append(cycle)
+        result.open |= unsure
+        if "G-single-item" in asked and asked.isdisjoint(cycle.name for cycle in cycles):
+            _unseen_conflict(analysis, knot, stage, allowance, result)
+        left -= allowance.spent
+        result.steps += allowance.spent
+
+
+def _unseen_conflict(analysis: Appends | Registers, knot: Part, stage: int, budget: Budget, result: _Result) -> None:
+    """Two transactions that must overlap and change one key, where nobody saw which came first."""
+    places = {name: node for node, name in enumerate(knot.names) if name >= 0}
+    groups = {
+        key: [places[writer] for writer in dict.fromkeys(writers) if writer in places]
+        for key, writers in analysis.writers_of_keys()
+    }
+    groups = {key: group for key, group in groups.items() if len(group) > 1}
+    for at in range(stage + 1):
+        pair = overlapping_writers(knot, list(groups.values()), at, budget)
+        if pair is not None:
+            name = "G-single-item" + SUFFIXES[at]
+            key = next(key for key, group in groups.items() if {places[pair[0]], places[pair[1]]} <= set(group))
+            one, other = (analysis.transactions.who(number) for number in pair)
+            analysis.sightings.add(
+                name,
+                key,
+                pair,
+                f"{one} and {other} each missed what the other wrote, and both changed {show(key)}: "
+                f"whichever committed first, the other one overwrote it unseen",
+            )
+            result.count(name)
+            return
+    if budget.left <= 0:
+        result.open.add("G-single-item")
 
 
 def _lowest_stage(knot: Part, last: int) -> int:
@@ -196,14 +236,21 @@ def _verdict(analysis: Appends | Registers, result: _Result, asked: frozenset[st
         verdict = INVALID
     elif unclear:
         verdict, why = UNKNOWN, unclear[0]
-    elif any(name.startswith("cycle-exists") for name in counts):
-        verdict, why = UNKNOWN, "a cycle exists, and the budget ended before it could be named"
+    elif result.open & asked:
+        verdict, why = (
+            UNKNOWN,
+            f"a cycle exists, and the budget ended before {_first(result.open & asked)} was excluded",
+        )
     elif EMPTY in counts:
         verdict, why = UNKNOWN, "no transaction depends on another one, so nothing was shown"
     else:
         verdict, why = VALID, ""
     operations = [analysis.transactions.operations[number] for number in dict.fromkeys(shown)]
     return Verdict(verdict, CHECKER, why, None, operations, operations[:1], details)
+
+
+def _first(names: Iterable[str]) -> str:
+    return min(names, key=_rank)
 
 
 def _size(cycle: Cycle) -> int:

@@ -127,6 +127,7 @@ class _Found:
     cycles: dict[str, Cycle] = field(default_factory=dict)
     # What the linear passes said, since two kinds share one.
     homes: dict[tuple[object, int], list[int] | None] = field(default_factory=dict)
+    open: set[str] = field(default_factory=set)
 
     def offer(self, cycle: Cycle) -> None:
         known = self.cycles.get(cycle.name)
@@ -153,25 +154,29 @@ def name_of(edges: Sequence[Edge]) -> str:
     return name + SUFFIXES[max(edge.stage for edge in edges)]
 
 
-def name_cycles(part: Part, last_stage: int, budget: Budget) -> list[Cycle]:
-    """Cycles of one strongly connected component, worst first, at most one of each name.
+def name_cycles(part: Part, last_stage: int, budget: Budget) -> tuple[list[Cycle], set[str]]:
+    """Cycles of one strongly connected component, worst first, at most one of each name; and names left open.
 
-    Empty if the budget ended before the component could be named; otherwise at least one cycle is found.
+    No cycle if the budget ended before the component was even read; otherwise at least one is found. A name is open if
+    the budget ended before it was sure that there is no such cycle.
     """
     found = _Found()
     worst = len(KINDS)
     size = part.edges() + len(part.names)
     if budget.left < size:
-        return []
+        return [], {kind + suffix for kind in KINDS for suffix in SUFFIXES[: last_stage + 1]}
     for stage in range(ITEM, last_stage + 1):
         # Where a cycle was found at an earlier stage, only worse ones are worth a suffix.
         for automaton in AUTOMATA[:worst]:
             if budget.left > 0:
                 _search(part, automaton, stage, budget, found)
+            else:
+                found.open.add(automaton.kind + SUFFIXES[stage])
         worst = min((KINDS.index(_bare(name)) for name in found.cycles), default=len(KINDS))
     if not found.cycles:
         _any_cycle(part, last_stage, found)
-    return sorted(found.cycles.values(), key=lambda cycle: (_stage(cycle.name), KINDS.index(_bare(cycle.name))))
+    cycles = sorted(found.cycles.values(), key=lambda cycle: (_stage(cycle.name), KINDS.index(_bare(cycle.name))))
+    return cycles, found.open - set(found.cycles)
 
 
 def _bare(name: str) -> str:
@@ -218,7 +223,10 @@ def _search(part: Part, automaton: Automaton, stage: int, budget: Budget, found:
                     found.offer(cycle)
                     if cycle.name == goal_name:
                         best = min(best, len(cycle.edges))
-            if spent > limit or best <= 2:
+            if best <= 2:
+                return
+            if spent > limit:
+                found.open.add(goal_name)
                 return
         if best < bound:
             return

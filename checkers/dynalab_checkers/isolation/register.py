@@ -10,7 +10,7 @@ Rules of this room:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,6 +66,12 @@ class Registers:
     keys: dict[str, Versions] = field(default_factory=dict)
     touched: list[dict[str, Access]] = field(default_factory=list)
     ambiguous: int = 0
+
+    def writers_of_keys(self) -> Iterable[tuple[str, Sequence[int]]]:
+        """The writers of every key between which there may be no order."""
+        for key, versions in self.keys.items():
+            if len(set(versions.block)) > 1:
+                yield key, [writer for writer in versions.writer[1:] if self.committed[writer]]
 
     def because(self, source: int, target: int, kind: int, one: str, other: str) -> str:
         """Why an edge is there, in words; `one` and `other` are the names of its ends."""

@@ -259,7 +259,7 @@ def _first_circle(
     parts = knots(graph, found.transactions.operations, (), None)
     if not parts:
         return None
-    cycles = name_cycles(parts[0], stage, Budget(max(1_000_000, 2 * parts[0].edges() + 2 * len(parts[0].names))))
+    cycles, _ = name_cycles(parts[0], stage, Budget(max(1_000_000, 2 * parts[0].edges() + 2 * len(parts[0].names))))
     shortest = min(cycles, key=lambda cycle: len(cycle.edges))
     return Circle(shortest.transactions(), f"under {model} " + _story(found, shortest, reasons))
 
