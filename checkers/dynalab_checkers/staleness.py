@@ -242,7 +242,8 @@ def _too_far(key: str, order: KeyOrder, ranks: _Ranks, reads: list[Operation], v
             listed = f"the {told[0]}" if len(told) == 1 else f"the {', '.join(told[:-1])} and the {told[-1]}"
             if len(told) > TOLD_MAX:
                 listed = f"{len(told)} newer ones"
-            why = f"more than {versions_max} versions behind: {listed} had been acknowledged before it began"
+            bound = f"{versions_max} version{'' if versions_max == 1 else 's'}"
+            why = f"more than {bound} behind: {listed} had been acknowledged before it began"
             return _beyond(key, order, read, newer, why, "versions_max")
     return None
 

@@ -165,7 +165,7 @@ def test_a_bound_of_versions_is_kept_up_to_it_and_broken_beyond() -> None:
     verdict = check_staleness(History(behind), versions_max=1)
     assert verdict.verdict == "invalid"
     assert verdict.why == (
-        "process 1 read 1 from k, more than 1 versions behind: "
+        "process 1 read 1 from k, more than 1 version behind: "
         "the write of 2 and the write of 3 had been acknowledged before it began"
     )
     assert verdict.operations == behind

@@ -1,0 +1,136 @@
+"""The small histories of the chapters: their verdicts, their size, and that the pictures in docs/ are theirs."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from html import unescape
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from dynalab_checkers.history import MISSING, History, Operation, read_jsonl
+from dynalab_checkers.sessions import check_sessions
+from dynalab_checkers.staleness import check_staleness, measure
+from dynalab_fault_injection.run import run_one
+
+ROOT = Path(__file__).resolve().parents[2]
+CHAPTERS = ROOT / "docs" / "chapters"
+
+
+def load(name: str) -> ModuleType:
+    """A module of docs/examples, which is no package."""
+    spec = importlib.util.spec_from_file_location(f"docs_examples_{name}", ROOT / "docs" / "examples" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+lessons = load("lessons")
+EACH = pytest.mark.parametrize("lesson", lessons.LESSONS, ids=lambda lesson: lesson.name)
+AGAIN = "python docs/examples/lessons.py writes it again"
+
+
+def said(svg: str) -> list[str]:
+    """Everything that a picture says, without where it says it."""
+    return [unescape(text) for text in re.findall(r"<(?:title|desc|text)[^>]*>([^<]+)<", svg)]
+
+
+@EACH
+def test_the_checker_says_what_the_lesson_promises(lesson: lessons.Lesson) -> None:  # type: ignore[name-defined]
+    verdict = lesson.judge(lesson.history())
+    assert verdict.verdict == lesson.verdict
+    named = {"g0": "G0", "g1a": "G1a", "g1b": "G1b", "g1c": "G1c", "g-single": "G-single-item"}
+    named |= {"long-fork": "G-nonadjacent-item", "write-skew": "G2-item", "write-skew-allowed": "G2-item"}
+    named |= {"lost-update": "lost-update", "stale-snapshot": "G-single-item-realtime"}
+    if "anomalies" in verdict.details:
+        assert named[lesson.name] in verdict.details["anomalies"]
+    elif "guarantee" in verdict.details:
+        assert verdict.details["guarantee"] == lesson.name
+
+
+def values(operation: Operation, shown: bool) -> set[object]:
+    """The values that an operation was shown, or those that it wrote."""
+    found: list[object] = []
+    if operation.f == "txn":
+        assert isinstance(operation.value, list)
+        for micro in operation.value:
+            assert isinstance(micro, list)
+            if (micro[0] == "r") == shown:
+                value = micro[2] if len(micro) > 2 else None
+                found += [(micro[1], each) for each in (value if isinstance(value, list) else [value])]
+        return {each for each in found if each[1] is not None}  # type: ignore[index]
+    if operation.f == "cas":
+        assert isinstance(operation.value, list)
+        found = [operation.value[0 if shown else 1]]
+    elif shown:
+        found = [operation.result, operation.old]
+    elif operation.f == "write":
+        found = [operation.value]
+    return {each for each in found if each is not None and each is not MISSING}
+
+
+@EACH
+def test_nothing_can_be_left_out_of_a_violation(lesson: lessons.Lesson) -> None:  # type: ignore[name-defined]
+    """Except what wrote a value that the rest has seen: without it the history is wrong in another way."""
+    if lesson.verdict == "valid":
+        return
+    for left_out, operation in enumerate(lesson.history()):
+        rest = [other for number, other in enumerate(lesson.history()) if number != left_out]
+        if not any(values(operation, shown=False) & values(other, shown=True) for other in rest):
+            assert lesson.judge(History(rest)).verdict != "invalid", operation
+
+
+@EACH
+def test_the_files_in_the_docs_are_those_of_the_lesson(lesson: lessons.Lesson) -> None:  # type: ignore[name-defined]
+    kept = read_jsonl(lessons.HISTORIES / f"{lesson.name}.jsonl")
+    assert kept.events() == lesson.history().events(), AGAIN
+    svg = (lessons.PICTURES / f"{lesson.name}.svg").read_text(encoding="utf-8")
+    assert said(svg) == said(lessons.picture(lesson)), AGAIN
+    assert "\n\n" not in svg, "an empty line would end the figure in Markdown"
+    source = lessons.graph_source(lesson)
+    graph = lessons.PICTURES / f"{lesson.name}-cycle.svg"
+    assert graph.is_file() == bool(source and lesson.name not in lessons.WITHOUT_GRAPH), AGAIN
+    if graph.is_file():
+        drawn = set(re.findall(r"<title>(T\d(?:&#45;&gt;T\d)?)</title>", graph.read_text(encoding="utf-8")))
+        asked = {
+            edge.replace(" -> ", "&#45;&gt;") for edge in re.findall(r"^  (T\d(?: -> T\d)?) \[", source, re.MULTILINE)
+        }
+        assert drawn == asked, AGAIN
+        told = graph.with_suffix(".txt").read_text(encoding="utf-8")
+        assert told == lessons.explanation(lesson) + "\n", AGAIN
+
+
+def test_every_lesson_stands_in_a_chapter_and_no_file_is_left_over() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in CHAPTERS.glob("*.md"))
+    names = {lesson.name for lesson in lessons.LESSONS}
+    assert {name for name in names if f"assets/lessons/{name}.svg" not in text} == set()
+    files = {path.stem.removesuffix("-cycle") for path in lessons.PICTURES.iterdir()}
+    files |= {path.stem for path in lessons.HISTORIES.iterdir()}
+    assert files == names
+
+
+def test_judging_a_file_prints_the_sentence_and_exits_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert lessons.main([str(lessons.HISTORIES / "by-hand.jsonl")]) == 0
+    assert lessons.main([str(lessons.HISTORIES / "write-skew.jsonl")]) == 1
+    out = capsys.readouterr().out
+    assert "valid    Three clients, one register" in out
+    assert "However, T2 < T1" in out
+
+
+@pytest.mark.claim("S103")
+def test_a_partition_breaks_every_bound_on_the_lag_that_quiet_runs_suggest() -> None:
+    """What the chapter Sessions tells: the bound of a quiet run, and what became of it."""
+    quiet = History.from_events(run_one(3, "register", ("slow-node",)).history)
+    cut = History.from_events(run_one(3, "register", ("partition",)).history)
+    assert measure(quiet).reads > 100
+    assert check_staleness(quiet, lag_max_ns=100_000_000).verdict == "valid"
+    assert check_staleness(cut, lag_max_ns=100_000_000).verdict == "invalid"
+    # Strong reads keep the bound of zero, and every session keeps its guarantees, under both.
+    for history in (quiet, cut):
+        assert check_staleness(history, versions_max=0, lag_max_ns=0, flavours=("strong",)).verdict == "valid"
+        assert check_sessions(history).verdict == "valid"
