@@ -13,8 +13,9 @@ error.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import TypeAlias, cast, get_args
 
+from dynalab_impl import batching
 from dynalab_impl import messages as m
 from dynalab_impl.effects import (
     JSON,
@@ -33,16 +34,18 @@ from dynalab_impl.plain import copy_plain, fingerprint
 from dynalab_model.errors import DynamoError, internal_server_error, resource_not_found, throttling
 from dynalab_model.items import bind_get, bind_write
 from dynalab_model.operations import (
+    BatchGetItem,
+    BatchWriteItem,
     CreateTable,
     DeleteItem,
     DeleteTable,
-    DescribeTable,
     GetItem,
     ListTables,
     Operation,
     PutItem,
     Query,
     Scan,
+    TableOperation,
     UpdateItem,
 )
 from dynalab_model.pages import PageBuilder, ReadPlan, get_response, plan_read
@@ -55,8 +58,9 @@ HOPS_MAX = 6  # redirects followed at once before the next one waits
 ROWS_MAX = 1000  # of one range read; a page may take several
 PENDING_MAX = 10_000  # more requests at once are refused before anything is sent
 
-_WRITES = (PutItem, UpdateItem, DeleteItem)
-_TABLES = (CreateTable, DescribeTable, DeleteTable, ListTables)
+_WRITES = frozenset({PutItem, UpdateItem, DeleteItem, BatchWriteItem})
+_BATCHES = frozenset({BatchGetItem, BatchWriteItem})
+_TABLES: frozenset[type] = frozenset(get_args(TableOperation))
 _Body: TypeAlias = dict[str, JSON]
 
 
@@ -77,6 +81,8 @@ class Pending:
     hops: int = 0
     sent: bool = False
     waiting: bool = False  # for the table's map
+    batch: int = 0  # the number of the batch that this is a part of, and its place there
+    place_in_batch: int = 0
     plan: ReadPlan | None = None
     page: PageBuilder | None = None
     # What a range read has still to read: [low, high), forwards only behind `after`.
@@ -147,6 +153,7 @@ class Router:
 
     __slots__ = (
         "address",
+        "batches",
         "catalog_leader",
         "eventual_policy",
         "identity",
@@ -167,6 +174,7 @@ class Router:
         self.leaders: dict[str, Address] = {}
         self.lookups: dict[str, Lookup] = {}
         self.pending: dict[int, Pending] = {}
+        self.batches: dict[int, batching.Batch] = {}
         self.next_number = 1
         self.sweeping = False
         self.catalog_leader: Address | None = None
@@ -183,12 +191,11 @@ class Router:
     # --- requests ---------------------------------------------------------------------------------------------------
 
     def on_request(self, token: RequestToken, operation: Operation, effects: Effects) -> None:
-        if len(self.pending) >= PENDING_MAX:
+        if not self.has_room(1):
             _refuse(token, throttling(control_plane=True), effects)
             return
         timing = self.topology.timing
-        number = self.next_number
-        self.next_number += 1
+        number = self._next_number()
         table = _table_of(operation)
         pending = Pending(
             number,
@@ -203,20 +210,48 @@ class Router:
         if not self.sweeping:
             self.sweeping = True
             effects.set_timer(SWEEP, SWEEP_NS)
-        if isinstance(operation, _TABLES):
+        if type(operation) in _TABLES:
             self._ask_catalog(pending, effects)
         else:
             self._bind(pending, effects)
 
+    def has_room(self, count: int) -> bool:
+        """Whether so many more requests may be pending."""
+        return len(self.pending) + count <= PENDING_MAX
+
+    def _next_number(self) -> int:
+        number = self.next_number
+        self.next_number += 1
+        return number
+
+    def wait_for_map(self, pending: Pending, effects: Effects) -> None:
+        """Ask the catalog about the request's table; `_bind` comes again with the answer."""
+        pending.waiting = True
+        self._look_up(pending.table, effects)
+
+    def send_part(
+        self, batch: Pending, place: int, request: GetItem | PutItem | DeleteItem, key: bytes, effects: Effects
+    ) -> None:
+        """One request of a batch whose tables are known: from here on a request of its own."""
+        number = self._next_number()
+        part = Pending(
+            number, batch.token, request, batch.deadline_ns, batch.expiry_ns, effects.now_ns, request.table, key
+        )
+        part.batch, part.place_in_batch = batch.number, place
+        self.pending[number] = part
+        self._dispatch(part, self.maps[request.table], effects)
+
     def _bind(self, pending: Pending, effects: Effects) -> None:
         """Check the request against the table and send it, once the table's map is known."""
+        operation = pending.operation
+        if type(operation) in _BATCHES:
+            batching.begin(self, pending, effects)
+            return
         table = self.maps.get(pending.table)
         if table is None:
-            pending.waiting = True
-            self._look_up(pending.table, effects)
+            self.wait_for_map(pending, effects)
             return
         pending.waiting = False
-        operation = pending.operation
         try:
             if type(operation) is GetItem:
                 pending.key = bind_get(table.schema, operation)
@@ -225,7 +260,7 @@ class Router:
             else:
                 pending.key = bind_write(table.schema, cast("PutItem | UpdateItem | DeleteItem", operation))
         except DynamoError as error:
-            self._finish(pending, error.status, cast(_Body, error.body()), error.code, effects)
+            self.finish_with(pending, error, effects)
             return
         self._dispatch(pending, table, effects)
 
@@ -292,7 +327,7 @@ class Router:
         pending = self.pending.get(message.number)
         if pending is None:
             return
-        if isinstance(pending.operation, _TABLES):
+        if type(pending.operation) in _TABLES:
             self.catalog_leader = sender
             if isinstance(pending.operation, DeleteTable):
                 self.maps.pop(pending.table, None)
@@ -324,14 +359,13 @@ class Router:
                     self._finish_page(pending, effects)
                     return
         except DynamoError as error:
-            self._finish(pending, error.status, cast(_Body, error.body()), error.code, effects)
+            self.finish_with(pending, error, effects)
             return
         if not message.more:
             pending.leave(next(spec for spec in table.groups if spec.group == message.group))
         # The next range read goes under a new number: a late copy of this answer must not be taken for it.
         del self.pending[pending.number]
-        pending.number = self.next_number
-        self.next_number += 1
+        pending.number = self._next_number()
         self.pending[pending.number] = pending
         pending.target = pending.hops = 0
         self._dispatch(pending, table, effects)
@@ -342,7 +376,7 @@ class Router:
             if message.number == 0:
                 self._redirect_lookup(message, effects)
             return
-        in_catalog = isinstance(pending.operation, _TABLES)
+        in_catalog = type(pending.operation) in _TABLES
         if not in_catalog and message.group != pending.group:
             return
         if not message.hosted and not in_catalog and self.maps.pop(pending.table, None) is not None:
@@ -366,13 +400,13 @@ class Router:
             self._try(pending, effects)
 
     def _forget_leader(self, pending: Pending) -> None:
-        if isinstance(pending.operation, _TABLES):
+        if type(pending.operation) in _TABLES:
             self.catalog_leader = None
         else:
             self.leaders.pop(pending.group, None)
 
     def _try(self, pending: Pending, effects: Effects) -> None:
-        if isinstance(pending.operation, _TABLES):
+        if type(pending.operation) in _TABLES:
             self._ask_catalog(pending, effects)
             return
         table = self.maps.get(pending.table)
@@ -402,8 +436,11 @@ class Router:
             self.sweeping = False
 
     def _give_up(self, pending: Pending, effects: Effects) -> None:
-        unknown = pending.sent or not isinstance(pending.operation, _WRITES)
-        error = internal_server_error() if unknown else throttling(control_plane=True)
+        unknown = pending.sent or type(pending.operation) not in _WRITES
+        self.finish_with(pending, internal_server_error() if unknown else throttling(control_plane=True), effects)
+
+    def finish_with(self, pending: Pending, error: DynamoError, effects: Effects) -> None:
+        """Answer a request with an error."""
         self._finish(pending, error.status, cast(_Body, error.body()), error.code, effects)
 
     def _finish_page(self, pending: Pending, effects: Effects) -> None:
@@ -412,6 +449,9 @@ class Router:
 
     def _finish(self, pending: Pending, status: int, body: _Body, error: str | None, effects: Effects) -> None:
         self.pending.pop(pending.number, None)
+        if pending.batch:
+            batching.take(self, pending, batching.Part(status, body, error or ""), effects)
+            return
         effects.reply(pending.token, Response(status, body, error), NOTHING)
 
     # --- the catalog ------------------------------------------------------------------------------------------------
@@ -422,7 +462,7 @@ class Router:
         pending.retry_ns = effects.now_ns + self.topology.timing.attempt_ns
         pending.sent = True
         request = (self.identity, pending.number)
-        operation = cast("CreateTable | DescribeTable | DeleteTable | ListTables", pending.operation)
+        operation = cast("TableOperation", pending.operation)
         effects.send(to, m.TableRequest(pending.number, request, pending.expiry_ns, operation), NOTHING)
 
     def _look_up(self, table: str, effects: Effects) -> None:
@@ -464,7 +504,7 @@ class Router:
             elif pending.sent:
                 self._give_up(pending, effects)  # an earlier attempt may have reached the table before it went
             else:
-                self._finish(pending, missing.status, cast(_Body, missing.body()), missing.code, effects)
+                self.finish_with(pending, missing, effects)
 
     def copy(self) -> Router:
         """An independent copy, for the explorer to branch."""

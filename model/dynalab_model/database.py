@@ -18,11 +18,13 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeAlias
 
-from dynalab_model import tables
+from dynalab_model import batches, tables
 from dynalab_model.errors import DynamoError, resource_not_found, table_exists, table_in_use
 from dynalab_model.items import apply_write, bind_get, bind_write, index_entry
 from dynalab_model.keys import index_key, item_key
 from dynalab_model.operations import (
+    BatchGetItem,
+    BatchWriteItem,
     CreateTable,
     DeleteItem,
     DeleteTable,
@@ -180,6 +182,22 @@ def _get(state: State, op: GetItem, now_ns: int) -> tuple[State, Response]:
     return state, get_response(op, table.items.get(bind_get(table.schema, op)))
 
 
+def _batch_get(state: State, op: BatchGetItem, now_ns: int) -> tuple[State, Response]:
+    schemas = {name: _serving(state, name, now_ns).schema for name in dict.fromkeys(get.table for get in op.gets)}
+    batches.bind_gets(schemas, op)
+    return state, batches.batch_get_response(op, [_get(state, get, now_ns)[1] for get in op.gets])
+
+
+def _batch_write(state: State, op: BatchWriteItem, now_ns: int) -> tuple[State, Response]:
+    schemas = {name: _serving(state, name, now_ns).schema for name in dict.fromkeys(w.table for w in op.writes)}
+    batches.bind_writes(schemas, op)
+    bodies: list[Response] = []
+    for write in op.writes:
+        state, body = _write(state, write, now_ns)
+        bodies.append(body)
+    return state, batches.batch_write_response(op, bodies)
+
+
 def _read_page(state: State, op: Query | Scan, now_ns: int) -> tuple[State, Response]:
     table = _serving(state, op.table, now_ns)
     plan = plan_read(table.schema, op)
@@ -234,6 +252,8 @@ HANDLERS: dict[type[Operation], Handler] = {
     UpdateItem: _write,
     DeleteItem: _write,
     GetItem: _get,
+    BatchGetItem: _batch_get,
+    BatchWriteItem: _batch_write,
     Query: _read_page,
     Scan: _read_page,
 }

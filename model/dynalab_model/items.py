@@ -13,6 +13,7 @@ from dynalab_model.capacity import write_units
 from dynalab_model.errors import INVALID, conditional_check_failed, invalid, validation
 from dynalab_model.expressions import apply_update, condition_holds, update_template, updated_new, updated_old
 from dynalab_model.keys import index_key, item_key
+from dynalab_model.legacy import apply_updates, check_update_keys, terms_hold
 from dynalab_model.operations import DeleteItem, GetItem, PutItem, UpdateItem, WriteOperation
 from dynalab_model.schema import IndexSchema, KeyAttribute, KeySchema, TableSchema
 from dynalab_model.values import ITEM_BYTES_MAX, AttributeValue, Item, equal_values, item_size, value_size, value_type
@@ -86,6 +87,8 @@ def bind_write(schema: TableSchema, op: WriteOperation) -> bytes:
     check_key(schema.key, op.key)
     if isinstance(op, UpdateItem) and op.update is not None:
         update_template(op.update, op.names).check_keys(schema.key.names)
+    elif isinstance(op, UpdateItem) and op.legacy is not None:
+        check_update_keys(op.legacy.updates, schema.key.names)
     return item_key(schema.key, op.key)
 
 
@@ -171,6 +174,8 @@ def apply_write(schema: TableSchema, op: WriteOperation, current: Item | None) -
     """
     if op.condition is not None and not condition_holds(op.condition, op.names, op.values, current):
         raise conditional_check_failed(current if op.return_on_failure == "ALL_OLD" else None)
+    if op.legacy is not None and not terms_hold(op.legacy, current):
+        raise conditional_check_failed(current if op.return_on_failure == "ALL_OLD" else None)
     if isinstance(op, UpdateItem):
         return _apply_update(schema, op, current)
     after = op.item if isinstance(op, PutItem) else None
@@ -179,9 +184,12 @@ def apply_write(schema: TableSchema, op: WriteOperation, current: Item | None) -
 
 def _apply_update(schema: TableSchema, op: UpdateItem, current: Item | None) -> WriteEffect:
     base = op.key if current is None else current
-    if op.update is None:
+    if op.update is not None:
+        result = apply_update(op.update, op.names, op.values, base, schema.key.names)
+    elif op.legacy is not None and op.legacy.updates:
+        result = apply_updates(op.legacy.updates, base)
+    else:
         return WriteEffect(base, _returned(op, current, base, None, None))
-    result = apply_update(op.update, op.names, op.values, base, schema.key.names)
     after = result.item
     for index in schema.indexes:
         _check_updated_index_key(index, after)

@@ -11,7 +11,43 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from dynalab_model.schema import TableSchema
-from dynalab_model.values import Item
+from dynalab_model.values import AttributeValue, Item
+
+
+@dataclass(slots=True)
+class Term:
+    """One comparison of a legacy parameter: `operator` is EQ, NE, IN, …, NULL (the attribute is absent) or
+    NOT_NULL.
+    """
+
+    name: str
+    operator: str
+    operands: tuple[AttributeValue, ...] = ()
+
+
+@dataclass(slots=True)
+class AttributeUpdate:
+    """One member of AttributeUpdates: `action` is PUT, ADD or DELETE."""
+
+    name: str
+    action: str
+    value: AttributeValue | None = None
+
+
+@dataclass(slots=True)
+class Legacy:
+    """What the parameters from before expressions say; no operation has both these and an expression.
+
+    `terms` are Expected, QueryFilter or ScanFilter, `any_term` says that one of them is enough (ConditionalOperator
+    OR), `keys` are KeyConditions, `updates` AttributeUpdates, `attributes` AttributesToGet. `legacy` says what they
+    mean.
+    """
+
+    terms: tuple[Term, ...] = ()
+    any_term: bool = False
+    keys: tuple[Term, ...] = ()
+    updates: tuple[AttributeUpdate, ...] = ()
+    attributes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -22,6 +58,7 @@ class GetItem:
     projection: str | None = None
     names: dict[str, str] = field(default_factory=dict)
     capacity: str = "NONE"
+    legacy: Legacy | None = None
 
 
 @dataclass(slots=True)
@@ -34,6 +71,7 @@ class PutItem:
     return_values: str = "NONE"
     return_on_failure: str = "NONE"
     capacity: str = "NONE"
+    legacy: Legacy | None = None
 
 
 @dataclass(slots=True)
@@ -47,6 +85,7 @@ class UpdateItem:
     return_values: str = "NONE"
     return_on_failure: str = "NONE"
     capacity: str = "NONE"
+    legacy: Legacy | None = None
 
 
 @dataclass(slots=True)
@@ -59,6 +98,7 @@ class DeleteItem:
     return_values: str = "NONE"
     return_on_failure: str = "NONE"
     capacity: str = "NONE"
+    legacy: Legacy | None = None
 
 
 @dataclass(slots=True)
@@ -76,6 +116,7 @@ class Query:
     start_key: Item | None = None
     select: str | None = None
     capacity: str = "NONE"
+    legacy: Legacy | None = None
 
 
 @dataclass(slots=True)
@@ -93,6 +134,33 @@ class Scan:
     segment: int | None = None
     total_segments: int | None = None
     capacity: str = "NONE"
+    legacy: Legacy | None = None
+
+
+@dataclass(slots=True)
+class BatchGetItem:
+    """Independent reads, those of one table together; each carries what its table's entry asks for."""
+
+    gets: tuple[GetItem, ...]
+    capacity: str = "NONE"
+
+    @property
+    def table(self) -> str:
+        """The first table, for those who look for one."""
+        return self.gets[0].table
+
+
+@dataclass(slots=True)
+class BatchWriteItem:
+    """Independent writes without conditions, those of one table together."""
+
+    writes: tuple[PutItem | DeleteItem, ...]
+    capacity: str = "NONE"
+
+    @property
+    def table(self) -> str:
+        """The first table, for those who look for one."""
+        return self.writes[0].table
 
 
 @dataclass(slots=True)
@@ -119,7 +187,47 @@ class ListTables:
     limit: int = 100
 
 
+@dataclass(slots=True)
+class UpdateTable:
+    """`changes` holds what is to change, in the wire form of the request's members."""
+
+    table: str
+    changes: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class UpdateTimeToLive:
+    table: str
+    attribute: str
+    enabled: bool
+
+
+@dataclass(slots=True)
+class TagResource:
+    table: str
+    tags: dict[str, str]
+
+
+@dataclass(slots=True)
+class UntagResource:
+    table: str
+    keys: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class ReadSettings:
+    """Any operation that only reads settings of a table, or (without one) of the service: `name` is a key of
+    `settings.READS`. `argument` is what a few of them ask about: an index, an address, an ARN.
+    """
+
+    name: str
+    table: str = ""
+    argument: str = ""
+
+
 WriteOperation: TypeAlias = PutItem | UpdateItem | DeleteItem
 ReadOperation: TypeAlias = GetItem | Query | Scan
-TableOperation: TypeAlias = CreateTable | DescribeTable | DeleteTable | ListTables
-Operation: TypeAlias = WriteOperation | ReadOperation | TableOperation
+BatchOperation: TypeAlias = BatchGetItem | BatchWriteItem
+SettingsChange: TypeAlias = UpdateTable | UpdateTimeToLive | TagResource | UntagResource
+TableOperation: TypeAlias = CreateTable | DescribeTable | DeleteTable | ListTables | SettingsChange | ReadSettings
+Operation: TypeAlias = WriteOperation | ReadOperation | BatchOperation | TableOperation

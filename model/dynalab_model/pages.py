@@ -23,6 +23,7 @@ from dynalab_model.expressions import (
 from dynalab_model.expressions.texts import FILTER
 from dynalab_model.items import WriteEffect, check_key, has_key_shape, index_changes, index_units
 from dynalab_model.keys import HASH_BYTES, KeyCondition, index_key, item_key, key_range
+from dynalab_model.legacy import bind_key_conditions, check_query_filter_keys, pick, terms_hold
 from dynalab_model.operations import GetItem, Query, Scan, WriteOperation
 from dynalab_model.schema import IndexSchema, TableSchema
 from dynalab_model.values import Item, equal_values, item_size
@@ -74,7 +75,11 @@ def plan_read(schema: TableSchema, op: Query | Scan) -> ReadPlan:
         low, high = segment_range(op.segment or 0, op.total_segments or 1)
         return ReadPlan(low, high, True, _scan_start(schema, index, op, low, high), op.index)
     keys = schema.key if index is None else index.key
-    condition = parse_key_condition(op.key_condition, op.names, op.values, keys)
+    if op.legacy is not None:
+        condition = bind_key_conditions(op.legacy.keys, keys)
+        check_query_filter_keys(op.legacy.terms, keys.names)
+    else:
+        condition = parse_key_condition(op.key_condition, op.names, op.values, keys)
     if op.filter is not None:
         check_filter_keys(op.filter, op.names, keys.names)
     low, high = key_range(keys, condition)
@@ -111,10 +116,10 @@ def _check_projected(schema: TableSchema, index: IndexSchema, op: Query | Scan) 
             "One or more parameter values were invalid: Select type ALL_ATTRIBUTES is not supported for global "
             f"secondary index {index.name} because its projection type is not ALL"
         )
-    if op.projection is None:
-        return
+    named = dict.fromkeys(op.legacy.attributes if op.legacy is not None else ())
+    if op.projection is not None:
+        named |= dict.fromkeys(str(path[0]) for path in projection_template(op.projection, op.names).paths)
     kept = {*index.key.names, *schema.key.names, *index.non_key_attributes}
-    named = dict.fromkeys(str(path[0]) for path in projection_template(op.projection, op.names).paths)
     missing = [name for name in named if name not in kept]
     if missing:
         raise validation(
@@ -225,13 +230,19 @@ class PageBuilder:
         self.last = item
         self.scanned += 1
         self.evaluated_bytes += item_size(item)
-        if op.filter is None or condition_holds(op.filter, op.names, op.values, item, kind=FILTER):
+        if self._passes(item):
             self.count += 1
             if op.select != "COUNT":
-                self.items.append(item if op.projection is None else project(op.projection, op.names, item))
+                self.items.append(projected(op, item))
         # The item that crosses 1 MB is still part of the page: full pages of a strong Scan cost more than 256 units.
         self.full = self.evaluated_bytes >= PAGE_BYTES or self.scanned == op.limit
         return not self.full
+
+    def _passes(self, item: Item) -> bool:
+        op = self.op
+        if op.legacy is not None:
+            return terms_hold(op.legacy, item)
+        return op.filter is None or condition_holds(op.filter, op.names, op.values, item, kind=FILTER)
 
     @property
     def room(self) -> tuple[int | None, int]:
@@ -259,6 +270,19 @@ class PageBuilder:
 # --- responses of single-item operations ----------------------------------------------------------------------------
 
 
+def projected(op: GetItem | Query | Scan, item: Item) -> Item:
+    """The part of an item that a read asks for.
+
+    >>> projected(GetItem("T", {}, projection="a"), {"a": {"N": "1"}, "b": {"N": "2"}})
+    {'a': {'N': '1'}}
+    """
+    if op.projection is not None:
+        return project(op.projection, op.names, item)
+    if op.legacy is not None and op.legacy.attributes:
+        return pick(op.legacy.attributes, item)
+    return item
+
+
 def get_response(op: GetItem, item: Item | None) -> Response:
     """The body of GetItem: no `Item` member when there is no item, an empty one when the projection matches nothing.
 
@@ -267,7 +291,7 @@ def get_response(op: GetItem, item: Item | None) -> Response:
     """
     body: Response = {}
     if item is not None:
-        body["Item"] = item if op.projection is None else project(op.projection, op.names, item)
+        body["Item"] = projected(op, item)
     if op.capacity != "NONE":
         body["ConsumedCapacity"] = consumed_read(op.table, op.capacity, item_size(item) if item else 0, op.consistent)
     return body

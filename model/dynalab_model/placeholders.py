@@ -22,7 +22,7 @@ _VALUE_KEY = re.compile(":[A-Za-z0-9_]+").fullmatch
 
 _WORDS = "AND and OR in an expression"
 
-# What takes a legacy parameter's place, in the order in which the service lists them.
+# What takes the place of a parameter from before expressions, in the order in which the service lists them.
 _LEGACY: dict[str, str] = {
     "Expected": "ConditionExpression",
     "AttributeUpdates": "UpdateExpression",
@@ -32,6 +32,7 @@ _LEGACY: dict[str, str] = {
     "AttributesToGet": "ProjectionExpression",
     "ConditionalOperator": _WORDS,
 }
+LEGACY = frozenset(_LEGACY)
 
 
 def placeholders(body: Mapping[str, object], expressions: Sequence[str]) -> tuple[dict[str, str], Item]:
@@ -41,9 +42,8 @@ def placeholders(body: Mapping[str, object], expressions: Sequence[str]) -> tupl
     >>> placeholders(body, ("FilterExpression",))
     ({'#a': 'size'}, {})
     """
-    legacy = [name for name in _LEGACY if body.get(name) is not None and _LEGACY[name] in (*expressions, _WORDS)]
-    if legacy:
-        _refuse_legacy(body, legacy, expressions)
+    if not LEGACY.isdisjoint(body):
+        _refuse_mixed(body, expressions)
     names, values = body.get(NAMES), body.get(VALUES)
     if names is None and values is None:
         return {}, {}
@@ -56,16 +56,14 @@ def placeholders(body: Mapping[str, object], expressions: Sequence[str]) -> tupl
     return _checked_names(names), _checked_values(values) if holders else {}
 
 
-def _refuse_legacy(body: Mapping[str, object], legacy: Sequence[str], expressions: Sequence[str]) -> None:
+def _refuse_mixed(body: Mapping[str, object], expressions: Sequence[str]) -> None:
+    legacy = [name for name in _LEGACY if body.get(name) is not None and _LEGACY[name] in (*expressions, _WORDS)]
     used = [name for name in expressions if body.get(name) is not None]
-    if used:
+    if legacy and used:
         raise validation(
             "Can not use both expression and non-expression parameters in the same request: "
             f"Non-expression parameters: {{{', '.join(legacy)}}} Expression parameters: {{{', '.join(used)}}}"
         )
-    raise validation(
-        f"The legacy parameter {legacy[0]} is not available in this version of dynalab: use {_LEGACY[legacy[0]]}"
-    )
 
 
 def _checked_names(names: object) -> dict[str, str]:

@@ -6,7 +6,7 @@ all in one envelope → other constraints → mixed styles → placeholders give
 ReturnValues and Select → the expressions → unused placeholders → size. A valid request takes the flat path: every
 list of failures is built only when something failed.
 
-Legacy parameters (Expected, KeyConditions, …) are refused in words; so is nothing else that the service accepts.
+Here are the ten operations of items, pages and tables; `batches`, `create_table` and `settings` parse theirs.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import cast
 
+from dynalab_model.batches import attribute_maps, parse_batch_get, parse_batch_write
 from dynalab_model.create_table import parse_create_table
 from dynalab_model.errors import TEXTS, DynamoError, invalid, unknown_operation, validation
 from dynalab_model.expressions import check_expressions
@@ -26,11 +27,13 @@ from dynalab_model.fields import (
     refuse,
     table_name,
 )
+from dynalab_model.legacy_parameters import legacy_failures, parse_legacy
 from dynalab_model.operations import (
     DeleteItem,
     DeleteTable,
     DescribeTable,
     GetItem,
+    Legacy,
     ListTables,
     Operation,
     PutItem,
@@ -38,7 +41,7 @@ from dynalab_model.operations import (
     Scan,
     UpdateItem,
 )
-from dynalab_model.placeholders import NAMES, VALUES, placeholders
+from dynalab_model.placeholders import LEGACY, NAMES, VALUES, placeholders
 from dynalab_model.values import ITEM_BYTES_MAX, Item, item_size, validate_item
 
 SEGMENTS_MAX = 1_000_000
@@ -105,12 +108,18 @@ _GET_EXPRESSIONS = ("ProjectionExpression",)
 _QUERY_EXPRESSIONS = ("ProjectionExpression", "FilterExpression", "KeyConditionExpression")
 _SCAN_EXPRESSIONS = ("ProjectionExpression", "FilterExpression")
 
+_PUT_LEGACY = ("Expected",)
+_UPDATE_LEGACY = ("AttributeUpdates", "Expected")
+_GET_LEGACY = ("AttributesToGet",)
+_QUERY_LEGACY = ("KeyConditions", "QueryFilter", "AttributesToGet")
+_SCAN_LEGACY = ("ScanFilter", "AttributesToGet")
+
 
 def parse(operation_name: str, body: dict[str, object]) -> Operation:
     """The operation that a request asks for; raises DynamoError. Numbers in it are in normal form.
 
     >>> parse("GetItem", {"TableName": "T", "Key": {"pk": {"N": "1.0"}}, "ConsistentRead": True})
-    GetItem(table='T', key={'pk': {'N': '1'}}, consistent=True, projection=None, names={}, capacity='NONE')
+    GetItem(table='T', key={'pk': {'N': '1'}}, consistent=True, projection=None, names={}, capacity='NONE', legacy=None)
     >>> parse("PutItem", {"TableName": "T", "Item": {}, "ReturnValues": "ALL_NEW"})
     Traceback (most recent call last):
     ...
@@ -137,8 +146,10 @@ def _get_item(body: dict[str, object]) -> GetItem:
     table = table_name(body)
     _check_enums(body, _READ_ENUMS)
     key = _required(body, "Key", "key")
+    _check_legacy(body, _GET_LEGACY)
     names, _ = placeholders(body, _GET_EXPRESSIONS)
     op = GetItem(table, validate_item(key), bool(body.get("ConsistentRead")))
+    op.legacy = _legacy(body, _GET_LEGACY)
     projection = body.get("ProjectionExpression")
     if projection is not None:
         op.projection = cast(str, projection)
@@ -153,9 +164,10 @@ def _put_item(body: dict[str, object]) -> PutItem:
     table = table_name(body)
     _check_enums(body, _WRITE_ENUMS)
     given = _required(body, "Item", "item")
+    _check_legacy(body, _PUT_LEGACY)
     names, values = placeholders(body, _PUT_EXPRESSIONS)
     item = validate_item(given)
-    op = PutItem(table, item, names=names, values=values)
+    op = PutItem(table, item, names=names, values=values, legacy=_legacy(body, _PUT_LEGACY))
     _write_members(op, body)
     if op.condition is not None:
         check_expressions(names=names, values=values, condition=op.condition)
@@ -169,8 +181,9 @@ def _delete_item(body: dict[str, object]) -> DeleteItem:
     table = table_name(body)
     _check_enums(body, _WRITE_ENUMS)
     key = _required(body, "Key", "key")
+    _check_legacy(body, _PUT_LEGACY)
     names, values = placeholders(body, _PUT_EXPRESSIONS)
-    op = DeleteItem(table, validate_item(key), names=names, values=values)
+    op = DeleteItem(table, validate_item(key), names=names, values=values, legacy=_legacy(body, _PUT_LEGACY))
     _write_members(op, body)
     if op.condition is not None:
         check_expressions(names=names, values=values, condition=op.condition)
@@ -182,8 +195,9 @@ def _update_item(body: dict[str, object]) -> UpdateItem:
     table = table_name(body)
     _check_enums(body, _WRITE_ENUMS)
     key = _required(body, "Key", "key")
+    _check_legacy(body, _UPDATE_LEGACY)
     names, values = placeholders(body, _UPDATE_EXPRESSIONS)
-    op = UpdateItem(table, validate_item(key), names=names, values=values)
+    op = UpdateItem(table, validate_item(key), names=names, values=values, legacy=_legacy(body, _UPDATE_LEGACY))
     op.update = cast("str | None", body.get("UpdateExpression"))
     _write_members(op, body)
     if op.update is not None or op.condition is not None:
@@ -212,20 +226,24 @@ def _query(body: dict[str, object]) -> Query:
     if limit is not None and limit < 1:
         # The service echoes the value for a Scan and not for a Query.
         refuse(["Value at 'Limit' failed to satisfy constraint: Member must have value greater than or equal to 1"])
+    _check_legacy(body, _QUERY_LEGACY)
     names, values = placeholders(body, _QUERY_EXPRESSIONS)
     start_key = _start_key(body)
+    legacy = _legacy(body, _QUERY_LEGACY)
     select = _select(body)
     key_condition = cast("str | None", body.get("KeyConditionExpression"))
-    if key_condition is None:
+    if key_condition is None and body.get("KeyConditions") is None:
         raise validation(
             "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request."
         )
-    op = Query(table, key_condition, names=names, values=values, limit=limit, start_key=start_key, select=select)
+    op = Query(table, key_condition or "", names=names, values=values, limit=limit, start_key=start_key, select=select)
     op.forward = body.get("ScanIndexForward") is not False
+    op.legacy = legacy
     _page_members(op, body)
-    check_expressions(
-        names=names, values=values, key_condition=key_condition, filter=op.filter, projection=op.projection
-    )
+    if legacy is None:
+        check_expressions(
+            names=names, values=values, key_condition=key_condition, filter=op.filter, projection=op.projection
+        )
     return op
 
 
@@ -241,10 +259,12 @@ def _scan(body: dict[str, object]) -> Scan:
     if segment is not None:
         failures += range_failures(segment, "segment", 0, SEGMENTS_MAX - 1)
     refuse(failures)
+    _check_legacy(body, _SCAN_LEGACY)
     names, values = placeholders(body, _SCAN_EXPRESSIONS)
     _check_segments(segment, segments)
     op = Scan(table, names=names, values=values, limit=limit, segment=segment, total_segments=segments)
     op.start_key = _start_key(body)
+    op.legacy = _legacy(body, _SCAN_LEGACY)
     op.select = _select(body)
     _page_members(op, body)
     if op.filter is not None or op.projection is not None:
@@ -298,13 +318,14 @@ def _select(body: Mapping[str, object]) -> str | None:
     table.
     """
     select = cast("str | None", body.get("Select"))
-    projected = body.get("ProjectionExpression") is not None
-    if select == "SPECIFIC_ATTRIBUTES" and not projected:
+    members = ("ProjectionExpression", "AttributesToGet")
+    projected = next((member for member in members if body.get(member) is not None), None)
+    if select == "SPECIFIC_ATTRIBUTES" and projected is None:
         raise validation(
             "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES"
         )
-    if projected and select not in (None, "SPECIFIC_ATTRIBUTES"):
-        raise validation(f"Cannot specify the ProjectionExpression when choosing to get {select}")
+    if projected is not None and select not in (None, "SPECIFIC_ATTRIBUTES"):
+        raise validation(f"Cannot specify the {projected} when choosing to get {select}")
     if select == "ALL_PROJECTED_ATTRIBUTES" and body.get("IndexName") is None:
         raise validation("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
     return select
@@ -341,6 +362,8 @@ OPERATIONS: dict[str, Callable[[dict[str, object]], Operation]] = {
     "DeleteItem": _delete_item,
     "Query": _query,
     "Scan": _scan,
+    "BatchGetItem": parse_batch_get,
+    "BatchWriteItem": parse_batch_write,
 }
 
 
@@ -349,14 +372,25 @@ OPERATIONS: dict[str, Callable[[dict[str, object]], Operation]] = {
 
 def _check_shapes(body: Mapping[str, object]) -> None:
     """A wrong JSON type inside an attribute value is told before all else: looked for only once something is wrong."""
-    for member in ("Item", "Key", "ExclusiveStartKey", VALUES):
-        attributes = body.get(member)
+    maps: list[object] = [body.get(member) for member in ("Item", "Key", "ExclusiveStartKey", VALUES)]
+    if body.get("RequestItems") is not None:
+        maps += attribute_maps(body)
+    for attributes in maps:
         for name, value in attributes.items() if isinstance(attributes, dict) else ():
             try:
                 validate_item({name: value})
             except DynamoError as error:
                 if error.code == "SerializationException":
                     raise
+
+
+def _check_legacy(body: dict[str, object], parameters: tuple[str, ...]) -> None:
+    if not LEGACY.isdisjoint(body):
+        refuse(legacy_failures(body, parameters))
+
+
+def _legacy(body: dict[str, object], parameters: tuple[str, ...]) -> Legacy | None:
+    return None if LEGACY.isdisjoint(body) else parse_legacy(body, parameters)
 
 
 def _text(body: Mapping[str, object], member: str, default: str) -> str:

@@ -145,8 +145,8 @@ def test_a_table_may_be_named_by_its_arn_and_nulls_and_unknown_members_are_ignor
     assert op == GetItem("Orders", KEY)
 
 
-def test_all_ten_operations_are_known_and_no_other() -> None:
-    assert sorted(OPERATIONS) == sorted([*MINIMAL, "CreateTable", "DescribeTable", "ListTables", "DeleteTable"])
+def test_a_name_that_is_no_operation_is_refused_without_a_message() -> None:
+    assert {*MINIMAL, "CreateTable", "DescribeTable", "ListTables", "DeleteTable"} < set(OPERATIONS)
     refused = error("BatchFetchItem", bare=True, TableName="T")
     assert refused.code == "UnknownOperationException"
     assert set(refused.body()) == {"__type"}
@@ -265,23 +265,6 @@ def test_list_tables_takes_one_to_a_hundred() -> None:
             {"Expected": {}, "ConditionExpression": "a = :v"},
             "Can not use both expression and non-expression parameters in the same request: "
             "Non-expression parameters: {Expected} Expression parameters: {ConditionExpression}",
-        ),
-        (
-            "PutItem",
-            {"Expected": {"a": {"Exists": False}}},
-            "The legacy parameter Expected is not available in this version of dynalab: use ConditionExpression",
-        ),
-        (
-            "Query",
-            {"KeyConditions": {}, "KeyConditionExpression": None, "ExpressionAttributeValues": None},
-            "The legacy parameter KeyConditions is not available in this version of dynalab: "
-            "use KeyConditionExpression",
-        ),
-        (
-            "GetItem",
-            {"AttributesToGet": ["a"]},
-            "The legacy parameter AttributesToGet is not available in this version of dynalab: "
-            "use ProjectionExpression",
         ),
         (
             "PutItem",
