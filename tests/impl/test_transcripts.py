@@ -1,6 +1,6 @@
 """Protocol stories as golden transcripts: what was done, then what the nodes told, short enough to review.
 
-`pytest tests/impl/test_transcripts.py --rewrite-transcripts` writes them anew; read the difference before you commit it.
+`pytest tests/impl/test_transcripts.py --rewrite-transcripts` writes them anew; read the difference first.
 """
 
 from __future__ import annotations
