@@ -1,17 +1,30 @@
-"""Checking files: what `dynalab check` does, without the command line. Nothing is judged if any line is malformed."""
+"""Checking files: what `dynalab check` does, without the command line. Nothing is judged if any line is malformed.
+
+A file that is too large to hold is judged in parts: it is read several times, each time holding other keys. That gives
+the same verdict, since each key is judged alone.
+"""
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from os import PathLike, fspath
+from typing import Final
+from zlib import crc32
 
-from dynalab_checkers.formats import read_history
-from dynalab_checkers.history import History
+from dynalab_checkers.formats import AS_IT_IS, Reading, read_history
+from dynalab_checkers.history import History, Progress
 from dynalab_checkers.linearizability import BUDGET_STEPS, check_model, check_register
-from dynalab_checkers.models import MODELS, REGISTER
-from dynalab_checkers.verdict import Verdict, worst
+from dynalab_checkers.models import MODELS, REGISTER, Model
+from dynalab_checkers.verdict import INVALID, VALID, Verdict, worst
+
+# Memory that a history and its judgement take for each byte of its file: measured on JSON lines, 3.1; others have less
+# text for an operation.
+HELD_PER_FILE_BYTE: Final = 4
+PARTS_MAX: Final = 256
 
 
 @dataclass(slots=True)
@@ -36,27 +49,51 @@ class FileVerdict:
         }
 
 
-def check_history(history: History, model: str = "register", budget: int = BUDGET_STEPS) -> Verdict:
-    """Judge a history by a model's name. Raises KeyError if there is no such model."""
-    chosen = MODELS[model]
+def check_history(history: History, model: str | Model = "register", budget: int = BUDGET_STEPS) -> Verdict:
+    """Judge a history by a model or its name. Raises KeyError if there is no such model."""
+    chosen = MODELS[model] if isinstance(model, str) else model
     if chosen.lower is REGISTER.lower:
-        return check_register(history, budget=budget)
+        initial = chosen.initial[1] if isinstance(chosen.initial, tuple) else chosen.initial
+        assert initial is None or isinstance(initial, (str, int, float, bool)), "a register begins with a scalar"
+        return check_register(history, initial=initial, budget=budget)
     return check_model(history, chosen, budget=budget)
 
 
+def reading_for(model: str, reading: Reading = AS_IT_IS) -> Reading:
+    """How to read a foreign file for this model: what others call its operations, and what was asked for.
+
+    >>> reading_for("set", Reading(renames={"insert": "add"})).renames
+    {'read': 'members', 'insert': 'add'}
+    """
+    return replace(reading, renames={**MODELS[model].aliases, **reading.renames})
+
+
 def check_files(
-    paths: Iterable[str | PathLike[str]], model: str = "register", format: str = "jsonl", budget: int = BUDGET_STEPS
+    paths: Iterable[str | PathLike[str]],
+    model: str = "register",
+    format: str = "jsonl",
+    budget: int = BUDGET_STEPS,
+    *,
+    reading: Reading = AS_IT_IS,
+    progress: Progress | None = None,
+    memory_max_bytes: int | None = None,
 ) -> list[FileVerdict]:
     """Judge each file. All are read before any is judged: MalformedHistory or OSError (with the file in a note) comes
     first.
+
+    `budget`: steps for each key. `progress` is told of the bytes read. With `memory_max_bytes` files are read and
+    judged one after the other, each in as many parts as keep it about below that; then an error of a later file comes
+    after the judgement of an earlier one. Raises KeyError if there is no such model or format.
     """
-    histories: list[tuple[str, History]] = []
-    for path in paths:
-        try:
-            histories.append((fspath(path), read_history(path, format)))
-        except ValueError as error:
-            error.add_note(f"in {fspath(path)}")
-            raise
+    chosen = reading_for(model, reading)
+    if memory_max_bytes is not None:
+        return [
+            check_in_parts(
+                path, _parts(path, memory_max_bytes), model, format, budget, reading=reading, progress=progress
+            )
+            for path in paths
+        ]
+    histories = [(fspath(path), _read(path, format, chosen, progress)) for path in paths]
     results: list[FileVerdict] = []
     for file, history in histories:
         started = time.perf_counter()
@@ -64,6 +101,68 @@ def check_files(
         elapsed = time.perf_counter() - started
         results.append(FileVerdict(file, model, verdict.verdict, elapsed, verdict.why, verdict))
     return results
+
+
+def check_in_parts(
+    path: str | PathLike[str],
+    parts: int,
+    model: str = "register",
+    format: str = "jsonl",
+    budget: int = BUDGET_STEPS,
+    *,
+    reading: Reading = AS_IT_IS,
+    progress: Progress | None = None,
+) -> FileVerdict:
+    """Judge a file of which only a part of the keys is held at a time. What has no key is held every time."""
+    assert 1 <= parts <= PARTS_MAX, "a file is judged in 1 to PARTS_MAX parts"
+    chosen = reading_for(model, reading)
+    elapsed = 0.0
+    result: Verdict | None = None
+    details: dict[str, object] = {}
+    counted: Counter[str] = Counter()
+    methods: Counter[str] = Counter()
+    for part in range(parts):
+
+        def wanted(key: str, part: int = part) -> bool:
+            return not key or crc32(key.encode("utf-8", "surrogatepass")) % parts == part
+
+        history = _read(path, format, chosen, progress, wanted if parts > 1 else None)
+        started = time.perf_counter()
+        verdict = check_history(history, model, budget)
+        elapsed += time.perf_counter() - started
+        del history  # before the next part is read
+        for name, told in verdict.details.items():
+            if isinstance(told, Counter):
+                methods.update(told)
+            elif isinstance(told, int):
+                counted[name] += told
+            else:
+                details[name] = told
+        if result is None or (result.verdict == VALID and verdict.verdict != VALID) or verdict.verdict == INVALID:
+            result = verdict
+        if verdict.verdict == INVALID:
+            break
+    assert result is not None, "there is at least one part"
+    result.details = {**details, "methods": methods, **counted, "parts": parts}
+    return FileVerdict(fspath(path), model, result.verdict, elapsed, result.why, result)
+
+
+def _parts(path: str | PathLike[str], memory_max_bytes: int) -> int:
+    return min(PARTS_MAX, max(1, -(-os.path.getsize(path) * HELD_PER_FILE_BYTE // max(1, memory_max_bytes))))
+
+
+def _read(
+    path: str | PathLike[str],
+    format: str,
+    reading: Reading,
+    progress: Progress | None,
+    keep: Callable[[str], bool] | None = None,
+) -> History:
+    try:
+        return read_history(path, format, reading, progress=progress, keep=keep)
+    except ValueError as error:
+        error.add_note(f"in {fspath(path)}")
+        raise
 
 
 def overall(results: Sequence[FileVerdict]) -> str:

@@ -29,6 +29,7 @@ from dynalab_checkers.jepsen import AS_IT_IS, UNNAMED_KEY, Reading, edn_events
 from dynalab_checkers.tables import csv_events
 
 __all__ = [
+    "AS_IT_IS",
     "ETCD_KEY",
     "FORMATS",
     "Reading",
