@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ParamSpec
@@ -209,6 +210,63 @@ def heal(data: str) -> int:
     started = operations.heal(_directory(data))
     click.echo(f"started {', '.join(started)}" if started else "healed")
     return exit_codes.VALID
+
+
+@cluster.command()
+@click.option("--minutes", type=click.FloatRange(0.1, 24 * 60), default=1.0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the script; a run is real.")
+@click.option("--faults", multiple=True, metavar="F", help="These alone; `none` for none. [default: all]")
+@click.option("--data", type=click.Path(file_okay=False), metavar="DIR", help="Keep the data. [default: removed]")
+@click.option("--history", type=click.Path(dir_okay=False), metavar="FILE", help="Write the history there.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@_clearly
+def campaign(
+    minutes: float, seed: int, faults: tuple[str, ...], data: str | None, history: str | None, as_json: bool
+) -> int:
+    """The register workload while processes die, stand still and are cut off; judged by the same checkers.
+
+    Exit code: 0 valid; 1 invalid; 2 unknown, or a fault never bit.
+    """
+    return run_campaign(minutes, seed, faults, data=data, history=history, as_json=as_json)
+
+
+def run_campaign(
+    minutes: float,
+    seed: int,
+    faults: tuple[str, ...],
+    *,
+    data: str | None = None,
+    history: str | None = None,
+    as_json: bool = False,
+) -> int:
+    """A campaign over real processes, shown; gives the exit code."""
+    from dynalab.drivers.cluster import campaign as campaigns
+
+    chosen = campaigns.DEFAULT_FAULTS if not faults else () if faults == ("none",) else faults
+    setting = campaigns.Setting(seconds=minutes * 60, data=data)
+
+    def progress(seconds: float) -> None:
+        if not as_json and sys.stderr.isatty():
+            click.echo(f"\r{seconds:6.0f} of {setting.seconds:.0f} s", nl=False, err=True)
+
+    try:
+        result = campaigns.run(seed, chosen, setting, progress=progress)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if history is not None:
+        with open(history, "w") as file:
+            file.writelines(json.dumps(event) + "\n" for event in result.history)
+    if as_json:
+        click.echo(json.dumps({**result.as_json(), "driver": "cluster"}))
+    else:
+        click.echo(f"{result.verdict:8} seed {seed}: {result.operations} operations, {len(result.bands)} fault windows")
+        if result.why:
+            click.echo(f"         {result.why}")
+        click.echo("what happened inside:")
+        for name, count in result.sometimes.items():
+            click.echo(f"  {count:>9}  {name}")
+        click.echo(f"\nverdict: {result.verdict}")
+    return exit_codes.OF_VERDICT[result.verdict]
 
 
 def _show(found: Body) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import stat
@@ -147,6 +148,20 @@ def test_a_wiped_node_comes_back_under_a_new_incarnation_and_a_second_disk_is_pr
     assert has(cluster, "before the disk was lost")
 
 
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux' prlimit to make a disk refuse")
+def test_a_node_whose_disk_is_full_ends_its_process_and_nothing_is_lost(cluster: Up) -> None:
+    follower = next(name for name in ("n1", "n2", "n3") if cluster.node(name)["leads"] < 5)
+    home = Path(cluster.data) / "nodes" / follower
+    full_bytes = max(segment.stat().st_size for segment in home.glob("*/segment-*.log"))
+    resource.prlimit(cluster.node(follower)["pid"], resource.RLIMIT_FSIZE, (full_bytes, full_bytes))
+    for number in range(8):  # some of them to a partition of each leader
+        put(cluster, f"beside a broken disk {number}")
+    until(lambda: cluster.node(follower)["state"] == "down")
+    assert "a sync failed" in (home / "node.log").read_text()
+    assert cluster("restart", follower).code == 0
+    assert all(has(cluster, f"beside a broken disk {number}") for number in range(8))
+
+
 def test_the_lab_breaks_processes_in_the_usual_words(cluster: Up) -> None:
     pids = {node["node"]: node["pid"] for node in cluster.status()["nodes"]}
     status, entry = fault(cluster, fault="kill-leader", table="kept", restart_ms=100)
@@ -182,6 +197,7 @@ def test_the_lab_breaks_processes_in_the_usual_words(cluster: Up) -> None:
 def test_everything_is_there_after_down_and_up_and_nothing_ran_in_between(cluster: Up) -> None:
     put(cluster, "before the night")
     data = Path(cluster.data)
+    assert cluster("pause", "n2").code == 0  # one that is paused goes down like the others
     assert quick("cluster", "down", "--data", cluster.data).out == "4 processes ended\n"
     assert processes_of(data) == []
     assert sorted(path.name for path in data.iterdir()) == ["cluster.json", "lock", "nodes"], "no run file is left"

@@ -117,6 +117,9 @@ def test_every_word_of_the_nemesis_strikes_and_is_taken_back() -> None:
         def storage(self) -> list[str]:
             return ["n1", "n2", "n3"]
 
+        def zones(self) -> list[list[str]]:
+            return [["n1"], ["n2"], ["n3"]]
+
         def routers(self) -> list[str]:
             return ["router1"]
 
@@ -126,13 +129,13 @@ def test_every_word_of_the_nemesis_strikes_and_is_taken_back() -> None:
         def __getattr__(self, name: str) -> Callable[..., Awaitable[object]]:
             async def act(target: object) -> object:
                 self.done.append(name)
-                return target
+                return len(target) if name == "kill_all" and isinstance(target, list) else target
 
             return act
 
     import random
 
-    undone = {"kill": "restart", "pause": "resume", "cut": "mend"}
+    undone = {"kill": "restart", "wipe": "restart", "kill_all": "restart_all", "pause": "resume", "cut": "mend"}
     for name, strike in STRIKES.items():
         fake = Fake()
         nemesis = Nemesis(fake, (name,), random.Random(1), lambda: 0)  # type: ignore[arg-type]

@@ -80,6 +80,14 @@ class ClusterDriver:
         assert self.state is not None
         return [place.name for place in self.state.storage()]
 
+    def zones(self) -> list[list[str]]:
+        """The storage nodes of each zone."""
+        assert self.state is not None
+        zones: dict[str, list[str]] = {}
+        for place in self.state.storage():
+            zones.setdefault(place.address.zone, []).append(place.name)
+        return list(zones.values())
+
     def routers(self) -> list[str]:
         """Names of the routers."""
         assert self.state is not None
@@ -123,6 +131,14 @@ class ClusterDriver:
     async def restart(self, name: str) -> None:
         """Start what was killed."""
         await asyncio.to_thread(operations.restart, self.directory, name)
+
+    async def kill_all(self, names: list[str]) -> int:
+        """kill -9 of several at once; gives the number of those that ran."""
+        return await asyncio.to_thread(operations.kill_all, self.directory, names)
+
+    async def restart_all(self, names: list[str]) -> None:
+        """Start those of them that are down."""
+        await asyncio.to_thread(operations.restart_all, self.directory, names)
 
     async def pause(self, name: str) -> None:
         """SIGSTOP."""

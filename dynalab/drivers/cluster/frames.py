@@ -44,6 +44,11 @@ class FrameReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of a frame that is not whole yet."""
+        return len(self._buffer)
+
     def feed(self, data: bytes) -> list[bytes]:
         """The payloads that are whole now; raises BadFrame, and must not be used again then."""
         buffer = self._buffer

@@ -31,6 +31,7 @@ CONNECT_SECONDS_MAX = 2.0
 BACK_OFF_SECONDS = 0.05
 BACK_OFF_SECONDS_MAX = 1.0
 HELLO_SECONDS_MAX = 5.0
+HELLO_BYTES_MAX = 4 * 1024  # nobody fills our memory before we know who it is
 
 Deliver: TypeAlias = Callable[[Address, list[Message]], None]
 _HERE = (0,)
@@ -264,6 +265,8 @@ class Inbound(asyncio.Protocol):
             return
         try:
             payloads = self._reader.feed(data)
+            if self._sender is None and not payloads and self._reader.waiting_bytes > HELLO_BYTES_MAX:
+                raise BadFrame("a hello is short")
             if payloads and self._sender is None:
                 self._sender = self._links.admit(payloads.pop(0))
             messages = [cast(Message, codec.decode(payload)) for payload in payloads]

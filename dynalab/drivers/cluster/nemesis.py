@@ -1,4 +1,4 @@
-"""Who hurts a cluster during a campaign: kill -9, SIGSTOP and cut links, one window after the other, drawn by seed.
+"""Who hurts a cluster during a campaign: kill -9, lost disks, SIGSTOP and cut links, one window after the other.
 
 Rules of this room:
 
@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from dynalab.drivers.cluster.driver import ClusterDriver
+from dynalab.drivers.cluster.state import ClusterError
 from dynalab_fault_injection.run import FaultBand
 
 Link: TypeAlias = tuple[str, str]
@@ -94,6 +95,22 @@ async def _router_crash(nemesis: Nemesis, evidence: dict[str, int]) -> Undo | No
     return lambda: nemesis.driver.restart(name)
 
 
+async def _node_crash_wipe(nemesis: Nemesis, evidence: dict[str, int]) -> Undo | None:
+    name = nemesis.random.choice(nemesis.driver.storage())
+    try:
+        await nemesis.driver.wipe(name)
+    except ClusterError:
+        return None  # the last disk that was lost is not whole again
+    evidence.update({"nodes-died": 1, "disks-lost": 1})
+    return lambda: nemesis.driver.restart(name)
+
+
+async def _zone_loss(nemesis: Nemesis, evidence: dict[str, int]) -> Undo | None:
+    names = nemesis.random.choice(nemesis.driver.zones())
+    evidence["nodes-died"] = await nemesis.driver.kill_all(names)
+    return lambda: nemesis.driver.restart_all(names)
+
+
 async def _pause(nemesis: Nemesis, evidence: dict[str, int]) -> Undo | None:
     # A paused leader believes to lead when it wakes up: that is what leases are for.
     found = await nemesis.leader()
@@ -137,6 +154,8 @@ async def _one_way_cut(nemesis: Nemesis, evidence: dict[str, int]) -> Undo | Non
 STRIKES: dict[str, Strike] = {
     "kill-leader": _kill_leader,
     "node-crash": _node_crash,
+    "node-crash-wipe": _node_crash_wipe,
+    "zone-loss": _zone_loss,
     "router-crash": _router_crash,
     "pause": _pause,
     "partition": _partition,

@@ -168,6 +168,19 @@ def test_a_name_that_is_no_peer_is_not_believed_even_with_the_token() -> None:
     run(go())
 
 
+def test_a_stranger_cannot_fill_the_memory_before_it_has_said_who_it_is() -> None:
+    async def go() -> None:
+        a, b = await two()
+        assert b.server is not None
+        _, writer = await asyncio.open_connection(*b.server.sockets[0].getsockname())
+        writer.write(frame(b"x" * 1_000_000)[:100_000])
+        await until(lambda: b.links.received.refused == 1)
+        a.close()
+        b.close()
+
+    run(go())
+
+
 def test_a_damaged_frame_ends_the_connection_and_the_sender_comes_back() -> None:
     async def go() -> None:
         a, b = await two()
