@@ -8,6 +8,7 @@ from typing import Final
 
 from dynalab_checkers.history import History, Operation, Scalar
 from dynalab_checkers.isolation.append import Appends, analyse_appends
+from dynalab_checkers.isolation.certificate import serial_order
 from dynalab_checkers.isolation.conflicts import overlapping_writers
 from dynalab_checkers.isolation.cycles import SUFFIXES, Budget, Cycle, name_cycles
 from dynalab_checkers.isolation.explain import explain, sentence
@@ -22,6 +23,7 @@ from dynalab_checkers.isolation.levels import (
     strongest,
     weakest,
 )
+from dynalab_checkers.isolation.pictures import as_dot, as_svg
 from dynalab_checkers.isolation.register import Registers, read_registers
 from dynalab_checkers.isolation.register_order import KeyOrder, add_register_edges
 from dynalab_checkers.isolation.transactions import KEPT_MAX, Transactions, read_transactions, takes_part
@@ -38,6 +40,10 @@ BUDGET_STEPS: Final = 20_000_000
 ALL_BUDGETS: Final = 4
 
 
+# Cycles of more transactions have no graphviz source: nobody could read what it draws.
+DRAWN_MAX: Final = 200
+
+
 @dataclass(slots=True)
 class _Result:
     """What was found, gathered for the verdict."""
@@ -46,6 +52,8 @@ class _Result:
     cycles: list[Cycle] = field(default_factory=list)
     steps: int = 0
     open: set[str] = field(default_factory=set)
+    acyclic: bool = True
+    certified: bool | None = None  # None: nobody asked, since no edge can be missing
 
     def count(self, name: str) -> None:
         self.counts[name] = self.counts.get(name, 0) + 1
@@ -60,6 +68,7 @@ def check_transactions(
     key_order: str = "model",
     initial: Mapping[str, Scalar] | None = None,
     ordered: Callable[[Operation], bool] = takes_part,
+    prove: bool = True,
     budget: int = BUDGET_STEPS,
 ) -> Verdict:
     """Judge a history of transactions.
@@ -69,10 +78,14 @@ def check_transactions(
     `key_order`: a promise about every single key, beyond the model: its versions follow the order within each process,
     or real time. `initial`: values that registers had before the history began. `ordered`: which operations take part
     in process and realtime order; by default all but single reads. `budget`: steps per component of the graph.
+    `prove`: where the order of a register's versions was not seen in full (blind writes that told nobody what they
+    replaced, several deletes), a graph without a cycle is no proof; valid is then said only if a serial order was
+    found that explains everything, and unknown otherwise. With False, the graph is enough, as it is for Elle.
 
     The verdict's details: `anomalies` (name to count), `not` (the weakest models ruled out), `also_not` (all others
-    ruled out), `possible` (the strongest that were looked at and not ruled out), `cycles`, `explanations`, `cases`,
-    `steps`, `unclear`. Predicate reads (Query, Scan) have no edges: they are no part of such histories.
+    ruled out), `possible` (the strongest that were looked at and not ruled out), `cycles`, `explanations`, `dot`
+    (graphviz, one per cycle), `svg` (of the first cycle), `cases` (anomalies that need no cycle), `steps`, `unclear`,
+    `certified`. Predicate reads (Query, Scan) have no edges: they are no part of such histories.
 
     >>> events = []
     >>> for process, value in enumerate(([["append", "x", 1], ["r", "y", []]], [["append", "y", 1], ["r", "x", []]])):
@@ -106,7 +119,12 @@ def check_transactions(
         if weak:
             result.counts[f"{model}-cycle"] = 1
             analysis.sightings.add(f"{model}-cycle", "", weak.transactions, weak.sentence)
-    _find_cycles(analysis, part, stage, budget, asked, result)
+    timeline = _find_cycles(analysis, part, stage, budget, asked, result)
+    if prove and isinstance(analysis, Registers) and anomalies is None and asked.isdisjoint(result.counts):
+        # Some edges may be missing: then only an order that explains everything proves the history right.
+        partial = "snapshot-isolation" in IMPLIED[model] and analysis.partial()
+        if partial or analysis.ambiguous:
+            result.certified = result.acyclic and serial_order(analysis, timeline) is not None
     if not analysis.dependencies:
         result.counts[EMPTY] = 1
     return _verdict(analysis, result, asked, model, stage)
@@ -136,7 +154,7 @@ def _find_cycles(
     budget: int,
     asked: frozenset[str],
     result: _Result,
-) -> None:
+) -> Timeline | None:
     graph = analysis.graph
     operations = analysis.transactions.operations
     timeline = None
@@ -147,6 +165,7 @@ def _find_cycles(
     left = ALL_BUDGETS * budget
     for knot in knots(graph, operations, part, timeline):
         allowance = Budget(min(budget, max(left, 2 * knot.edges() + 2 * len(knot.names))) if budget else 0)
+        result.acyclic = False
         cycles, unsure = name_cycles(knot, stage, allowance)
         if not cycles:
             result.count("cycle-exists" + SUFFIXES[_lowest_stage(knot, stage)])
@@ -160,6 +179,7 @@ def _find_cycles(
             _unseen_conflict(analysis, knot, stage, allowance, result)
         left -= allowance.spent
         result.steps += allowance.spent
+    return timeline
 
 
 def _unseen_conflict(analysis: Appends | Registers, knot: Part, stage: int, budget: Budget, result: _Result) -> None:
@@ -217,11 +237,14 @@ def _verdict(analysis: Appends | Registers, result: _Result, asked: frozenset[st
         "possible": strongest(set(looked_at) - out),
         "cycles": result.cycles,
         "explanations": explanations,
+        "dot": [as_dot(analysis, cycle) for cycle in result.cycles if len(cycle.edges) <= DRAWN_MAX],
+        "svg": [as_svg(analysis, cycle) for cycle in result.cycles[:1]],
         "cases": [case for cases in analysis.sightings.cases.values() for case in cases],
         "steps": result.steps,
         "transactions": len(analysis.transactions),
         "dependencies": analysis.dependencies,
         "unclear": unclear,
+        "certified": result.certified,
     }
     shown: tuple[int, ...] = ()
     if bad:
@@ -241,7 +264,13 @@ def _verdict(analysis: Appends | Registers, result: _Result, asked: frozenset[st
             UNKNOWN,
             f"a cycle exists, and the budget ended before {_first(result.open & asked)} was excluded",
         )
-    elif EMPTY in counts:
+    elif result.certified is False:
+        verdict = UNKNOWN
+        why = (
+            "no anomaly was seen, but neither was the order of all versions, and no serial order was found that "
+            "explains them; reads before writes, or old values, would tell"
+        )
+    elif EMPTY in counts and not result.certified:
         verdict, why = UNKNOWN, "no transaction depends on another one, so nothing was shown"
     else:
         verdict, why = VALID, ""

@@ -86,6 +86,8 @@ def sentence(analysis: Analysis, cycle: Cycle) -> str:
     edges = cycle.edges
     names = {name: f"T{place}" for place, name in enumerate(cycle.transactions(), 1)}
     story = cycle.story()
-    parts = [reason(analysis, edge, names[edge.source], names[edge.target]) for edge in (edges[0], edges[-1])]
-    between = "" if len(edges) == 2 else f" (and so on, over {len(edges)} transactions)"
-    return f"{cycle.name}{f' ({story})' if story else ''}: {parts[0]}{between}; yet {parts[1]}"
+    # Three reasons still fit into a sentence; of more, the first and the last.
+    shown = edges if len(edges) <= 3 else (edges[0], edges[-1])
+    *first, last = [reason(analysis, edge, names[edge.source], names[edge.target]) for edge in shown]
+    more = "" if len(edges) <= 3 else f" (and so on, over {len(edges)} transactions)"
+    return f"{cycle.name}{f' ({story})' if story else ''}: {', and '.join(first)}{more}; yet {last}"

@@ -67,6 +67,10 @@ class Registers:
     touched: list[dict[str, Access]] = field(default_factory=list)
     ambiguous: int = 0
 
+    def partial(self) -> bool:
+        """Whether the order of some key's versions may not have been seen in full."""
+        return self.ambiguous > 0 or any(len(set(versions.block)) > 2 for versions in self.keys.values())
+
     def writers_of_keys(self) -> Iterable[tuple[str, Sequence[int]]]:
         """The writers of every key between which there may be no order."""
         for key, versions in self.keys.items():
