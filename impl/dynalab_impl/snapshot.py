@@ -14,9 +14,10 @@ from typing import Protocol, TypeAlias
 from dynalab_impl.effects import JSON, Message, Nanoseconds
 from dynalab_impl.messages import Ballot, GroupSpec, Member, RequestId
 from dynalab_model.schema import TableSchema
-from dynalab_model.values import Item
+from dynalab_model.values import Item, item_size
 
-PIECE_IMAGES = 256  # images in one record or message
+PIECE_IMAGES = 256  # images in one record or message, at most
+PIECE_BYTES = 1 << 20  # ... and about so many bytes: a piece ends with the image that reaches them
 
 
 @dataclass(slots=True)
@@ -110,7 +111,24 @@ class Outgoing:
 
     def piece(self, state: Images, most: int = PIECE_IMAGES) -> tuple[Image, ...]:
         """The images from `at` on, without moving on."""
-        return tuple(state.image(part) for part in self.parts[self.at : self.at + most])
+        images: list[Image] = []
+        size_bytes = 0
+        for part in self.parts[self.at : self.at + most]:
+            image = state.image(part)
+            images.append(image)
+            size_bytes += _image_bytes(image)
+            if size_bytes >= PIECE_BYTES:
+                break
+        return tuple(images)
+
+
+def _image_bytes(image: Image) -> int:
+    """About what an image weighs: its item, if it has one. An answer may hold the item that was replaced."""
+    if isinstance(image, RowImage | OwedImage):
+        return item_size(image.item) if image.item else 0
+    if isinstance(image, OutcomeImage) and image.body:
+        return len(str(image.body))
+    return 0
 
 
 @dataclass(slots=True)

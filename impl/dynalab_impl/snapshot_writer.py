@@ -27,6 +27,7 @@ from dynalab_impl.snapshot import PIECE_IMAGES, Outgoing
 from dynalab_model.events import Event
 
 LOG_TAIL_ENTRIES = 128  # kept behind a snapshot, so that a follower that is a little behind needs no snapshot
+PIECES_A_TICK_MAX = 64  # bounds what one tick appends, whatever the size of the items
 TICKS_A_CYCLE = 40  # a cycle should take about so many ticks, however much there is to write
 
 
@@ -67,7 +68,9 @@ class SnapshotWriter:
             parts = sum(len(replica.state.dedup) + replica.state.size for replica in replicas.values())
             self.images_a_tick = max(PIECE_IMAGES, parts // TICKS_A_CYCLE)
         left = self.images_a_tick
-        while left > 0 and (self.outgoing is not None or self.waiting):
+        for _ in range(PIECES_A_TICK_MAX):
+            if left <= 0 or (self.outgoing is None and not self.waiting):
+                break
             left -= self._write(replicas, effects)
 
     def _write(self, replicas: dict[str, Replica], effects: Effects) -> int:
