@@ -173,8 +173,10 @@ def test_a_stranger_cannot_fill_the_memory_before_it_has_said_who_it_is() -> Non
         a, b = await two()
         assert b.server is not None
         _, writer = await asyncio.open_connection(*b.server.sockets[0].getsockname())
+        began = asyncio.get_running_loop().time()
         writer.write(frame(b"x" * 1_000_000)[:100_000])
         await until(lambda: b.links.received.refused == 1)
+        assert asyncio.get_running_loop().time() - began < links_module.HELLO_SECONDS_MAX / 2, "at once, not in the end"
         a.close()
         b.close()
 
