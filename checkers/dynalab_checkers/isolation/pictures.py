@@ -72,7 +72,9 @@ def as_svg(analysis: Analysis, cycle: Cycle) -> str:
         edges = edges[: SHOWN_MAX - 1] + edges[-1:]
     count = len(edges)
     radius = 120 + 34 * count
-    width, height = 2 * radius + _BOX_WIDTH + 40, 2 * radius * 3 // 4 + _BOX_HEIGHT + 90
+    # Two lie side by side, and need no room above and below.
+    reach = 20 if count == 2 else max(radius * 3 * _sine(360 * place // count) // 4000 for place in range(count))
+    width, height = 2 * radius + _BOX_WIDTH + 40, 2 * reach + _BOX_HEIGHT + 90
     centre = (width // 2, (height + 40) // 2)
     points = [_on_circle(centre, radius, 360 * place // count) for place in range(count)]
     names = {edge.source: f"T{place}" for place, edge in enumerate(cycle.edges, 1)}
@@ -125,7 +127,7 @@ def _arrow(begin: tuple[int, int], end: tuple[int, int], centre: tuple[int, int]
     x2, y2 = _border(end, begin)
     # Bent to the right of its direction, so that the two arrows of a cycle of two lie apart.
     bend_x, bend_y = (x1 + x2) // 2 + (y1 - y2) // 5, (y1 + y2) // 2 + (x2 - x1) // 5
-    text_x, text_y = (x1 + x2 + 2 * bend_x) // 4, (y1 + y2 + 2 * bend_y) // 4
+    text_x, text_y = bend_x, bend_y + 4
     return [
         f'<path d="M{x1} {y1}Q{bend_x} {bend_y} {x2} {y2}" stroke="{colour}" marker-end="url(#tip)">'
         f"<title>{escape(why)}</title></path>",
