@@ -10,8 +10,14 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from heapq import heapify, heapreplace
+from typing import Final
 
 from dynalab_checkers.history import MISSING, History, Operation, Scalar
+
+# Room for the numbers of operations beside a time in one integer: tuples would take four times the memory.
+_NUMBER_BITS: Final = 40
+_NUMBER_MASK: Final = (1 << _NUMBER_BITS) - 1
+_MIDDLE: Final = 1 << (_NUMBER_BITS - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +25,8 @@ class Recipe:
     """How to make a history. Shares in percent (of the writes, for deletes), indeterminate ones in per mille.
 
     `old_values`: acknowledged writes tell what they replaced, failed conditions what they found. An indeterminate
-    operation takes effect half of the time, up to `latency_max_ns` after the client has given up.
+    operation takes effect half of the time, up to `latency_max_ns` after the client has given up. `near_misses`:
+    half of the conditions ask for one of the last three values, and not for any value at all.
     """
 
     operations: int = 1000
@@ -32,6 +39,7 @@ class Recipe:
     old_values: bool = True
     latency_max_ns: int = 10_000_000
     pause_max_ns: int = 1_000_000
+    near_misses: bool = False
 
 
 def register_history(seed: int, recipe: Recipe = Recipe()) -> History:
@@ -48,7 +56,8 @@ def register_history(seed: int, recipe: Recipe = Recipe()) -> History:
     next_process = recipe.processes
     names = [f"k{n}" for n in range(recipe.keys)]
     operations: list[Operation] = []
-    moments: list[tuple[int, int]] = []
+    # A moment and an operation in one integer, ordered by both; operation ~n never takes effect.
+    moments: list[int] = []
     for n in range(recipe.operations):
         call, process = clients[0]
         ret = call + 1 + draw(recipe.latency_max_ns)
@@ -64,13 +73,14 @@ def register_history(seed: int, recipe: Recipe = Recipe()) -> History:
             operation.ret = None
             process = next_process
             next_process += 1
-            moments.append((call + 1 + draw(2 * recipe.latency_max_ns), n if draw(2) else ~n))
+            moment = call + 1 + draw(2 * recipe.latency_max_ns)
+            moments.append((moment << _NUMBER_BITS) + (n if draw(2) else ~n) + _MIDDLE)
         else:
-            moments.append((call + draw(ret - call + 1), n))
+            moments.append((call + draw(ret - call + 1) << _NUMBER_BITS) + n + _MIDDLE)
         heapreplace(clients, (ret + 1 + draw(recipe.pause_max_ns), process))
         operations.append(operation)
     moments.sort()
-    _run(operations, moments, recipe.old_values, draw)
+    _run(operations, moments, recipe, draw)
     return History(_number(operations))
 
 
@@ -109,13 +119,14 @@ def _replaced_before(writes: list[Operation], call: int) -> Scalar:
     return None
 
 
-def _run(
-    operations: list[Operation], moments: list[tuple[int, int]], old_values: bool, draw: Callable[[int], int]
-) -> None:
+def _run(operations: list[Operation], moments: list[int], recipe: Recipe, draw: Callable[[int], int]) -> None:
     """Run the register of each key over the moments; ~n marks an operation that never takes effect."""
     states: dict[str, Scalar] = {}
+    recent: dict[str, list[Scalar]] = {}
+    old_values = recipe.old_values
     fresh = 0
-    for _, n in moments:
+    for moment in moments:
+        n = (moment & _NUMBER_MASK) - _MIDDLE
         operation = operations[n if n >= 0 else ~n]
         key = operation.key
         state = states.get(key)
@@ -131,6 +142,9 @@ def _run(
             # Half of the conditions ask for what is there, the others for what was there some writes ago or never will
             # be.
             expected: Scalar = state if draw(2) else draw(fresh + 2) + 1
+            if recipe.near_misses and expected != state:
+                values = recent.get(key, [])
+                expected = values[draw(len(values))] if values else expected
             if expected == target:
                 expected = state
             operation.f = "cas"
@@ -146,17 +160,20 @@ def _run(
             if old_values and operation.outcome == "ok":
                 operation.old = state
             states[key] = target
+            if recipe.near_misses:
+                recent[key] = [*recent.get(key, [])[-2:], state]
 
 
 def _number(operations: list[Operation]) -> list[Operation]:
-    events = [(operation.call, 1, n) for n, operation in enumerate(operations)]
+    events = [((operation.call << 1 | 1) << _NUMBER_BITS) + n for n, operation in enumerate(operations)]
     for n, operation in enumerate(operations):
         end = operation.info_time if operation.ret is None else operation.ret
         if end is not None:
-            events.append((end, 0, n))
+            events.append((end << 1 << _NUMBER_BITS) + n)
     events.sort()
-    for index, (_, is_call, n) in enumerate(events):
-        if is_call:
+    for index, event in enumerate(events):
+        n = event & _NUMBER_MASK
+        if event >> _NUMBER_BITS & 1:
             operations[n].call_index = index
         else:
             operations[n].ret_index = index

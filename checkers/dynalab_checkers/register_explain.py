@@ -142,6 +142,21 @@ class Explainer:
             why += f" by {returned(first)}"
         return Problem(why, members, [min(members, key=self._returned)])
 
+    def refused(self, index: int) -> Problem:
+        """No order of the writes leaves a place for every failed condition; this one had none where the search got
+        farthest.
+        """
+        if index == NONE:
+            index = self.facts.never[0][0]
+        operation = self.operations[index]
+        why = (
+            f"no order of the operations explains it: {describe(operation)}, although the key held just that value "
+            f"until {returned(operation)}"
+        )
+        slots = [slot for never, slot in self.facts.never if never == index]
+        writers = [self.facts.writer[slot] for slot in slots if self.facts.writer[slot] >= 0]
+        return Problem(why, [*writers, index], [index])
+
     def _returned(self, index: int) -> int:
         """The latest moment at which it took effect; a read of any kind may have shown that earlier than its return."""
         if not self.slots:

@@ -22,6 +22,7 @@ from dynalab_checkers.history import Operation, Scalar
 from dynalab_checkers.register_explain import Explainer
 from dynalab_checkers.register_facts import ABSENT, INFINITY, NONE, Facts, NotApplicable, Problem, gather
 from dynalab_checkers.register_never import place_refusals
+from dynalab_checkers.register_refusals import order_with_refusals
 from dynalab_checkers.register_search import Blocks, order_blocks
 
 
@@ -83,8 +84,16 @@ def judge(
             moves = [(block, blocks.to_absent[block]) for block in order]
         steps += len(operations)
         if not place_refusals(facts, operations, calls, rets, blocks, moves, deletes):
-            why = "a failed condition does not fit the order that was found, and another order might do"
-            return Judgement("unknown", "refusals", steps, why=why)
+            absent = initial is None
+            found, lost = order_with_refusals(facts, calls, rets, blocks, absent, deletes, budget + 50 * len(blocks))
+            steps += found.steps
+            method = "refusals"
+            # A write of unknown outcome that nobody saw may be what a failed condition met; it is not among the blocks.
+            if found.order is None and (found.exhausted or not all(facts.effective)):
+                why = f"a failed condition does not fit any order that was found in {found.steps} steps"
+                return Judgement("unknown", method, steps, why=why)
+            if found.order is None:
+                return Judgement("invalid", method, steps, explainer.refused(lost))
     return Judgement("valid", method, steps)
 
 

@@ -3,7 +3,7 @@
 For one fixed order of everything else the answer is exact: each such operation needs a place between its call and its
 return where the key is not u. Places are taken as early as possible, in the order of the calls; taking the earliest
 place is a least fixpoint, so if it fails no choice of places works for this order. Another order of the blocks may
-still work.
+still work: `register_refusals` looks for one.
 """
 
 from __future__ import annotations

@@ -65,8 +65,8 @@ def order_blocks(blocks: Blocks, absent: bool, delete_calls: list[int], budget: 
     first_ret, last_call = blocks.first_ret, blocks.last_call
     from_absent, to_absent, ender_call = blocks.from_absent, blocks.to_absent, blocks.ender_call
     count = len(blocks)
-    ret_next, ret_previous = _linked(first_ret)
-    call_next, call_previous = _linked(last_call)
+    ret_next, ret_previous = linked(first_ret)
+    call_next, call_previous = linked(last_call)
     first_ret = [*first_ret, INFINITY]  # the end of the lists, so that "nothing is left" needs no special case
     last_call = [*last_call, INFINITY]
     # A set of placed blocks is known by the exclusive or of their 128-bit numbers: no two sets met here are taken for
@@ -163,7 +163,7 @@ def order_blocks(blocks: Blocks, absent: bool, delete_calls: list[int], budget: 
         placed += 1
 
 
-def _linked(values: list[int]) -> tuple[list[int], list[int]]:
+def linked(values: list[int]) -> tuple[list[int], list[int]]:
     """Circular links through the positions of `values` in ascending order; position len(values) is both ends."""
     count = len(values)
     following = [0] * (count + 1)

@@ -10,6 +10,8 @@ from dataclasses import replace
 
 import pytest
 
+from dynalab_checkers import register_fast
+from dynalab_checkers.generate import Recipe, register_history
 from dynalab_checkers.generate_small import TASTES, small_history
 from dynalab_checkers.history import History
 from dynalab_checkers.linearizability import check_register, judge_key
@@ -91,3 +93,31 @@ def test_the_verdict_is_the_same_whatever_the_budget_unless_it_is_unknown() -> N
         unknown += poor == "unknown"
         assert poor in (full, "unknown")
     assert unknown > 0
+
+
+@pytest.mark.parametrize("name", ["failed conditions that told nothing", "everything", "no deletes", "wide"])
+def test_the_search_for_an_order_with_refusals_agrees_with_the_oracle(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As if no fixed order ever left a place, so that every history with such a condition is searched.
+    monkeypatch.setattr(register_fast, "place_refusals", lambda *_: False)
+    taste = replace(TASTES[name], found_known=0, indeterminate=5, repeated_values=False)
+    counts: Counter[tuple[str, str]] = Counter()
+    for seed in range(1200):
+        operations = small_history(seed, taste)
+        expected = "valid" if linearizable(operations, taste.initial) else "invalid"
+        judged = judge_key(operations, register(taste.initial), 1_000_000)
+        assert judged.verdict == expected, (name, seed, judged.method, judged.why)
+        counts[judged.method, expected] += 1
+    assert counts["refusals", "valid"] > 60, counts
+    assert counts["refusals", "invalid"] > 1, counts
+
+
+def test_conditions_that_nearly_held_are_decided_in_long_histories_too() -> None:
+    methods: Counter[str] = Counter()
+    for seed in range(4):
+        recipe = Recipe(4_000, conditional=40, deletes=30, old_values=False, near_misses=True)
+        judged = judge_key(register_history(seed, recipe).operations, register(), 300_000)
+        assert judged.verdict == "valid", judged.why
+        methods[judged.method] += 1
+    assert methods["refusals"] > 0
