@@ -1,9 +1,10 @@
 """Catch-up by snapshot: for a replica that lacks entries which its leader has let go, and for a disk that is new.
 
 One piece is on its way at a time; it is sent again at a tick if no answer came. The receiver writes every piece to
-its log before it answers, and becomes the snapshot's state with the last one. Entries behind the snapshot's slot that
-it had accepted stay: they may have been chosen, and its promise to remember them holds. These functions are methods
-of `Replica`, kept in a room of their own.
+its log before it answers, and becomes the snapshot's state with the last one. Until then it keeps them in memory
+alone: after a restart it lacks pieces that it had answered for, says so, and the leader begins again. Entries behind
+the snapshot's slot that it had accepted stay: they may have been chosen, and its promise to remember them holds.
+These functions are methods of `Replica`, kept in a room of their own.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from dynalab_model.events import Event
 
 if TYPE_CHECKING:
     from dynalab_impl.replication.replica import Replica
+
+NO_PIECE = -1  # the number in the answer of a receiver that has to begin again
 
 
 def header_of(replica: Replica) -> SnapshotHeader:
@@ -61,7 +64,13 @@ def on_snapshot_taken(replica: Replica, sender: Address, message: SnapshotTaken,
     if lead is None or peer is None or peer.sending is None or message.ballot != lead.ballot:
         return
     sending = peer.sending
-    if message.slot != sending.header.slot or message.number != sending.number:
+    if message.slot != sending.header.slot:
+        return
+    if message.number == NO_PIECE:
+        sending.at = sending.number = 0
+        _send_piece(replica, peer, effects)
+        return
+    if message.number != sending.number:
         return
     sending.at += len(sending.piece(replica.state))
     sending.number += 1
@@ -91,7 +100,9 @@ def on_snapshot(replica: Replica, sender: Address, message: TakeSnapshot, effect
     if incoming is None or incoming.header.slot != header.slot or incoming.ballot != message.ballot:
         incoming = replica.incoming = Incoming(header, [], 0, message.ballot)
     if message.number > incoming.number:
-        return  # a piece is missing: the leader will send it again
+        replica.incoming = None
+        effects.send(sender, SnapshotTaken(group, message.ballot, header.slot, NO_PIECE))
+        return
     if message.number == incoming.number:
         if message.number == 0:
             effects.append(SnapshotBegin(header, replica.role == "learner", replica.promised))

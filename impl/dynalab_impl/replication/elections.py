@@ -63,7 +63,8 @@ def stand(replica: Replica, effects: Effects) -> None:
     replica.stop_leading(effects)
     replica.role = "candidate"
     replica.leader = None
-    replica.promised = (replica.promised[0] + 1, replica.me.node)
+    # A disk that was lost does not know which ballots it drew: the next one draws others.
+    replica.promised = (replica.promised[0] + 1, f"{replica.me.node}#{replica.incarnation}")
     replica.begin_following(effects)
     effects.append(Promised(replica.spec.group, replica.promised))
     effects.tell(Event("election-started", replica.spec.group, replica.promised[0]))
@@ -80,7 +81,13 @@ def on_prepare(replica: Replica, sender: Address, message: Prepare, effects: Eff
         effects.send(sender, Refuse(replica.spec.group, replica.promised))
         return
     if message.commit_index < replica.log.base:
-        return  # so far behind that it needs a snapshot before it can lead: it will get one from whoever leads
+        # It needs a snapshot before it can lead, and gets none while it outbids whoever could send it one. So its
+        # ballot is noted, and this replica stands against it before it stands again.
+        if message.ballot > replica.promised:
+            replica.give_way(message.ballot, effects)
+            replica.heard_ns -= replica.timing.election_min_ns
+            effects.append(Promised(replica.spec.group, message.ballot))
+        return
     virgin = replica.promised == NO_BALLOT
     if message.ballot > replica.promised:  # a repeated Prepare is promised again, not logged again
         replica.give_way(message.ballot, effects)

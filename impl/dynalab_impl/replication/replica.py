@@ -257,6 +257,7 @@ class Replica:
         if self.following != ballot:
             self.following = ballot
             self.matched = self.commit_index
+            self.incoming = None  # what an earlier leader was sending
         self.leader = sender
         self.heard_ns = self.leader_heard_ns = effects.now_ns
         self.probed = False
@@ -272,6 +273,8 @@ class Replica:
                 self.barrier = max(self.barrier, entry.command.ballot)
             elif type(entry.command) is Readmit:
                 self._readmit(entry.command.member, effects)
+        if self.incoming is not None and self.incoming.header.slot <= self.commit_index:
+            self.incoming = None  # entries came first; while a snapshot comes in, none is written
 
     def _readmit(self, member: Member, effects: Effects) -> None:
         self.members = tuple(member if m.address == member.address else m for m in self.members)
@@ -298,6 +301,9 @@ class Replica:
         """Append to the log and send to the others; gives the slot. Writes are pipelined: nothing waits here."""
         lead = self.leading
         assert lead is not None, "only a leader proposes"
+        # Two leaders' logs part ways at a barrier. Because nothing stands behind one that is not committed, a merge of
+        # logs in phase 1 never puts a write behind another than the one that its condition saw.
+        assert self.commit_index >= lead.barrier_slot, "nothing is proposed behind an uncommitted barrier"
         log = self.log
         slot = len(log) + 1
         time_ns = max(effects.wall_ns, self.last_time_ns())
