@@ -135,15 +135,16 @@ class MemoryStore:
 
 
 class FileDisk:
-    """Records through the codec into a log of files."""
+    """Records through the codec into a log of files. `memory` is shared by the disks of one store."""
 
-    __slots__ = ("_log",)
+    __slots__ = ("_log", "_memory")
 
-    def __init__(self, log: LogFiles) -> None:
+    def __init__(self, log: LogFiles, memory: codec.EntryMemory) -> None:
         self._log = log
+        self._memory = memory
 
     def append(self, record: Record) -> None:
-        self._log.stage(codec.encode(record))
+        self._log.stage(self._memory.encode(record))
 
     def take(self) -> Callable[[], None]:
         return self._log.take()
@@ -197,6 +198,7 @@ class FileStore:
         self._fs = fs
         self._root = root
         self._segment_bytes_max = segment_bytes_max
+        self._memory = codec.EntryMemory()
         self.lost: list[str] = []  # what was found missing or damaged, in words
         if fs.exists(root + "/" + MANIFEST):
             self._manifest = Manifest.from_json(fs.read(root + "/" + MANIFEST))
@@ -233,13 +235,17 @@ class FileStore:
         else:
             try:
                 opened = open_log(self._fs, directory, segment_bytes_max=self._segment_bytes_max)
-                return FileDisk(opened.log), [codec.decode(payload) for payload in opened.payloads], incarnation
+                return (
+                    FileDisk(opened.log, self._memory),
+                    [codec.decode(payload) for payload in opened.payloads],
+                    incarnation,
+                )
             except (DamagedLog, codec.CodecError) as error:
                 self.lost.append(f"{address}: {error}")
                 self.wipe(address)
         incarnation = self._manifest.incarnations[address]
         fresh = open_log(self._fs, self._directory(address, incarnation), segment_bytes_max=self._segment_bytes_max)
-        return FileDisk(fresh.log), [], incarnation
+        return FileDisk(fresh.log, self._memory), [], incarnation
 
     def wipe(self, address: Address) -> None:
         before = self._manifest.incarnations.get(address, FIRST_INCARNATION)

@@ -144,6 +144,8 @@ class Connection(asyncio.Protocol):
         self._listener.connections.discard(self)
         self._transport = None
         self.open.clear()
+        # The parser holds our callbacks and we hold the parser: taken apart, both go at once, without the collector.
+        del self._parser
 
     def data_received(self, data: bytes) -> None:
         if self._refused:

@@ -18,6 +18,7 @@ from typing import NoReturn, Protocol, TypeAlias
 
 from dynalab.endpoint import signature
 from dynalab.endpoint.http import JSON_1_0, PLAIN, Exchange, inflate
+from dynalab_impl.codec import to_json
 from dynalab_impl.effects import Response
 from dynalab_model import errors
 from dynalab_model.errors import DynamoError
@@ -140,7 +141,8 @@ class Endpoint:
         self._send(exchange, response.status, response.body)
 
     def _send(self, exchange: Exchange, status: int, body: Mapping[str, object]) -> None:
-        data = _encode(body).encode()
+        # ASCII out: half a surrogate pair that somebody stored can then be sent back as it came.
+        data = to_json(body).encode()
         self._id += 1
         extra = b"x-amzn-RequestId: %s%012d\r\nx-amz-crc32: %d\r\n" % (self._id_prefix, self._id, zlib.crc32(data))
         exchange.answer(status, JSON_1_0, data, extra)
@@ -150,8 +152,6 @@ def _refuse_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is not JSON")
 
 
-# ASCII out: half a surrogate pair that somebody stored can then be sent back as it came.
-_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
 

@@ -24,6 +24,8 @@ from dynalab_model import operations, schema
 
 _Encoder: TypeAlias = Callable[[Any], Any]
 
+ENTRY_MEMORY_BYTES_MAX = 256 * 1024  # the others log an entry moments after the first: more is not worth keeping
+
 # JSON already: these fields travel as they are.
 _AS_IT_IS: dict[str, Any] = {"JSON": object, "Item": object, "AttributeValue": object}
 
@@ -140,13 +142,73 @@ for _plan in list(_PLANS.values()):
     _plan.fill()
 
 # Values are trees, and checking them for cycles costs a third of the encoding.
-_to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_encoder = json.JSONEncoder(separators=(",", ":"), check_circular=False)
+
+
+def _make_to_json() -> Callable[[object], str]:
+    """`_encoder.encode`, without building its C accelerator anew for every value: that costs as much as a small item.
+
+    The accelerator is the library's own, but its name is not promised; where it is missing or has changed, the
+    library's way is taken.
+    """
+    sample: list[object] = [1, {"é": "\ud800"}, 2.5, None, True]
+    try:
+        spell = json.encoder.encode_basestring_ascii
+        make = getattr(json.encoder, "c_make_encoder")  # noqa: B009 - typeshed does not know it
+        once = make(None, _encoder.default, spell, None, ":", ",", False, False, True)
+        if "".join(once(sample, 0)) == _encoder.encode(sample):
+            return lambda value: "".join(once(value, 0))
+    except (AttributeError, TypeError):
+        pass
+    return _encoder.encode
+
+
+# Any plain value as JSON, in ASCII.
+to_json = _make_to_json()
 
 
 def encode(value: Message | Record) -> bytes:
     """One message or record as bytes."""
     plan = _PLANS[type(value)]
-    return _to_json([messages.VERSION, *plan.encode(value)]).encode()
+    return to_json([messages.VERSION, *plan.encode(value)]).encode()
+
+
+class EntryMemory:
+    """`encode` for a process that runs several members of a group: they log the same entries, each spelt out once.
+
+    Entries are never changed after they were sent, so an entry that is the same object has the same text.
+
+    >>> from dynalab_impl.messages import Barrier, Entry
+    >>> record = records.AcceptedEntries("g", (3, "n1"), 1, (Entry((3, "n1"), 1, 5, ("", 0), 0, Barrier((3, "n1"))),))
+    >>> EntryMemory().encode(record) == encode(record)
+    True
+    """
+
+    __slots__ = ("_texts", "_texts_bytes")
+
+    def __init__(self) -> None:
+        # By identity: the entry is kept beside its text, so that no other object gets its number.
+        self._texts: dict[int, tuple[messages.Entry, str]] = {}
+        self._texts_bytes = 0
+
+    def encode(self, record: Record) -> bytes:
+        """What `encode` gives."""
+        if type(record) is not records.AcceptedEntries:
+            return encode(record)
+        head = to_json([messages.VERSION, "AcceptedEntries", record.group, record.ballot, record.first_slot])
+        return f"{head[:-1]},[{','.join([self._text(entry) for entry in record.entries])}]]".encode()
+
+    def _text(self, entry: messages.Entry) -> str:
+        known = self._texts.get(id(entry))
+        if known is not None:
+            return known[1]
+        text = to_json(_encode_any(entry))
+        if self._texts_bytes > ENTRY_MEMORY_BYTES_MAX:
+            self._texts.clear()
+            self._texts_bytes = 0
+        self._texts[id(entry)] = (entry, text)
+        self._texts_bytes += len(text)
+        return text
 
 
 def decode(data: bytes) -> Any:

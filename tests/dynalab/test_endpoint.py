@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import json
 import re
@@ -393,8 +394,27 @@ def test_a_request_that_never_arrives_is_given_up() -> None:
         return await wire.reader.read()
 
     def connections() -> set[http.Connection]:
-        import gc
-
         return {found for found in gc.get_objects() if isinstance(found, http.Connection)}
 
     assert on_the_wire(work) == b""
+
+
+def test_a_closed_connection_is_freed_without_the_collector() -> None:
+    """Survivors of a full collection are never walked again, so a cycle among them would stay for ever."""
+
+    async def work(wire: Wire) -> int:
+        gc.collect()
+        gc.disable()
+        try:
+            assert (await wire.send()).status == 200
+            wire.writer.close()
+            for _ in range(100):
+                await asyncio.sleep(0.01)
+                left = sum(isinstance(found, http.Connection) for found in gc.get_objects())
+                if not left:
+                    break
+            return left
+        finally:
+            gc.enable()
+
+    assert on_the_wire(work) == 0

@@ -71,6 +71,34 @@ def test_every_message_and_record_comes_back_as_it_was(kind: type, data: st.Data
     assert decode(encode(value)) == value
 
 
+@settings(max_examples=20)
+@given(record=st.deferred(lambda: instances_of(records.AcceptedEntries)), times=st.integers(1, 3))
+def test_an_entry_that_was_spelt_out_before_gives_the_same_bytes(record: records.AcceptedEntries, times: int) -> None:
+    memory = codec.EntryMemory()
+    for _ in range(times):
+        assert memory.encode(record) == encode(record)
+    other = records.AcceptedEntries("other", (9, "n9"), record.first_slot, record.entries[:1])
+    assert memory.encode(other) == encode(other), "only entries are remembered, not what is around them"
+
+
+def test_the_memory_for_entries_is_bounded() -> None:
+    memory = codec.EntryMemory()
+    for slot in range(1, 12):
+        command = messages.Write(b"k", {"a": {"S": "x" * (codec.ENTRY_MEMORY_BYTES_MAX // 4)}}, {})
+        record = records.AcceptedEntries(
+            "g", (1, "n"), slot, (messages.Entry((1, "n"), slot, 1, ("r", 1), 2, command),)
+        )
+        assert memory.encode(record) == encode(record)
+        assert sum(len(text) for _, text in memory._texts.values()) <= 2 * codec.ENTRY_MEMORY_BYTES_MAX
+
+
+@given(JSON)
+def test_json_is_spelt_as_the_library_spells_it(value: object) -> None:
+    assert codec.to_json(value) == codec._encoder.encode(value)
+    with pytest.raises(TypeError):
+        codec.to_json([object()])
+
+
 def test_every_operation_and_schema_has_a_plan() -> None:
     wanted = [c for m in (operations, schema) for c in vars(m).values() if dataclasses.is_dataclass(c)]
     assert wanted and all(c in codec._PLANS for c in wanted)
