@@ -230,6 +230,7 @@ def campaign(
     return run_campaign(minutes, seed, faults, data=data, history=history, as_json=as_json)
 
 
+@_clearly
 def run_campaign(
     minutes: float,
     seed: int,
