@@ -24,7 +24,7 @@ HOPS_MAX = 8  # redirects followed at once; then the next retry tries another me
 
 @dataclass(slots=True)
 class Flight:
-    """One change on its way. Its number comes back with the answer."""
+    """One change on its way, and where to."""
 
     owed: OwedImage
     sent_ns: Nanoseconds
@@ -37,9 +37,8 @@ class Propagator:
     """The work of one base partition's leader; begins anew from the logged position when leadership changes."""
 
     group: str
-    next_number: int = 1
     sent_to: int = 0  # changes with a smaller sequence have been sent
-    flights: dict[int, Flight] = field(default_factory=dict)
+    flights: dict[int, Flight] = field(default_factory=dict)  # by number: the change's sequence plus one
     logged_slot: int = 0
     asked: bool = False  # for the table's map
 
@@ -54,8 +53,8 @@ class Propagator:
         while at < len(owed) and len(self.flights) < IN_FLIGHT_MAX:
             change = owed[at]
             self.sent_to = change.sequence + 1
-            number = self.next_number
-            self.next_number += 1
+            # The same in every leadership: an answer that comes late, to the next one, is still about this change.
+            number = change.sequence + 1
             flight = self.flights[number] = Flight(change, effects.now_ns, 0)
             self._send(number, flight, replica, table, leaders, effects)
             effects.tell(Event("index-sent", self.group, 0, change.slot, change.index))
