@@ -43,7 +43,7 @@ ACTIONS: dict[str, str] = {
     "create": "a table and the placement of its groups",
     "activate": "every group of the table is hosted by a majority",
     "delete": "the table goes; its replicas are being dropped",
-    "forget": "a majority of every group is dropped: the table is gone, its name is free",
+    "forget": "a majority of every group is dropped and no lease can run: the table is gone, its name is free",
     "clean": "the last replicas of a deleted table are dropped",
 }
 EVENTS = {"activate": "table-active", "forget": "table-gone"}
@@ -154,7 +154,9 @@ class Catalog:
         assert change.action in ACTIONS
         table = self.tables.get(change.table)
         if change.action == "register" and change.member is not None:
-            self.nodes[change.member.address] = change.member.incarnation
+            # A late copy of what an earlier disk said must not win: groups would be placed on a disk that is gone.
+            known = self.nodes.get(change.member.address, 0)
+            self.nodes[change.member.address] = max(known, change.member.incarnation)
         elif change.action == "create" and isinstance(change.operation, CreateTable):
             assert table is None, "the leader checked, and logs one change at a time"
             schema = change.operation.schema
@@ -234,6 +236,7 @@ class CatalogKeeper:
     hosted: dict[str, list[Address]] = field(default_factory=dict)
     dropped: dict[str, list[Address]] = field(default_factory=dict)
     asked: dict[str, bool] = field(default_factory=dict)
+    dropped_ns: dict[str, Nanoseconds] = field(default_factory=dict)  # by table id: when a majority first was
 
     def tick(self, replica: Replica, effects: Effects) -> None:
         """Tell nodes what they have not confirmed yet, and record what is complete."""
@@ -243,7 +246,7 @@ class CatalogKeeper:
             table = catalog.tables[name]
             if table.status != DELETING:
                 self._host(name, table, replica, effects)
-            elif self._drop(table.groups, effects, majority=True):
+            elif self._drop(table.groups, effects, majority=True) and self._is_silent(table, replica, effects):
                 self._record("forget", name, table.table_id, replica, effects)
         for table_id, groups in catalog.leftovers.items():
             if self._drop(groups, effects, majority=False):
@@ -291,6 +294,15 @@ class CatalogKeeper:
                 if member.address not in dropped:
                     effects.send(member.address, Drop(spec.group), NOTHING)
         return done
+
+    def _is_silent(self, table: Table, replica: Replica, effects: Effects) -> bool:
+        """Whether no leader of the table can serve any more. One that has not been told to drop its group may read
+        under its last lease, and a router that knows the old table may ask it: the name must not be free before.
+        """
+        if all(len(self.dropped.get(spec.group, [])) == len(spec.members) for spec in table.groups):
+            return True
+        since_ns = self.dropped_ns.setdefault(table.table_id, effects.now_ns)
+        return effects.now_ns - since_ns >= replica.timing.stretched_lease_ns()
 
     def _record(self, action: str, name: str, table_id: str, replica: Replica, effects: Effects) -> None:
         if f"{action} {table_id}" in self.asked:
