@@ -47,6 +47,8 @@ def seed_range(ctx: click.Context, param: click.Parameter, value: str) -> range:
 @click.option("--results", type=FILE, default=RESULTS, show_default=True)
 @click.option("--fresh", is_flag=True, help="Repeat runs that the result store has already.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a run, then a summary.")
+@click.option("--driver", type=click.Choice(["simulator", "cluster"]), default="simulator", show_default=True)
+@click.option("--minutes", type=click.FloatRange(0.1, 1440), default=1.0, help="How long, with --driver cluster.")
 def campaign(
     workloads: tuple[str, ...],
     faults: tuple[str, ...],
@@ -55,11 +57,19 @@ def campaign(
     results: Path,
     fresh: bool,
     as_json: bool,
+    driver: str,
+    minutes: float,
 ) -> int:
     """Run seeded workloads under faults and judge every history.
 
     Exit code: 0 all valid and every fault bit; 1 a run is invalid; 2 a run is unknown, or a fault never fired.
     """
+    if driver == "cluster":
+        from dynalab.cli.cluster import run_campaign
+
+        if workloads not in ((), ("register",)):
+            raise click.UsageError("--driver cluster runs the register workload")
+        return run_campaign(minutes, seeds.start, faults, as_json=as_json)
     from dynalab_fault_injection import campaign as campaigns
     from dynalab_fault_injection.results import Results, WrongStore
 
