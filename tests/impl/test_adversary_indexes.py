@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,3 +70,30 @@ def test_an_answer_to_an_earlier_leadership_is_not_taken_for_another_change() ->
     assert second.number != first.number, "the old answer would pass for the new one"
     later.on_reply(first.number, replica, outbox)
     assert later.flights, "the blue item would never reach the index"
+
+
+@pytest.mark.xfail(strict=True, reason="StorageNode.maps keeps the map of an earlier table of the name")
+@pytest.mark.claim("S27")
+def test_the_index_of_a_table_whose_name_was_taken_before_is_fed(make_lab: Callable[..., Any]) -> None:
+    """The propagators of the first table knew where its index lay, and run on nodes that lead the second one."""
+    lab = make_lab(seed=2, nodes_per_zone=1)
+
+    def red() -> list[str]:
+        answer = lab.call(
+            "Query",
+            TableName="things",
+            IndexName="by-colour",
+            KeyConditionExpression="colour = :c",
+            ExpressionAttributeValues={":c": {"S": "red"}},
+        )
+        return sorted(item["pk"]["S"] for item in answer.body["Items"])
+
+    names = [f"k{i}" for i in range(9)]
+    for _ in range(2):
+        lab.create(index=True)
+        for name in names:
+            lab.put(name, 1, attributes={"colour": {"S": "red"}})
+        lab.run(3 * SECOND)
+        assert red() == names
+        assert lab.call("DeleteTable", TableName="things").status == 200
+        lab.run(5 * SECOND)
