@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,12 +13,13 @@ from dynalab_impl import messages as m
 from dynalab_impl import snapshot, snapshot_writer
 from dynalab_impl.effects import LAST, Address, Message, Topology
 from dynalab_impl.partition import Partition
-from dynalab_impl.replication import leading, quorum
+from dynalab_impl.records import AcceptedEntries
+from dynalab_impl.replication import leading, log, quorum
 from dynalab_impl.replication.replica import Replica
 from dynalab_impl.snapshot import SnapshotHeader, SnapshotTaken, TakeSnapshot
 
 sys.path.insert(0, str(Path(__file__).parent))  # pytest imports test files by path, and their neighbours not at all
-from explore_desk import GROUP, HOSTS, SECOND, SPEC, Desk
+from explore_desk import GROUP, HOSTS, KEY, SECOND, SPEC, Desk
 from explore_group import Scope, Violation, wander
 
 STEPS = 400
@@ -54,15 +56,15 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.claim("S22", "S23")
 @pytest.mark.parametrize("leases", [True, False])
 @pytest.mark.parametrize("snapshots", [True, False])
-@pytest.mark.parametrize("entries_per_accept", [1, 256])
+@pytest.mark.parametrize("entries_per_share", [1, 256])
 def test_no_order_of_events_breaks_a_group_and_it_comes_back_when_everything_heals(
     small_pieces: None,
     monkeypatch: pytest.MonkeyPatch,
-    entries_per_accept: int,
+    entries_per_share: int,
     snapshots: bool,
     leases: bool,
 ) -> None:
-    monkeypatch.setattr(leading, "ENTRIES_PER_ACCEPT_MAX", entries_per_accept)
+    monkeypatch.setattr(log, "SHARE_ENTRIES_MAX", entries_per_share)
     sometimes: Counter[str] = Counter()
     for seed in range(60):
         sometimes += wander(seed, scope(seed, snapshots=snapshots, leases=leases), STEPS).sometimes
@@ -176,6 +178,31 @@ def test_a_receiver_that_lost_its_pieces_says_so_and_its_leader_begins_again() -
     behind.on_snapshot(HOSTS[1], TakeSnapshot(GROUP, (2, "x"), header, 1, (), False), desk)
     answers = [message for message in told(desk) if isinstance(message, SnapshotTaken)]
     assert len(answers) == 1 and answers[0].number < 0, "the leader would send the second piece for ever"
+
+
+def test_large_entries_go_in_small_shares_so_that_no_record_outgrows_the_log() -> None:
+    """Records have a largest size: a replica that wrote a longer one would crash, and again after each restart."""
+    item: Any = {"pk": {"S": "k"}, "v": {"B": "x" * 300_000}}
+    large = m.Write(KEY, item, {"Attributes": item})
+    entries = [m.Entry((1, "x"), slot, 0, m.NO_REQUEST, 0, large) for slot in range(1, 301)]
+    cut = list(log.shares(entries))
+    assert [entry for share in cut for entry in share] == entries
+    assert max(len(share) for share in cut) <= 4
+    small = [barrier(1, slot) for slot in range(1, 301)]
+    assert [len(share) for share in log.shares(small)] == [256, 44]
+
+
+def test_a_new_leader_writes_what_it_adopts_in_shares(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "SHARE_ENTRIES_MAX", 2)
+    desk, candidate = one_replica()
+    candidate.stand(desk)
+    accepted = tuple(barrier(0, slot) for slot in range(1, 6))
+    candidate.on_promise(HOSTS[1], m.Promise(GROUP, candidate.promised, 1, 0, accepted, True), desk)
+    records = [record for record in desk.disk if isinstance(record, AcceptedEntries)]
+    assert [(r.first_slot, len(r.entries)) for r in records] == [(1, 2), (3, 2), (5, 2)]
+    assert candidate.leading is not None and candidate.leading.durable_slot == 0
+    candidate.on_durable(desk.appended - 1, desk)
+    assert candidate.leading.durable_slot == 4, "its own vote counts as far as its disk has come"
 
 
 def test_a_disk_never_draws_a_ballot_of_the_disk_before_it() -> None:

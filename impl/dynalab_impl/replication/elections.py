@@ -15,6 +15,7 @@ from dynalab_impl.effects import NOTHING, Address, Effects
 from dynalab_impl.messages import NO_BALLOT, NO_REQUEST, Barrier, Entry, Prepare, Probe, ProbeReply, Promise, Refuse
 from dynalab_impl.records import AcceptedEntries, Promised
 from dynalab_impl.replication import leading as leaders
+from dynalab_impl.replication.log import shares
 from dynalab_impl.replication.quorum import quorum_value, zones_needed
 from dynalab_model.events import Event
 
@@ -137,10 +138,11 @@ def take_over(replica: Replica, effects: Effects) -> None:
     replica.log.cut(base)
     replica.log.store(base + 1, entries)
     replica.matched = barrier_slot
-    position = effects.append(AcceptedEntries(replica.spec.group, ballot, base + 1, tuple(entries)))
     lead = leaders.begin(ballot, barrier_slot, effects.now_ns + wait_ns, replica.me, replica.members)
     lead.durable_slot = base
-    lead.unsynced.append((position, barrier_slot))
+    for share in shares(entries):
+        position = effects.append(AcceptedEntries(replica.spec.group, ballot, share[0].slot, share))
+        lead.unsynced.append((position, share[-1].slot))
     for entry in entries:
         if entry.request[1]:
             lead.pending_requests[entry.request] = entry.slot

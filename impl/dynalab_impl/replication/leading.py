@@ -15,7 +15,6 @@ from dynalab_impl.snapshot import Outgoing
 from dynalab_model.values import Item
 
 ACCEPTS_IN_FLIGHT_MAX = 4  # a peer has at most so many unanswered Accepts; what comes meanwhile goes in one batch
-ENTRIES_PER_ACCEPT_MAX = 256
 UNCOMMITTED_MAX = 1024  # more appended, uncommitted entries are refused: the router tries again
 
 

@@ -6,10 +6,44 @@ a log is its last slot, whatever was let go.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import cast
 
 from dynalab_impl.effects import Nanoseconds
-from dynalab_impl.messages import Barrier, Entry
+from dynalab_impl.messages import Barrier, Entry, IndexWrite, Write
+from dynalab_model.values import Item, item_size
+
+SHARE_ENTRIES_MAX = 256  # entries in one record or message, at most
+SHARE_BYTES = 1 << 20  # ... and about so many bytes: a share ends with the entry that reaches them
+FEW_ENTRIES = 4  # so few are never weighed: each is an item and the one that it replaced, at most
+
+
+def shares(entries: Sequence[Entry]) -> Iterator[tuple[Entry, ...]]:
+    """The entries in shares of bounded size, each for one record or message: records have a largest size, and a log
+    of large items would outgrow it.
+    """
+    at = 0
+    while at < len(entries):
+        end = min(at + SHARE_ENTRIES_MAX, len(entries))
+        if end - at > FEW_ENTRIES:
+            size_bytes = 0
+            for position in range(at, end):
+                size_bytes += _entry_bytes(entries[position])
+                if size_bytes >= SHARE_BYTES:
+                    end = position + 1
+                    break
+        yield tuple(entries[at:end])
+        at = end
+
+
+def _entry_bytes(entry: Entry) -> int:
+    """About what an entry weighs: the item that it sets, and the one that its answer tells."""
+    command = entry.command
+    if not isinstance(command, Write | IndexWrite):
+        return 0
+    size_bytes = item_size(command.item) if command.item else 0
+    told = command.body.get("Attributes") if type(command) is Write else None
+    return size_bytes + (item_size(cast(Item, told)) if told else 0)
 
 
 class Log:

@@ -48,7 +48,7 @@ from dynalab_impl.records import AcceptedEntries, CommittedUpTo, Promised
 from dynalab_impl.replication import catchup, elections
 from dynalab_impl.replication import leading as leaders
 from dynalab_impl.replication.leading import Leading, Peer, Waiter
-from dynalab_impl.replication.log import Log
+from dynalab_impl.replication.log import SHARE_ENTRIES_MAX, Log, shares
 from dynalab_impl.replication.quorum import merge_accepted
 from dynalab_impl.snapshot import Image, Incoming, SnapshotHeader
 from dynalab_model.events import Event
@@ -474,7 +474,7 @@ class Replica:
                     catchup.begin_sending(self, peer, effects)
                     continue
                 first = peer.next
-                entries = tuple(log.after(first - 1, leaders.ENTRIES_PER_ACCEPT_MAX))
+                entries = next(shares(log.after(first - 1, SHARE_ENTRIES_MAX)))
                 peer.next = first + len(entries)
                 peer.in_flight += 1
                 peer.told_commit = commit_index
