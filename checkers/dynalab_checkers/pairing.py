@@ -10,11 +10,11 @@ Rules of this room:
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
+from dynalab_checkers.collector import collector_paused
 from dynalab_checkers.operation import (
     CONSISTENCIES,
     MISSING,
@@ -49,13 +49,8 @@ def pair(batches: Batches, keep: Callable[[str], bool] | None = None) -> list[Op
     """
     # A million operations are a million small objects without a cycle among them: looking for cycles costs more than
     # half of the time of reading.
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
+    with collector_paused():
         return _Pairing(keep).run(batches)
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 class _Pairing:

@@ -145,9 +145,14 @@ def gather(
             value = None
         else:
             pair = operation.value
-            assert isinstance(pair, list), "the format has checked it"
+            assert type(pair) is list, "the format has checked it"
             value = pair[1]
-            if old is not MISSING and token(old) != token(pair[0]):
+            # Equal and of one type needs no closer look; 1 and true are equal in Python, and 1 and 1.0 in JSON.
+            if (
+                old is not MISSING
+                and (old != pair[0] or type(old) is not type(pair[0]))
+                and token(old) != token(pair[0])
+            ):
                 why = (
                     f"the condition asked for {show(token(pair[0]))}, and held although it replaced {show(token(old))}"
                 )
@@ -240,6 +245,7 @@ def _link(
     """Connect each write with the one it replaced, and decide which indeterminate writes took effect."""
     before, after, writer, effective = facts.before, facts.after, facts.writer, facts.effective
     read_ret = facts.read_ret
+    slot_of: dict[object, int] = facts.slot_of  # type: ignore[assignment]
     undecided: list[int] = []
     queue: list[int] = []
     for slot in range(1, len(known)):
@@ -253,6 +259,11 @@ def _link(
             else:
                 undecided.append(slot)
         elif known[slot] is not MISSING:
+            previous = slot_of.get(known[slot])
+            if previous and after[previous] == NONE:  # the usual case of `_connect`
+                before[slot] = previous
+                after[previous] = slot
+                continue
             problem = _connect(facts, operations, slot, known[slot])
             if problem is not None:
                 return problem
