@@ -22,7 +22,7 @@ from dynalab_impl.codec import to_json
 from dynalab_impl.effects import Response
 from dynalab_model import errors
 from dynalab_model.errors import DynamoError
-from dynalab_model.operations import Operation
+from dynalab_model.operations import Operation, ReadSettings
 
 Answer: TypeAlias = Callable[[Response], None]
 Parse: TypeAlias = Callable[[str, dict[str, object]], Operation]
@@ -116,6 +116,9 @@ class Endpoint:
             operation = self._parse(name, content)
         except (UnicodeEncodeError, RecursionError):  # half a surrogate pair, or nested beyond reading
             raise DynamoError("SerializationException") from None
+        if operation.__class__ is ReadSettings and name == "DescribeEndpoints":
+            # The address that the client used: a client that follows it must come back here, not to the real service.
+            operation.argument = headers.get(b"host", b"").decode("latin-1")
         answer: Answer | None = partial(self._answered, exchange)
         if self._lab is not None:
             assert answer is not None

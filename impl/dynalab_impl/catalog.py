@@ -29,11 +29,21 @@ from dynalab_impl.messages import (
 from dynalab_impl.partition import Outcome
 from dynalab_impl.replication.replica import Replica
 from dynalab_impl.snapshot import Image, LeftoverImage, NodeImage, OutcomeImage, SnapshotHeader, TableImage
-from dynalab_model.errors import resource_not_found, table_exists
+from dynalab_model.errors import DynamoError, resource_not_found, table_exists
 from dynalab_model.events import Event
-from dynalab_model.operations import CreateTable, DeleteTable, DescribeTable, ListTables, TableOperation
+from dynalab_model.operations import (
+    CreateTable,
+    DeleteTable,
+    DescribeTable,
+    ListTables,
+    ReadSettings,
+    SettingsChange,
+    TableOperation,
+    UpdateTable,
+)
 from dynalab_model.schema import TableSchema
-from dynalab_model.tables import ACTIVE, CREATING, DELETING, check_deletable, describe, list_tables, step
+from dynalab_model.settings import change_settings, read_settings
+from dynalab_model.tables import ACTIVE, CREATING, DELETING, UPDATING, check_deletable, describe, list_tables, step
 
 CATALOG = "catalog"
 KEY_SPACE_BITS = 64  # the hash that leads every key has eight bytes
@@ -42,6 +52,8 @@ ACTIONS: dict[str, str] = {
     "register": "a storage node came up with this disk",
     "create": "a table and the placement of its groups",
     "activate": "every group of the table is hosted by a majority",
+    "change": "settings of a table; an UpdateTable makes it UPDATING",
+    "updated": "an UpdateTable is through",
     "delete": "the table goes; its replicas are being dropped",
     "forget": "a majority of every group is dropped and no lease can run: the table is gone, its name is free",
     "clean": "the last replicas of a deleted table are dropped",
@@ -134,14 +146,20 @@ class Catalog:
         command = entry.command
         outcome = Outcome(entry.expiry_ns, 200, "", {})
         if type(command) is CatalogChange:
-            outcome.body = self._change(command, entry)
+            try:
+                outcome.body = self._change(command, entry)
+            except DynamoError as error:
+                outcome = Outcome(entry.expiry_ns, error.status, error.code, cast("dict[str, JSON]", error.body()))
         elif type(command) is Failed:
             outcome = Outcome(entry.expiry_ns, command.status, command.error, command.body)
         if entry.request[1]:
             self.dedup[entry.request] = outcome
 
     def check(self, operation: TableOperation) -> None:
-        """Refuse what cannot be done now; raises DynamoError. Asked by the leader before it logs a change."""
+        """Refuse what cannot be done now; raises DynamoError. Asked by the leader before it logs a change.
+
+        Changes of settings are judged when they are applied: their rules look at the time, and the log has one.
+        """
         if isinstance(operation, CreateTable):
             if operation.schema.name in self.tables:
                 raise table_exists(operation.schema.name)
@@ -164,12 +182,16 @@ class Catalog:
             made = Table(schema, change.operation.settings, change.table_id, CREATING, entry.time_ns, groups)
             self.tables[schema.name] = made
             return {"TableDescription": made.description()}
+        elif change.action == "change":
+            return self._change_settings(change, entry)
         elif change.action == "clean":
             self.leftovers.pop(change.table_id, None)
         elif table is None or (change.table_id and table.table_id != change.table_id):
             return {}  # a step of a table that has gone in the meantime
         elif change.action == "activate" and table.status == CREATING:
             table.status = step(CREATING, ACTIVE)
+        elif change.action == "updated" and table.status == UPDATING:
+            table.status = step(UPDATING, ACTIVE)
         elif change.action == "delete":
             if table.status != DELETING:
                 table.status = step(table.status, DELETING)
@@ -178,6 +200,18 @@ class Catalog:
             del self.tables[change.table]
             self.leftovers[table.table_id] = table.groups
         return {}
+
+    def _change_settings(self, change: CatalogChange, entry: Entry) -> dict[str, JSON]:
+        assert isinstance(change.operation, SettingsChange)
+        table = self.tables.get(change.table)
+        schema, status, old = (None, "", {}) if table is None else (table.schema, table.status, table.settings)
+        changed = change_settings(change.operation, schema, status, old, entry.time_ns // 1_000_000)
+        assert table is not None, "a change of no table was refused"
+        table.settings = changed.settings
+        if isinstance(change.operation, UpdateTable):
+            table.status = step(table.status, UPDATING)
+            return {"TableDescription": table.description()}
+        return cast("dict[str, JSON]", changed.body)
 
     def _place(self, schema: TableSchema, slot: int) -> tuple[GroupSpec, ...]:
         """Ranges and members of a new table's groups, the table's own first. Group names are never used twice: they
@@ -207,7 +241,11 @@ class Catalog:
         return tuple(Member(address, self.nodes.get(address, 1)) for address in chosen[:3])
 
     def read(self, operation: TableOperation) -> dict[str, JSON]:
-        """DescribeTable and ListTables; raises DynamoError."""
+        """DescribeTable, ListTables and what else only reads; raises DynamoError."""
+        if isinstance(operation, ReadSettings):
+            found = self.tables.get(operation.table)
+            status, settings = ("", None) if found is None else (found.status, found.settings)
+            return cast("dict[str, JSON]", read_settings(operation, status, settings))
         if isinstance(operation, DescribeTable):
             table = self.tables.get(operation.table)
             if table is None:
@@ -244,6 +282,9 @@ class CatalogKeeper:
         assert isinstance(catalog, Catalog)
         for name in list(catalog.tables):
             table = catalog.tables[name]
+            if table.status == UPDATING and replica.commit_index == len(replica.log):
+                # Nothing is under way, so this step has not been asked for yet: it needs no memory of its own.
+                replica.propose(CatalogChange("updated", name, table_id=table.table_id), NO_REQUEST, 0, effects)
             if table.status != DELETING:
                 self._host(name, table, replica, effects)
             elif self._drop(table.groups, effects, majority=True) and self._is_silent(table, replica, effects):
@@ -314,4 +355,14 @@ class CatalogKeeper:
 
 
 def is_change(operation: TableOperation) -> bool:
-    return isinstance(operation, CreateTable | DeleteTable)
+    return isinstance(operation, CreateTable | DeleteTable | SettingsChange)
+
+
+def change_of(operation: TableOperation, table_id: str) -> CatalogChange:
+    """The step that an operation asks for; `table_id` is for a table that it makes."""
+    if isinstance(operation, CreateTable):
+        return CatalogChange("create", operation.schema.name, operation, table_id)
+    if isinstance(operation, DeleteTable):
+        return CatalogChange("delete", operation.table)
+    assert isinstance(operation, SettingsChange), "a read changes nothing"
+    return CatalogChange("change", operation.table, operation)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from dynalab_impl import messages as m
-from dynalab_impl.catalog import CATALOG, Catalog, is_change
+from dynalab_impl.catalog import CATALOG, Catalog, change_of, is_change
 from dynalab_impl.effects import NOTHING, Address, Effects
 from dynalab_impl.jsons import as_json
 from dynalab_impl.replication.leading import Waiter
 from dynalab_impl.replication.replica import Replica
 from dynalab_model.errors import DynamoError
-from dynalab_model.operations import CreateTable, DeleteTable
+from dynalab_model.operations import CreateTable
 
 if TYPE_CHECKING:
     from dynalab_impl.storage_node import StorageNode
@@ -99,12 +99,8 @@ def on_table_request(node: StorageNode, sender: Address, message: m.TableRequest
     change: m.Command
     try:
         catalog.check(operation)
-        if isinstance(operation, DeleteTable):
-            change = m.CatalogChange("delete", operation.table)
-        else:
-            assert isinstance(operation, CreateTable)
-            table_id = str(UUID(int=effects.random_bits(128), version=4))
-            change = m.CatalogChange("create", operation.schema.name, operation, table_id)
+        made = isinstance(operation, CreateTable)
+        change = change_of(operation, str(UUID(int=effects.random_bits(128), version=4)) if made else "")
     except DynamoError as refusal:
         change = m.Failed(refusal.status, refusal.code, as_json(refusal.body()))
     slot = replica.propose(change, message.request, message.expiry_ns, effects)

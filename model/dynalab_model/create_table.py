@@ -22,6 +22,7 @@ from dynalab_model.fields import (
 )
 from dynalab_model.operations import CreateTable
 from dynalab_model.schema import IndexSchema, KeyAttribute, KeySchema, TableSchema
+from dynalab_model.tags import check_tag_count, parse_tags
 
 JsonBody: TypeAlias = "dict[str, object]"
 
@@ -62,8 +63,8 @@ _INDEX_KINDS: dict[str, type] = {
 }
 _PROJECTION_KINDS: dict[str, type] = {"ProjectionType": str, "NonKeyAttributes": list}
 
-_BILLING_MODES = ("PROVISIONED", "PAY_PER_REQUEST")
-_TABLE_CLASSES = ("STANDARD", "STANDARD_INFREQUENT_ACCESS")
+BILLING_MODES = ("PROVISIONED", "PAY_PER_REQUEST")
+TABLE_CLASSES = ("STANDARD", "STANDARD_INFREQUENT_ACCESS")
 _ATTRIBUTE_TYPES = ("B", "N", "S")
 _KEY_TYPES = ("HASH", "RANGE")
 _PROJECTIONS = ("ALL", "INCLUDE", "KEYS_ONLY")
@@ -96,6 +97,7 @@ def parse_create_table(body: Mapping[str, object]) -> CreateTable:
     _check_fields(body)
     _check_not_offered(body)
     _check_throughput(body)
+    check_tag_count(parse_tags(cast("list[object]", body.get("Tags") or [])))
     types = {
         cast(str, d["AttributeName"]): cast(str, d["AttributeType"]) for d in _structures(body, "AttributeDefinitions")
     }
@@ -123,7 +125,7 @@ def _check_members(body: Mapping[str, object], member: str, kinds: Mapping[str, 
 
 def _check_enums(body: Mapping[str, object]) -> None:
     failures = enum_failures(
-        body, (("BillingMode", "billingMode", _BILLING_MODES), ("TableClass", "tableClass", _TABLE_CLASSES))
+        body, (("BillingMode", "billingMode", BILLING_MODES), ("TableClass", "tableClass", TABLE_CLASSES))
     )
     for number, part in enumerate(_check_members(body, "AttributeDefinitions", _ATTRIBUTE_KINDS), 1):
         path = f"attributeDefinitions.{number}.member.attributeType"
@@ -157,7 +159,7 @@ def _check_fields(body: Mapping[str, object]) -> None:
     failures += _key_schema_failures(body, "keySchema")
     for number, index in enumerate(_structures(body, "GlobalSecondaryIndexes"), 1):
         failures += _index_failures(index, f"globalSecondaryIndexes.{number}.member")
-    refuse(failures + _throughput_failures(body, "provisionedThroughput"))
+    refuse(failures + throughput_failures(body, "provisionedThroughput"))
 
 
 def _null_failures(body: Mapping[str, object], member: str, path: str, required: Sequence[str]) -> list[str]:
@@ -195,10 +197,15 @@ def _index_failures(index: Mapping[str, object], path: str) -> list[str]:
     elif projection.get("NonKeyAttributes") is not None:
         names = cast("list[object]", projection["NonKeyAttributes"])
         failures += length_failures(names, f"{path}.projection.nonKeyAttributes", 1, NON_KEY_ATTRIBUTES_MAX)
-    return failures + _throughput_failures(index, f"{path}.provisionedThroughput")
+    return failures + throughput_failures(index, f"{path}.provisionedThroughput")
 
 
-def _throughput_failures(body: Mapping[str, object], path: str) -> list[str]:
+def throughput_failures(body: Mapping[str, object], path: str) -> list[str]:
+    """Broken constraints of a ProvisionedThroughput member.
+
+    >>> throughput_failures({}, "provisionedThroughput")
+    []
+    """
     throughput = cast("JsonBody | None", body.get("ProvisionedThroughput"))
     if throughput is None:
         return []
@@ -242,7 +249,7 @@ def _check_throughput(body: Mapping[str, object]) -> None:
         raise validation(
             f"{INVALID}ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED"
         )
-    _check_throughput_bounds(throughput, "")
+    check_throughput_bounds(throughput, "")
     for index in _structures(body, "GlobalSecondaryIndexes"):
         name = cast(str, index["IndexName"])
         units = cast("JsonBody | None", index.get("ProvisionedThroughput"))
@@ -253,10 +260,14 @@ def _check_throughput(body: Mapping[str, object]) -> None:
             )
         if not on_demand and units is None:
             raise validation(f"{INVALID}ProvisionedThroughput must be specified for index: {name}")
-        _check_throughput_bounds(units, f" for index {name}")
+        check_throughput_bounds(units, f" for index {name}")
 
 
-def _check_throughput_bounds(throughput: Mapping[str, object] | None, whose: str) -> None:
+def check_throughput_bounds(throughput: Mapping[str, object] | None, whose: str) -> None:
+    """Refuse throughput that no table can have; `whose` names an index.
+
+    >>> check_throughput_bounds({"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}, "")
+    """
     for name, units in (throughput or {}).items():
         if name in _THROUGHPUT_KINDS and cast(int, units) > THROUGHPUT_MAX:
             raise validation(f"Given value {units} for {name} is out of bounds{whose}")

@@ -34,12 +34,19 @@ from dynalab_model.operations import (
     Operation,
     PutItem,
     Query,
+    ReadSettings,
     Scan,
+    SettingsChange,
+    TagResource,
+    UntagResource,
     UpdateItem,
+    UpdateTable,
+    UpdateTimeToLive,
     WriteOperation,
 )
 from dynalab_model.pages import PageBuilder, get_response, plan_read, write_response
 from dynalab_model.schema import TableSchema
+from dynalab_model.settings import change_settings, read_settings
 from dynalab_model.values import Item, item_size
 
 Response: TypeAlias = "dict[str, object]"
@@ -56,18 +63,22 @@ class Table:
     created_ns: int
     active_ns: int
     gone_ns: int | None = None
+    updated_ns: int = 0  # when the last change of its settings is through
     items: Mapping[bytes, Item] = field(default_factory=dict)
 
     def status(self, now_ns: int) -> str:
         """The life cycle state at that time; "" when the table is gone."""
         if self.gone_ns is not None:
             return "" if now_ns >= self.gone_ns else tables.DELETING
+        if now_ns < self.updated_ns:
+            return tables.UPDATING
         return tables.ACTIVE if now_ns >= self.active_ns else tables.CREATING
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything there is. `create_ns` and `delete_ns` are how long tables take to come and to go.
+    """Everything there is. `create_ns`, `update_ns` and `delete_ns` are how long tables take to come, to change and
+    to go.
 
     >>> from dynalab_model.requests import parse
     >>> create = {"TableName": "Counters", "BillingMode": "PAY_PER_REQUEST",
@@ -85,6 +96,7 @@ class State:
     tables: Mapping[str, Table] = field(default_factory=dict)
     create_ns: int = 0
     delete_ns: int = 0
+    update_ns: int = 0
 
 
 def apply(state: State, operation: Operation, now_ns: int) -> tuple[State, Response | DynamoError]:
@@ -140,6 +152,26 @@ def _delete_table(state: State, op: DeleteTable, now_ns: int) -> tuple[State, Re
 
 def _list_tables(state: State, op: ListTables, now_ns: int) -> tuple[State, Response]:
     return state, tables.list_tables(list(state.tables), op.start, op.limit)
+
+
+def _change_settings(state: State, op: SettingsChange, now_ns: int) -> tuple[State, Response]:
+    table = state.tables.get(op.table)
+    if table is None:
+        change_settings(op, None, "", {}, 0)  # says that there is none, in the operation's own words
+    assert table is not None
+    status = table.status(now_ns)
+    changed = change_settings(op, table.schema, status, table.settings, now_ns // 1_000_000)
+    table = replace(table, settings=changed.settings)
+    if isinstance(op, UpdateTable):
+        table = replace(table, updated_ns=now_ns + state.update_ns)
+        return _with_table(state, table), {"TableDescription": _describe(table, tables.UPDATING)}
+    return _with_table(state, table), changed.body
+
+
+def _read_settings(state: State, op: ReadSettings, now_ns: int) -> tuple[State, Response]:
+    table = state.tables.get(op.table)
+    status, settings = ("", None) if table is None else (table.status(now_ns), table.settings)
+    return state, read_settings(op, status, settings)
 
 
 def _describe(table: Table, status: str) -> Response:
@@ -248,6 +280,11 @@ HANDLERS: dict[type[Operation], Handler] = {
     DescribeTable: _describe_table,
     DeleteTable: _delete_table,
     ListTables: _list_tables,
+    UpdateTable: _change_settings,
+    UpdateTimeToLive: _change_settings,
+    TagResource: _change_settings,
+    UntagResource: _change_settings,
+    ReadSettings: _read_settings,
     PutItem: _write,
     UpdateItem: _write,
     DeleteItem: _write,

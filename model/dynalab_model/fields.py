@@ -154,3 +154,28 @@ def table_name(body: Mapping[str, object]) -> str:
         return arn.group(1)
     refuse(name_failures(value, "tableName", 1, ARN_LENGTH_MAX))
     return value
+
+
+def named_table(body: Mapping[str, object]) -> str:
+    """The table of a control-plane operation, which has its own words for a missing name.
+
+    >>> named_table({"TableName": "Orders"})
+    'Orders'
+    """
+    if body.get("TableName") is None:
+        raise validation("The parameter 'TableName' is required but was not present in the request")
+    return table_name(body)
+
+
+def resource_table(body: Mapping[str, object]) -> str:
+    """The table of an operation that names its resource by ARN alone.
+
+    >>> resource_table({"ResourceArn": "arn:aws:dynamodb:us-east-1:000000000000:table/Orders"})
+    'Orders'
+    """
+    value = body["ResourceArn"]
+    assert isinstance(value, str), "member types were checked before"
+    arn = _ARN.fullmatch(value)
+    if arn is None:
+        raise validation(f"Invalid TableArn: Invalid ResourceArn provided as input {value}")
+    return arn.group(1)

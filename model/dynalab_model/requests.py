@@ -23,11 +23,13 @@ from dynalab_model.fields import (
     enum_failures,
     failure,
     name_failures,
+    named_table,
     range_failures,
     refuse,
     table_name,
 )
 from dynalab_model.legacy_parameters import legacy_failures, parse_legacy
+from dynalab_model.offered import OFFERED, refusal
 from dynalab_model.operations import (
     DeleteItem,
     DeleteTable,
@@ -42,6 +44,13 @@ from dynalab_model.operations import (
     UpdateItem,
 )
 from dynalab_model.placeholders import LEGACY, NAMES, VALUES, placeholders
+from dynalab_model.settings_requests import (
+    READ_PARSERS,
+    parse_tag_resource,
+    parse_untag_resource,
+    parse_update_table,
+    parse_update_time_to_live,
+)
 from dynalab_model.values import ITEM_BYTES_MAX, Item, item_size, validate_item
 
 SEGMENTS_MAX = 1_000_000
@@ -336,9 +345,7 @@ def _select(body: Mapping[str, object]) -> str | None:
 
 def _named_table(body: dict[str, object]) -> str:
     check_types(body, _NAME_KINDS)
-    if body.get("TableName") is None:
-        raise validation("The parameter 'TableName' is required but was not present in the request")
-    return table_name(body)
+    return named_table(body)
 
 
 def _list_tables(body: dict[str, object]) -> ListTables:
@@ -364,6 +371,12 @@ OPERATIONS: dict[str, Callable[[dict[str, object]], Operation]] = {
     "Scan": _scan,
     "BatchGetItem": parse_batch_get,
     "BatchWriteItem": parse_batch_write,
+    "UpdateTable": parse_update_table,
+    "UpdateTimeToLive": parse_update_time_to_live,
+    "TagResource": parse_tag_resource,
+    "UntagResource": parse_untag_resource,
+    **READ_PARSERS,
+    **{name: refusal(name) for name, offer in OFFERED.items() if offer.status == "refused"},
 }
 
 

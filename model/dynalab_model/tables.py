@@ -120,21 +120,25 @@ def describe(
         "KeySchema": _key_elements(schema.key),
         "TableStatus": status,
         "CreationDateTime": created_seconds,
-        "ProvisionedThroughput": _throughput(throughput),
+        "ProvisionedThroughput": _throughput(throughput) | _throughput_times(settings),
         "TableSizeBytes": size_bytes,
         "ItemCount": item_count,
         "TableArn": table_arn,
         "TableId": table_id or make_table_id(schema.name, created_seconds),
         "DeletionProtectionEnabled": bool(settings.get("DeletionProtectionEnabled", False)),
     }
-    if settings.get("BillingMode") == "PAY_PER_REQUEST":
+    since = _seconds(settings, "PayPerRequestMs")
+    if settings.get("BillingMode") == "PAY_PER_REQUEST" or "PayPerRequestMs" in settings:
         body["BillingModeSummary"] = {
-            "BillingMode": "PAY_PER_REQUEST",
-            "LastUpdateToPayPerRequestDateTime": created_seconds,
+            "BillingMode": settings["BillingMode"],
+            "LastUpdateToPayPerRequestDateTime": created_seconds if since is None else since,
         }
     if settings.get("TableClass") is not None:
+        changed = _seconds(settings, "TableClassMs")
         body["TableClassSummary"] = {"TableClass": settings["TableClass"]}
-    if settings.get("OnDemandThroughput") is not None:
+        if changed is not None:
+            body["TableClassSummary"] = {"TableClass": settings["TableClass"], "LastUpdateDateTime": changed}
+    if settings.get("OnDemandThroughput"):
         body["OnDemandThroughput"] = settings["OnDemandThroughput"]
     if schema.indexes:
         by_index = cast("Mapping[str, Mapping[str, int]]", settings.get("IndexThroughput") or {})
@@ -167,6 +171,24 @@ def _describe_index(
         "ItemCount": item_count,
         "IndexArn": f"{table_arn}/index/{index.name}",
     }
+
+
+def _seconds(settings: Mapping[str, object], name: str) -> float | None:
+    """A time of the settings as the wire has it; None when that has never happened."""
+    time_ms = cast("int | None", settings.get(name))
+    return None if time_ms is None else time_ms / 1000
+
+
+def _throughput_times(settings: Mapping[str, object]) -> JsonBody:
+    """When throughput last went up and down. The count is of the day of the last decrease, whichever that was."""
+    body: JsonBody = {}
+    for name, member in (("IncreaseMs", "LastIncreaseDateTime"), ("DecreaseMs", "LastDecreaseDateTime")):
+        seconds = _seconds(settings, name)
+        if seconds is not None:
+            body[member] = seconds
+    if "Decreases" in settings:
+        body["NumberOfDecreasesToday"] = settings["Decreases"]
+    return body
 
 
 def _throughput(throughput: Mapping[str, int] | None) -> JsonBody:
