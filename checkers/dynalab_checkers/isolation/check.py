@@ -84,7 +84,8 @@ def check_transactions(
 
     The verdict's details: `anomalies` (name to count), `not` (the weakest models ruled out), `also_not` (all others
     ruled out), `possible` (the strongest that were looked at and not ruled out), `cycles`, `explanations`, `dot`
-    (graphviz, one per cycle), `svg` (of the first cycle), `cases` (anomalies that need no cycle), `steps`, `unclear`,
+    (graphviz, one per cycle), `svg` (of the first cycle), `cases` (anomalies that need no cycle), `steps`, `edges`,
+    `unclear`,
     `certified`. Predicate reads (Query, Scan) have no edges: they are no part of such histories.
 
     >>> events = []
@@ -243,6 +244,7 @@ def _verdict(analysis: Appends | Registers, result: _Result, asked: frozenset[st
         "steps": result.steps,
         "transactions": len(analysis.transactions),
         "dependencies": analysis.dependencies,
+        "edges": sum(map(len, analysis.graph.successors)),
         "unclear": unclear,
         "certified": result.certified,
     }
