@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from dynalab_impl.effects import JSON, NOTHING, Effects, RequestToken, Response
+from dynalab_impl.pending import Pending
 from dynalab_model.batches import batch_get_response, batch_write_response, bind_gets, bind_writes
 from dynalab_model.errors import DynamoError, internal_server_error, throttling
 from dynalab_model.operations import BatchGetItem, BatchOperation, DeleteItem, GetItem, PutItem
 from dynalab_model.schema import TableSchema
 
 if TYPE_CHECKING:
-    from dynalab_impl.router import Pending, Router
+    from dynalab_impl.router import Router
 
 # Errors that say: nothing happened, try again.
 REFUSED_FOR_NOW = frozenset({"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"})

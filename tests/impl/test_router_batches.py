@@ -109,6 +109,22 @@ def test_a_batch_for_which_the_router_has_no_room_is_refused_before_any_part_is_
     assert lab.call("Scan", TableName="things", ConsistentRead=True).body["Count"] == 20
 
 
+def test_a_router_with_a_batch_in_its_hands_is_plain_data_that_can_be_copied(lab: Any) -> None:
+    lab.get("k0")
+    node = lab.simulation.hosts[lab.simulation.storage_count].node
+    lab.send("BatchWriteItem", RequestItems={"things": puts(NAMES)})
+    while not node.batches:
+        lab.run(10_000)
+    now_ns = lab.simulation.now
+    other = node.copy()
+    assert other.batches == node.batches and other.batches is not node.batches
+    before = node.fingerprint(now_ns)
+    assert other.fingerprint(now_ns) == before
+    lab.run(2 * SECOND)
+    assert node.batches == {} != other.batches, "the copy goes its own way"
+    assert other.fingerprint(now_ns) == before
+
+
 # --- what a batch's parts come to -----------------------------------------------------------------------------------
 
 READS = BatchGetItem((GetItem("T", key("a")), GetItem("T", key("b"))))
