@@ -13,15 +13,17 @@ SECOND = 1_000_000_000
 
 
 def judge_wait(lease_ns: int, drift_ppm: int) -> Judge:
+    asked = f"a lease of {lease_ns} ns at {drift_ppm} ppm"
+
     # In true time: lease / (1 - e) on the slowest clock, wait / (1 + e) on the fastest; compared as whole numbers.
     def judge(got: JSON) -> str | None:
         if not isinstance(got, int) or isinstance(got, bool):
-            return f"the wait for a lease of {lease_ns} ns at {drift_ppm} ppm must be an integer, not {got!r}"
+            return f"the wait for {asked} must be an integer, not {got!r}"
         if got * (MILLION - drift_ppm) < lease_ns * (MILLION + drift_ppm):
-            return f"{got} ns is too short for a lease of {lease_ns} ns at {drift_ppm} ppm: two leaders can serve at once"
+            return f"{got} ns is too short for {asked}: two leaders can serve at once"
         needed = -(-lease_ns * (MILLION + drift_ppm) // (MILLION - drift_ppm))
         if got > needed + needed // 1000 + 1:
-            return f"{got} ns is longer than needed for a lease of {lease_ns} ns at {drift_ppm} ppm by {got - needed} ns"
+            return f"{got} ns is longer than needed for {asked} by {got - needed} ns"
         return None
 
     return judge
@@ -51,7 +53,7 @@ def judge_end(expected: int | None, words: str) -> Judge:
     def judge(got: JSON) -> str | None:
         if got == expected and not isinstance(got, bool):
             return None
-        return f"{words}: the lease ends at {expected}, not {got}" if expected is not None else f"{words}: there is no lease"
+        return f"{words}: " + ("there is no lease" if expected is None else f"the lease ends at {expected}, not {got}")
 
     return judge
 
