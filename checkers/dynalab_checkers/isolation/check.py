@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from dynalab_checkers.collector import collector_paused
 from dynalab_checkers.history import History, Operation, Scalar
 from dynalab_checkers.isolation.append import Appends, analyse_appends
 from dynalab_checkers.isolation.certificate import serial_order
@@ -103,32 +104,33 @@ def check_transactions(
     assert key_order in KEY_ORDERS, f"no such order of keys: {key_order!r}"
     asked = forbidden(model) if anomalies is None else frozenset(anomalies)
     stage = stage_of(model) if anomalies is None else max(map(_stage_of_anomaly, asked), default=0)
-    transactions = read_transactions(history, ordered)
-    if transactions.strange:
-        return Verdict(UNKNOWN, CHECKER, transactions.strange)
-    analysis: Appends | Registers
-    if kind == "list-append":
-        analysis = analyse_appends(transactions)
-        part = _takes_part(transactions, analysis.committed)
-    else:
-        analysis = read_registers(transactions, initial)
-        part = _takes_part(transactions, analysis.committed)
-        add_register_edges(analysis, part, _key_order(key_order, stage, model, anomalies is not None))
-    result = _Result(dict(analysis.sightings.counts))
-    if model in WEAK_MODELS and anomalies is None:
-        weak = check_weak(analysis, part, model)
-        if weak:
-            result.counts[f"{model}-cycle"] = 1
-            analysis.sightings.add(f"{model}-cycle", "", weak.transactions, weak.sentence)
-    timeline = _find_cycles(analysis, part, stage, budget, asked, result)
-    if prove and isinstance(analysis, Registers) and anomalies is None and asked.isdisjoint(result.counts):
-        # Some edges may be missing: then only an order that explains everything proves the history right.
-        partial = "snapshot-isolation" in IMPLIED[model] and analysis.partial()
-        if partial or analysis.ambiguous:
-            result.certified = result.acyclic and serial_order(analysis, timeline) is not None
-    if not analysis.dependencies:
-        result.counts[EMPTY] = 1
-    return _verdict(analysis, result, asked, model, stage)
+    with collector_paused():
+        transactions = read_transactions(history, ordered)
+        if transactions.strange:
+            return Verdict(UNKNOWN, CHECKER, transactions.strange)
+        analysis: Appends | Registers
+        if kind == "list-append":
+            analysis = analyse_appends(transactions)
+            part = _takes_part(transactions, analysis.committed)
+        else:
+            analysis = read_registers(transactions, initial)
+            part = _takes_part(transactions, analysis.committed)
+            add_register_edges(analysis, part, _key_order(key_order, stage, model, anomalies is not None))
+        result = _Result(dict(analysis.sightings.counts))
+        if model in WEAK_MODELS and anomalies is None:
+            weak = check_weak(analysis, part, model)
+            if weak:
+                result.counts[f"{model}-cycle"] = 1
+                analysis.sightings.add(f"{model}-cycle", "", weak.transactions, weak.sentence)
+        timeline = _find_cycles(analysis, part, stage, budget, asked, result)
+        if prove and isinstance(analysis, Registers) and anomalies is None and asked.isdisjoint(result.counts):
+            # Some edges may be missing: then only an order that explains everything proves the history right.
+            partial = "snapshot-isolation" in IMPLIED[model] and analysis.partial()
+            if partial or analysis.ambiguous:
+                result.certified = result.acyclic and serial_order(analysis, timeline) is not None
+        if not analysis.dependencies:
+            result.counts[EMPTY] = 1
+        return _verdict(analysis, result, asked, model, stage)
 
 
 def _stage_of_anomaly(name: str) -> int:
