@@ -263,6 +263,16 @@ def _check_throughput(body: Mapping[str, object]) -> None:
         check_throughput_bounds(units, f" for index {name}")
 
 
+def plain_throughput(throughput: object) -> dict[str, object]:
+    """A checked throughput without members that the service does not know: those are ignored, and never kept.
+
+    >>> plain_throughput({"ReadCapacityUnits": 5, "Zebra": 1, "WriteCapacityUnits": 6})
+    {'ReadCapacityUnits': 5, 'WriteCapacityUnits': 6}
+    """
+    given = cast(JsonBody, throughput)
+    return {name: given[name] for name in _THROUGHPUT_KINDS}
+
+
 def check_throughput_bounds(throughput: Mapping[str, object] | None, whose: str) -> None:
     """Refuse throughput that no table can have; `whose` names an index.
 
@@ -344,10 +354,12 @@ def _check_all_used(
 def _settings(body: Mapping[str, object]) -> dict[str, object]:
     settings = {name: body[name] for name in _KEPT if body.get(name) is not None}
     throughput = {
-        cast(str, index["IndexName"]): index["ProvisionedThroughput"]
+        cast(str, index["IndexName"]): plain_throughput(index["ProvisionedThroughput"])
         for index in _structures(body, "GlobalSecondaryIndexes")
         if index.get("ProvisionedThroughput") is not None
     }
     if throughput:
         settings["IndexThroughput"] = throughput
+    if "ProvisionedThroughput" in settings:
+        settings["ProvisionedThroughput"] = plain_throughput(settings["ProvisionedThroughput"])
     return settings

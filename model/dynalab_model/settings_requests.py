@@ -14,6 +14,7 @@ from dynalab_model.create_table import (
     BILLING_MODES,
     TABLE_CLASSES,
     check_throughput_bounds,
+    plain_throughput,
     throughput_failures,
 )
 from dynalab_model.errors import INVALID, DynamoError, validation
@@ -81,6 +82,10 @@ def parse_update_table(body: dict[str, object]) -> UpdateTable:
     refuse(enum_failures(body, enums))
     refuse(throughput_failures(body, "provisionedThroughput"))
     changes = {name: body[name] for name in _KEPT if body.get(name) is not None}
+    if "ProvisionedThroughput" in changes:
+        changes["ProvisionedThroughput"] = plain_throughput(changes["ProvisionedThroughput"])
+    if "OnDemandThroughput" in changes:
+        changes["OnDemandThroughput"] = _ceilings(cast("dict[str, object]", changes["OnDemandThroughput"]))
     encryption = cast("dict[str, object]", body.get("SSESpecification") or {})
     for member in _NOT_OFFERED:
         if body.get(member) is not None:
@@ -109,11 +114,16 @@ def _check_billing(changes: Mapping[str, object]) -> None:
             "PAY_PER_REQUEST"
         )
     check_throughput_bounds(cast("dict[str, object] | None", throughput), "")
-    limits = cast("dict[str, int]", changes.get("OnDemandThroughput") or {})
-    check_types(limits, _ON_DEMAND_KINDS)
-    for name, units in limits.items():
-        if units < 1 and units != -1:
+
+
+def _ceilings(given: dict[str, object]) -> dict[str, object]:
+    """The members of OnDemandThroughput; -1 takes a ceiling away."""
+    check_types(given, _ON_DEMAND_KINDS)
+    ceilings = {name: given[name] for name in _ON_DEMAND_KINDS if given.get(name) is not None}
+    for name, units in ceilings.items():
+        if cast(int, units) < 1 and units != -1:
             raise validation(f"Given value {units} for {name} is out of bounds")
+    return ceilings
 
 
 def _index_throughput(body: Mapping[str, object]) -> dict[str, object]:
@@ -145,7 +155,7 @@ def _index_throughput(body: Mapping[str, object]) -> dict[str, object]:
             raise validation(
                 f"{INVALID}Only one global secondary index update per index is allowed simultaneously. Index: {name}"
             )
-        by_index[name] = update["ProvisionedThroughput"]
+        by_index[name] = plain_throughput(update["ProvisionedThroughput"])
     return by_index
 
 

@@ -149,6 +149,14 @@ def test_a_ceiling_of_on_demand_throughput_is_set_and_taken_away(on_demand: Mach
     assert lifted["OnDemandThroughput"] == {"MaxWriteRequestUnits": 6}
 
 
+def test_members_that_the_service_does_not_know_are_not_kept(provisioned: Machine) -> None:
+    provisioned.update(ProvisionedThroughput={**units(11, 10), "Zebra": 1})
+    lowered = provisioned.update(ProvisionedThroughput=units(9, 10))
+    assert lowered["ProvisionedThroughput"]["ReadCapacityUnits"] == 9
+    refused = provisioned.refused("UpdateTable", TableName="Ttt", OnDemandThroughput={"MaxReadRequestUnits": None})
+    assert refused[1] == INVALID + "OnDemandThroughput cannot be specified when BillingMode is PROVISIONED"
+
+
 NOTHING = (
     "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or "
     "SSESpecification or ReplicaUpdates is required"
