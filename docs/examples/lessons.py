@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dynalab_checkers.history import History, Json, Operation, Scalar, read_jsonl, write_jsonl
+from dynalab_checkers.history import MISSING, History, Json, Operation, Scalar, read_jsonl, write_jsonl
 from dynalab_checkers.isolation import Cycle, check_transactions
 from dynalab_checkers.isolation.graph import KIND_NAMES, STAGE_NAMES
 from dynalab_checkers.linearizability import check_register
@@ -188,12 +188,16 @@ LESSONS = (
 )  # fmt: skip
 
 
+# Here nothing but what was replaced orders the versions.
+WITH_REPLACED = ("monotonic-writes", "writes-follow-reads")
 # Their point is what was read; the cycle that follows from it would be another lesson.
 WITHOUT_GRAPH = ("g1b", "write-skew-allowed")
 
 
-def told(operation: Operation) -> Operation:
-    """A transaction as pictures tell it: its steps in place of its name."""
+def told(operation: Operation, replaced: bool = False) -> Operation:
+    """A transaction as pictures tell it, its steps in place of its name; a write with what it replaced, if asked."""
+    if replaced and operation.f == "write" and operation.old is not MISSING:
+        return replace(operation, f=f"w {operation.value} over {'∅' if operation.old is None else operation.old}")
     if operation.f != "txn" or not isinstance(operation.value, list):
         return operation
     steps = [step(micro) for micro in operation.value if isinstance(micro, list)]
@@ -216,7 +220,10 @@ def picture(lesson: Lesson) -> str:
     history = lesson.history()
     verdict = lesson.judge(history)
     marked = {operation.call_index for operation in verdict.highlight}
-    operations = [told(operation) for operation in history]
+    round_trip = cycle(verdict)
+    if round_trip is not None and lesson.name not in WITHOUT_GRAPH:
+        marked |= {history.operations[number].call_index for number in round_trip.transactions()}
+    operations = [told(operation, lesson.name in WITH_REPLACED) for operation in history]
     highlight = [operation for operation in operations if operation.call_index in marked]
     return render(operations, highlight=highlight, title=lesson.title, sentence=verdict.why)
 

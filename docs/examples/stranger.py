@@ -2,33 +2,30 @@
 
 import sqlite3
 import threading
-import time
+from collections.abc import Callable
 
 from dynalab_checkers.check import check_history
-from dynalab_checkers.history import History
+from dynalab_checkers.recorder import Recorder
+from dynalab_checkers.verdict import Verdict
 
 
-def judge(path, begin="", between=lambda: None):
-    events, lock = [], threading.Lock()
+def judge(path: str, begin: str = "", between: Callable[[], object] = lambda: None) -> Verdict:
+    recorder = Recorder()
 
-    def told(process, kind, f, value):  # what the clients see: one list, one clock
-        with lock:
-            event = {"index": len(events), "time": time.monotonic_ns(), "process": process}
-            events.append({**event, "type": kind, "f": f, "key": "hits", "value": value})
-
-    def hit(process):
-        told(process, "invoke", "add", 1)
+    def hit(client: int) -> None:
         database = sqlite3.connect(path, isolation_level=None, timeout=60)
-        database.execute(begin)
-        (seen,) = database.execute("SELECT n FROM hits").fetchone()
-        between()
-        database.execute("UPDATE hits SET n = ?", [seen + 1])
-        database.commit()
-        told(process, "ok", "add", 1)
+        with recorder.operation(client, "add", "hits", 1):
+            database.execute(begin)
+            (seen,) = database.execute("SELECT n FROM hits").fetchone()
+            between()
+            database.execute("UPDATE hits SET n = ?", [seen + 1])
+            database.commit()
 
-    clients = [threading.Thread(target=hit, args=[process]) for process in (0, 1)]
-    for step in (threading.Thread.start, threading.Thread.join):
-        [step(client) for client in clients]
-    told(2, "invoke", "read", None)
-    told(2, "ok", "read", sqlite3.connect(path).execute("SELECT n FROM hits").fetchone()[0])
-    return check_history(History.from_events(events), "counter")
+    clients = [threading.Thread(target=hit, args=[client]) for client in (1, 2)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    with recorder.operation(3, "read", "hits") as operation:
+        operation.returns(sqlite3.connect(path).execute("SELECT n FROM hits").fetchone()[0])
+    return check_history(recorder.history(), "counter")

@@ -12,7 +12,8 @@ from types import ModuleType
 import pytest
 
 from dynalab_checkers.history import MISSING, History, Operation, read_jsonl
-from dynalab_checkers.sessions import check_sessions
+from dynalab_checkers.isolation import forbidden
+from dynalab_checkers.sessions import GUARANTEES, check_sessions
 from dynalab_checkers.staleness import check_staleness, measure
 from dynalab_fault_injection.run import run_one
 
@@ -134,3 +135,53 @@ def test_a_partition_breaks_every_bound_on_the_lag_that_quiet_runs_suggest() -> 
     for history in (quiet, cut):
         assert check_staleness(history, versions_max=0, lag_max_ns=0, flavours=("strong",)).verdict == "valid"
         assert check_sessions(history).verdict == "valid"
+
+
+def test_strong_reads_keep_in_every_run_what_eventual_reads_keep_by_luck(capsys: pytest.CaptureFixture[str]) -> None:
+    luck = load("luck")
+    kept = luck.main("partition", 2)
+    printed = capsys.readouterr().out
+    assert {kept[name, "strong"] for name in GUARANTEES} == {2}
+    assert kept["at most 100 ms behind", "strong"] == 2
+    assert kept["read-your-writes", "eventual"] + kept["monotonic-reads", "eventual"] < 4
+    shown = (CHAPTERS / "sessions.md").read_text(encoding="utf-8")
+    assert printed.splitlines()[1] in shown
+    assert all(line[:24] in shown for line in printed.splitlines()[2:])
+
+
+def test_the_table_of_isolation_levels_is_the_lattice_of_the_checker() -> None:
+    text = (CHAPTERS / "cycles.md").read_text(encoding="utf-8")
+    header = "| | G0 | G1a, b, c | read skew | lost update | long fork | write skew | out of date |"
+    rows = text.split(header)[1].strip().splitlines()[1:]
+    columns = (
+        ("G0",),
+        ("G1a", "G1b", "G1c"),
+        ("G-single-item",),
+        ("lost-update",),
+        ("G-nonadjacent-item",),
+        ("G2-item",),
+        ("G-single-item-realtime",),
+    )
+    told: list[str] = []
+    for row in rows:
+        if not row.startswith("|"):
+            break
+        name, *cells = (cell.strip() for cell in row.strip("|").split("|"))
+        model = name.replace(" ", "-")
+        told.append(model)
+        for anomalies, cell in zip(columns, cells, strict=True):
+            assert {anomaly in forbidden(model) for anomaly in anomalies} == {cell == "forbidden"}, (model, anomalies)
+    assert told == ["read-uncommitted", "read-committed", "snapshot-isolation", "serializable", "strict-serializable"]
+
+
+def test_the_python_of_the_chapter_runs_and_prints_what_it_says(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    (block,) = re.findall(
+        r"```python\n(from dynalab_checkers.*?)```", (CHAPTERS / "cycles.md").read_text("utf-8"), re.S
+    )
+    exec(compile(block, "cycles.md", "exec"), {})  # noqa: S102
+    why, facts = capsys.readouterr().out.splitlines()
+    assert why.startswith("G-nonadjacent-item (long fork)")
+    assert facts.startswith("{'G-nonadjacent-item': 1}")
