@@ -184,19 +184,24 @@ class EntryMemory:
     True
     """
 
-    __slots__ = ("_texts", "_texts_bytes")
+    __slots__ = ("_heads", "_texts", "_texts_bytes")
 
     def __init__(self) -> None:
         # By identity: the entry is kept beside its text, so that no other object gets its number.
         self._texts: dict[int, tuple[messages.Entry, str]] = {}
         self._texts_bytes = 0
+        self._heads: dict[tuple[str, messages.Ballot], str] = {}  # of the records of one leader: all but their slots
 
     def encode(self, record: Record) -> bytes:
         """What `encode` gives."""
         if type(record) is not records.AcceptedEntries:
             return encode(record)
-        head = to_json([messages.VERSION, "AcceptedEntries", record.group, record.ballot, record.first_slot])
-        return f"{head[:-1]},[{','.join([self._text(entry) for entry in record.entries])}]]".encode()
+        head = self._heads.get((record.group, record.ballot))
+        if head is None:
+            head = to_json([messages.VERSION, "AcceptedEntries", record.group, record.ballot])[:-1]
+            self._heads[record.group, record.ballot] = head
+        entries = ",".join([self._text(entry) for entry in record.entries])
+        return f"{head},{record.first_slot},[{entries}]]".encode()
 
     def _text(self, entry: messages.Entry) -> str:
         known = self._texts.get(id(entry))
@@ -205,6 +210,7 @@ class EntryMemory:
         text = to_json(_encode_any(entry))
         if self._texts_bytes > ENTRY_MEMORY_BYTES_MAX:
             self._texts.clear()
+            self._heads.clear()
             self._texts_bytes = 0
         self._texts[id(entry)] = (entry, text)
         self._texts_bytes += len(text)

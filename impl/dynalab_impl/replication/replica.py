@@ -424,7 +424,8 @@ class Replica:
     def _commit(self, effects: Effects) -> None:
         lead = self.leading
         assert lead is not None
-        commit_index = lead.committable(self.members)
+        # The last of the answers comes when all is committed: then there is nothing to count.
+        commit_index = lead.committable(self.members) if self.commit_index < len(self.log) else self.commit_index
         while self.commit_index < commit_index:
             entry = self.log.entry(self.commit_index + 1)
             self._advance(self.commit_index + 1, effects)
