@@ -92,7 +92,12 @@ def item_size(item: Item) -> int:
     """
     total = 0
     for name, value in item.items():
-        total += (len(name) if name.isascii() else len(name.encode())) + value_size(value)
+        total += len(name) if name.isascii() else len(name.encode())
+        text: Any = value.get("S")  # most attributes are strings, and every write comes by here
+        if text is None:
+            total += value_size(value)
+        else:
+            total += len(text) if text.isascii() else len(text.encode())
     return total
 
 
