@@ -9,7 +9,7 @@ Rules of this room:
    values the order of versions is known, and judging is fast. An item is recorded as the value of its only attribute
    besides the key if that is a string or a whole number, else as a digest.
 4. An UpdateItem whose outcome or result is unknown wrote an unknown value: the history of its key is left out from then
-   on, and `left_out` names the key. Guessing would accuse the service falsely.
+   on, and `left_out` names the key, as for keys that a batch wrote. Guessing would accuse the service falsely.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import TypeAlias, cast
 from dynalab.endpoint.service import Answer
 from dynalab_impl.effects import JSON, Response
 from dynalab_model.items import apply_write
-from dynalab_model.operations import DeleteItem, GetItem, Operation, PutItem, UpdateItem
+from dynalab_model.operations import BatchWriteItem, DeleteItem, GetItem, Operation, PutItem, UpdateItem
 from dynalab_model.schema import TableSchema
 from dynalab_model.values import AttributeValue, Item
 
@@ -56,10 +56,12 @@ class Recorder:
         """Record an invocation; what to call with the response instead of `answer`. May change what the operation
         returns.
         """
+        if isinstance(operation, BatchWriteItem):
+            self._leave_out(operation)
         if not isinstance(operation, GetItem | PutItem | UpdateItem | DeleteItem):
             return answer
         schema = self.schemas.get(operation.table)
-        if schema is None or (isinstance(operation, GetItem) and operation.projection is not None):
+        if schema is None or (isinstance(operation, GetItem) and (operation.projection or operation.legacy)):
             return answer
         if len(self._events) >= EVENTS_MAX:
             self.dropped += 1
@@ -67,7 +69,7 @@ class Recorder:
         key_item = operation.item if isinstance(operation, PutItem) else operation.key
         if any(name not in key_item for name in schema.key.names):
             return answer  # the service will refuse it
-        key = "/".join([operation.table, *(str(_scalar(key_item[name])) for name in schema.key.names)])
+        key = _key(schema, key_item)
         process = self._take_process(connection)
         event: _Event = {"f": _FUNCTIONS[type(operation)], "key": key}
         if isinstance(operation, GetItem):
@@ -85,6 +87,14 @@ class Recorder:
             answer(response if isinstance(asked, GetItem) else _as_asked(asked, schema, response))
 
         return answered
+
+    def _leave_out(self, operation: BatchWriteItem) -> None:
+        """Writes of a batch are not recorded, so nothing may be said of their keys."""
+        for write in operation.writes:
+            schema = self.schemas.get(write.table)
+            key_item = write.item if isinstance(write, PutItem) else write.key
+            if schema is not None and all(name in key_item for name in schema.key.names):
+                self.left_out.add(_key(schema, key_item))
 
     def lines(self) -> Iterator[str]:
         """The history as JSON lines."""
@@ -151,6 +161,10 @@ class Recorder:
             return free.pop()
         self._processes += 1
         return self._processes
+
+
+def _key(schema: TableSchema, item: Item) -> str:
+    return "/".join([schema.name, *(str(_scalar(item[name])) for name in schema.key.names)])
 
 
 def digest(schema: TableSchema, item: Item) -> Scalar:

@@ -292,6 +292,18 @@ def test_an_update_with_an_unknown_outcome_leaves_its_key_out_of_the_history() -
     in_the_lab(work)
 
 
+def test_a_key_that_a_batch_wrote_is_left_out_of_the_history_of_single_operations() -> None:
+    async def work(client: Client) -> None:
+        await client.create()
+        await client.put("a", 1)
+        await client.put("b", 1)
+        item = {"pk": {"S": "a"}, "v": {"N": "2"}}
+        await client.ok("BatchWriteItem", {"RequestItems": {"orders": [{"PutRequest": {"Item": item}}]}})
+        assert {operation.key for operation in await client.history()} == {"orders/b"}
+
+    in_the_lab(work)
+
+
 def test_the_wall_clock_can_be_moved_and_writes_go_on() -> None:
     async def work(client: Client) -> None:
         await client.create()
