@@ -9,6 +9,7 @@ import click
 
 from dynalab.site import claims, drawing, results
 from dynalab_impl.path import PATHS
+from dynalab_model.offered import OFFERED, STATUSES
 
 EXIT_DATA = 65
 EXIT_INTERNAL = 70
@@ -27,6 +28,15 @@ def write_paths(docs: Path) -> None:
         stem = docs / "generated" / f"path-{name.replace(' ', '-')}"
         write(stem.with_suffix(".svg"), drawing.draw(drawing.path_source(hops, name)))
         write(stem.with_suffix(".md"), drawing.path_table(hops))
+
+
+def operations_table() -> str:
+    """All operations of the service and what becomes of them here, as markdown."""
+    lines = ["| Operation | Here | |", "|---|---|---|"]
+    for status, meaning in STATUSES.items():
+        for name in sorted(name for name, offer in OFFERED.items() if offer.status == status):
+            lines.append(f"| `{name}` | {status}: {meaning} | {OFFERED[name].note} |")
+    return "\n".join(lines) + "\n"
 
 
 def write_claims(docs: Path, tests: Path) -> None:
@@ -53,6 +63,7 @@ def main(docs: Path, tests: Path, store: Path, smoke: bool, violation: bool) -> 
         sys.exit(EXIT_DATA)
     try:
         write_paths(docs)
+        write(docs / "generated" / "operations.md", operations_table())
         write_claims(docs, tests)
         if smoke:
             results.smoke(store)
