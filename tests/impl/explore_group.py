@@ -33,6 +33,9 @@ from dynalab_model.operations import PutItem
 Action: TypeAlias = "tuple[str | int, ...]"
 
 
+SAVE_TIME = frozenset({m.Heartbeat, m.HeartbeatReply, m.Commit})
+
+
 class Violation(AssertionError):
     """An invariant of the group does not hold."""
 
@@ -53,6 +56,8 @@ class Scope:
     retries: int = 2
     wall_ns_off: tuple[Nanoseconds, ...] = (0, 0, 0)
     log_records_max: int = 20_000
+    disks_at_once: bool = False  # every append is on disk at once
+    quiet: bool = False  # without the messages that only save time, and with answers that take none
     leases: bool = True  # without them leaders take writes at any time, and strong reads are not asked
 
 
@@ -180,11 +185,21 @@ class World:
             self._read(at)
         if kind in ("copy", "lose", "wait", "wipe", "crash", "stand", "beat", "write", "retry", "read"):
             self.used[str(kind)] += 1
+        sent: list[Packet] = []
         for desk in self.desks:
+            while self.scope.disks_at_once and desk.appended > desk.durable:
+                self._at(desk.index).sync()
             if desk.sent:
-                self.network += desk.sent
+                sent += desk.sent
                 desk.sent = []
         self.check()
+        for packet in sent:
+            if not self.scope.quiet:
+                self.network.append(packet)
+            elif packet[0] < 0:
+                self._hear(packet[2])
+            elif type(packet[2]) not in SAVE_TIME:
+                self.network.append(packet)
 
     def _at(self, index: int) -> Desk:
         desk = self.desks[index]
@@ -319,13 +334,13 @@ def heal(world: World) -> None:
         world.now_ns += TOPOLOGY.timing.heartbeat_ns
         for desk in world.desks:
             world.apply(("beat", desk.index))
-            _settle(world)
+            settle(world)
         replicas = [desk.replica for desk in world.desks if desk.replica is not None]
         serving = [desk.index for desk in world.desks if desk.replica is not None and world.serves(desk.replica)]
         if serving and not written:
             written = True
             world.apply(("write", serving[0]))
-            _settle(world)
+            settle(world)
         if written and len({r.commit_index for r in replicas}) == 1 and all(r.role != "learner" for r in replicas):
             world.sometimes["healed"] += 1
             return
@@ -333,7 +348,7 @@ def heal(world: World) -> None:
     raise Violation(f"the group does not come back: {seen}")
 
 
-def _settle(world: World) -> None:
+def settle(world: World) -> None:
     """Deliver and sync until nothing is on its way."""
     for _ in range(ROUND_STEPS):
         behind = [desk.index for desk in world.desks if desk.appended > desk.durable]

@@ -66,12 +66,12 @@ def test_no_order_of_events_breaks_a_group_and_it_comes_back_when_everything_hea
 ) -> None:
     monkeypatch.setattr(log, "SHARE_ENTRIES_MAX", entries_per_share)
     sometimes: Counter[str] = Counter()
-    for seed in range(60):
+    for seed in range(42):
         sometimes += wander(seed, scope(seed, snapshots=snapshots, leases=leases), STEPS).sometimes
-    assert sometimes["healed"] == 60
-    assert sometimes["committed Write"] > 100 and sometimes["answered"] > 100
+    assert sometimes["healed"] == 42
+    assert sometimes["committed Write"] > 60 and sometimes["answered"] > 60
     assert sometimes["committed Readmit"] > 3, "no lost disk came back"
-    assert not leases or sometimes["read"] > 30
+    assert not leases or sometimes["read"] > 20
 
 
 def _own_disk_only(patch: pytest.MonkeyPatch) -> None:
