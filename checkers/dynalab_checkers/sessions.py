@@ -29,7 +29,6 @@ broken where the writes contradict real time, or where it does not count (severa
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -72,8 +71,8 @@ class _Glimpse:
 
 @dataclass(slots=True)
 class _Session:
-    reads: deque[_Glimpse] = field(default_factory=lambda: deque(maxlen=REMEMBERED_MAX))
-    writes: deque[_Glimpse] = field(default_factory=lambda: deque(maxlen=REMEMBERED_MAX))
+    reads: list[_Glimpse] = field(default_factory=list)
+    writes: list[_Glimpse] = field(default_factory=list)
 
 
 def check_sessions(
@@ -186,8 +185,10 @@ def _look(
             possible: tuple[int, ...] = (version,)
         else:
             floors = _floors(session, by_read, operation)
-            definite = [floor for floor in floors if len(floor.versions) == 1]
-            best = max(definite, key=lambda floor: order.called_ns(floor.versions[0]), default=None)
+            best: _Glimpse | None = None
+            if value is None:  # only absence has more than one candidate
+                definite = [floor for floor in floors if len(floor.versions) == 1]
+                best = max(definite, key=lambda floor: order.called_ns(floor.versions[0]), default=None)
             candidates = order.candidates(value, operation, None if best is None else best.versions[0])
             if candidates is None:
                 continue
@@ -207,15 +208,30 @@ def _look(
                 if len(floor.versions) == 1 and pair[0] != pair[1]:
                     edges[pair] = edges.get(pair) or (floor.operation, operation)
         if not isinstance(value, Missing):
-            session.reads.append(_Glimpse(operation, possible))
+            _remember(session.reads, _Glimpse(operation, possible), order, linked)
         elif operation.outcome == "ok":
-            session.writes.append(_Glimpse(operation, possible))
+            _remember(session.writes, _Glimpse(operation, possible), order, linked)
     stuck = order.arrange(edges)[1]
     return _no_order(key, order.cycle(stuck, edges), edges) if stuck else None
 
 
+def _remember(known: list[_Glimpse], new: _Glimpse, order: KeyOrder, linked: bool) -> None:
+    """Note what a session has learnt. What is certainly older asks for nothing more, unless processes overlap."""
+    version = new.versions[0]
+    if not linked and len(new.versions) == 1:
+        for glimpse in known:
+            old = glimpse.versions
+            if len(old) == 1 and (old[0] == version or order.before(old[0], version)):
+                known.remove(glimpse)
+                break
+    known.append(new)
+    del known[:-REMEMBERED_MAX]
+
+
 def _floors(session: _Session, kinds: list[str], operation: Operation) -> list[_Glimpse]:
-    known = [*(session.reads if "read" in kinds else ()), *(session.writes if "write" in kinds else ())]
+    known = session.reads if kinds == ["read"] else session.writes if kinds == ["write"] else []
+    if len(kinds) == 2:
+        known = session.reads + session.writes
     return [floor for floor in known if returned_before(floor.operation, operation)]
 
 

@@ -243,7 +243,7 @@ def graph_source(lesson: Lesson) -> str:
     names = {number: f"T{place}" for place, number in enumerate(found.transactions(), 1)}
     lines = [f'digraph "{lesson.name}" {{', '  rankdir=LR; bgcolor="transparent"; nodesep=0.4; ranksep=1.1;']
     lines.append(
-        '  node [shape=box, style=rounded, margin="0.2,0.1", fontname="Helvetica,Arial,sans-serif", fontsize=13];'
+        '  node [shape=box, style=rounded, margin="0.3,0.12", fontname="Helvetica,Arial,sans-serif", fontsize=13];'
     )
     lines.append('  edge [fontname="Helvetica,Arial,sans-serif", fontsize=11];')
     for number, name in names.items():
