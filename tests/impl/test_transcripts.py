@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 SECOND = 1_000_000_000
-HERE = Path(__file__).parent / "transcripts"
+HERE = Path(__file__).parents[2] / "docs" / "transcripts"  # the chapters show them
 QUIET = ("read-strong", "read-eventual", "redirected")  # one line a retry would hide the story
 
 Story = Callable[[Any, Callable[[str], None]], None]
