@@ -19,10 +19,10 @@ from itertools import islice
 from os import PathLike
 from typing import Any, BinaryIO, Final
 
+from dynalab_checkers.no_fields import NO_FIELDS
 from dynalab_checkers.operation import (
     CONSISTENCIES,
     MISSING,
-    NO_FIELDS,
     REGISTER_FUNCTIONS,
     TRANSACTION_ARITY,
     TYPES,

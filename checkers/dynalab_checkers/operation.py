@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, NoReturn, TypeAlias
+from typing import Final, TypeAlias
+
+from dynalab_checkers.no_fields import NO_FIELDS
 
 Scalar: TypeAlias = str | int | float | bool | None
 Json: TypeAlias = "Scalar | list[Json] | dict[str, Json]"
@@ -32,27 +34,6 @@ CONSISTENCIES: Final = ("strong", "eventual", "index")
 REGISTER_FUNCTIONS: Final = ("read", "write", "cas", "delete")
 # Micro-operations of a transaction: how many elements without and with the old value (for "r": with the value read).
 TRANSACTION_ARITY: Final = {"r": (2, 3), "w": (3, 4), "append": (3, 4), "cas": (4, 5), "d": (2, 3)}
-
-
-class _NoFields(dict[str, Json]):
-    """An empty dictionary that stays empty: a million operations share one."""
-
-    __slots__ = ()
-    __hash__ = object.__hash__  # type: ignore[assignment]
-
-    def _refuse(self, *_: object, **__: object) -> NoReturn:
-        raise TypeError("operations without unknown fields share this dictionary: assign one of your own instead")
-
-    __setitem__ = _refuse
-    __ior__ = _refuse
-    setdefault = _refuse
-    update = _refuse
-
-    def __reduce__(self) -> str:
-        return "NO_FIELDS"
-
-
-NO_FIELDS: Final[dict[str, Json]] = _NoFields()
 
 
 class MalformedHistory(ValueError):
