@@ -151,6 +151,8 @@ def test_a_candidate_that_cannot_lead_before_it_has_a_snapshot_is_outbid() -> No
     assert told(desk) == [], "it promised to a candidate whose missing entries it has let go"
     desk.set_clock(desk.now_ns + ahead.election_after_ns - desk.topology.timing.election_min_ns)
     ahead.tick(desk)
+    ahead.on_probe_reply(HOSTS[2], m.ProbeReply(GROUP, False), desk)
+    ahead.tick(desk)
     stood = [message for message in told(desk) if isinstance(message, m.Prepare)]
     assert stood and all(message.ballot > (9, "z") for message in stood), "it would be refused for ever"
 

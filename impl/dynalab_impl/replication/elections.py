@@ -1,10 +1,11 @@
 """Elections: how a replica becomes the leader of its group, and when it does not try (ATC'22 §3).
 
-Any replica may stand. A follower that has not heard from its leader first asks the others whether they have: if one
-of them has, the fault lies with the follower's own link, and an election would only disturb (gray failure). A
-candidate needs the promises of a quorum across two zones; then it proposes again what any of them had accepted, puts
-up its barrier, and waits out the lease of whoever led before. These functions are methods of `Replica`, kept in a
-room of their own.
+Any replica may stand. One that has not heard from a leader first asks the others whether they have: if one of them
+has, the fault lies with its own link, and an election would only disturb; if nobody answers, it cannot win (gray
+failure). A leader that no quorum has answered for several leases steps down, or its followers, who hear it, would keep
+quiet for ever. A candidate needs the promises of a quorum across two zones; then it proposes again what any of them had
+accepted, puts up its barrier, and waits out the lease of whoever led before. These functions are methods of `Replica`,
+kept in a room of their own.
 """
 
 from __future__ import annotations
@@ -24,19 +25,19 @@ if TYPE_CHECKING:
 
 
 def suspect(replica: Replica, effects: Effects) -> None:
-    """Once a tick at a follower whose time is over: ask the others first, and stand when none of them has heard the
-    leader.
+    """Once a tick at a replica whose time is over: ask the others first. It stands when a quorum has not heard a leader
+    either; silence is no answer, or a replica that nobody reaches would depose every leader in turn.
     """
-    if replica.leader is None or replica.role != "follower":
+    if replica.role == "learner" or effects.now_ns < replica.no_vote_until_ns:
+        return
+    silent, replica.unheard = replica.unheard, [replica.me]
+    zones = [(1, f"{address.region}/{address.zone}") for address in silent]
+    if quorum_value(zones, len(replica.members), zones_needed(replica.members)) is not None:
         stand(replica, effects)
-    elif replica.probed:
-        replica.probed = False
-        stand(replica, effects)
-    else:
-        replica.probed = True
-        for member in replica.members:
-            if member.address not in (replica.me, replica.leader):
-                effects.send(member.address, Probe(replica.spec.group), NOTHING)
+        return
+    for member in replica.members:
+        if member.address not in (replica.me, replica.leader):  # a leader that has stepped down asks by itself
+            effects.send(member.address, Probe(replica.spec.group), NOTHING)
 
 
 def on_probe(replica: Replica, sender: Address, message: Probe, effects: Effects) -> None:
@@ -50,10 +51,13 @@ def on_probe(replica: Replica, sender: Address, message: Probe, effects: Effects
 
 
 def on_probe_reply(replica: Replica, sender: Address, message: ProbeReply, effects: Effects) -> None:
-    if message.heard and replica.probed:
-        replica.probed = False
+    if not replica.unheard or sender in replica.unheard:
+        return
+    if message.heard:
         replica.begin_following(effects)
         effects.tell(Event("election-spared", replica.spec.group, replica.promised[0]))
+        return
+    replica.unheard.append(sender)
 
 
 def stand(replica: Replica, effects: Effects) -> None:

@@ -53,6 +53,7 @@ from dynalab_impl.replication.quorum import merge_accepted
 from dynalab_impl.snapshot import Image, Incoming, SnapshotHeader
 from dynalab_model.events import Event
 
+DESERTED_LEASES = 4  # a leader whose renewals no quorum has answered for so many leases steps down
 READMIT_LAG_MAX = 64  # a learner this close to the commit index may vote again: what it lacks is on its way
 
 
@@ -99,7 +100,6 @@ class Replica:
         "me",
         "members",
         "no_vote_until_ns",
-        "probed",
         "promised",
         "promises",
         "recorded_commit",
@@ -107,6 +107,7 @@ class Replica:
         "spec",
         "state",
         "timing",
+        "unheard",
         "was_behind",
     )
 
@@ -129,7 +130,7 @@ class Replica:
         self.promises: dict[Address, Promise] = {}
         self.heard_ns: Nanoseconds = 0  # from a leader, or when the waiting for one began anew
         self.leader_heard_ns: Nanoseconds = 0
-        self.probed = False
+        self.unheard: list[Address] = []  # who has not heard a leader either, while this replica asks
         self.election_after_ns: Nanoseconds = 0
         self.no_vote_until_ns: Nanoseconds = 0
         self.recorded_commit = 0
@@ -163,6 +164,7 @@ class Replica:
     def begin_following(self, effects: Effects) -> None:
         """Start to wait for a leader, for a time drawn at random."""
         self.heard_ns = effects.now_ns
+        self.unheard = []
         self.election_after_ns = self.timing.election_min_ns + effects.random_bits(self.timing.election_spread_bits)
 
     # --- elections: in a room of their own ----------------------------------------------------------------------------
@@ -260,7 +262,7 @@ class Replica:
             self.incoming = None  # what an earlier leader was sending
         self.leader = sender
         self.heard_ns = self.leader_heard_ns = effects.now_ns
-        self.probed = False
+        self.unheard = []
 
     def _advance(self, commit_index: int, effects: Effects) -> None:
         """Apply what has become committed."""
@@ -381,6 +383,9 @@ class Replica:
                 elections.suspect(self, effects)
             return
         self.check_lease(effects)
+        if effects.now_ns - max(lead.lease_from_ns, lead.serve_after_ns) >= DESERTED_LEASES * self.timing.lease_ns:
+            self.give_way(self.promised, effects)
+            return
         for peer in lead.peers.values():
             if peer.sending is not None:
                 catchup.send_again(self, peer, effects)
