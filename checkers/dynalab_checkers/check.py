@@ -21,7 +21,7 @@ from dynalab_checkers.linearizability import BUDGET_STEPS, check_model, check_re
 from dynalab_checkers.models import MODELS, REGISTER, Model
 from dynalab_checkers.verdict import INVALID, VALID, Verdict, worst
 
-# Memory that a history and its judgement take for each byte of its file: measured on JSON lines, 3.1; others have less
+# Memory that a history and its judgement take for each byte of its file: measured on JSON lines, 2.1; others have less
 # text for an operation.
 HELD_PER_FILE_BYTE: Final = 4
 PARTS_MAX: Final = 256
