@@ -15,6 +15,7 @@ from os import PathLike, fspath
 from typing import Final
 from zlib import crc32
 
+from dynalab_checkers import isolation
 from dynalab_checkers.formats import AS_IT_IS, Reading, read_history
 from dynalab_checkers.history import History, Progress
 from dynalab_checkers.linearizability import BUDGET_STEPS, check_model, check_register
@@ -25,6 +26,7 @@ from dynalab_checkers.verdict import INVALID, VALID, Verdict, worst
 # text for an operation.
 HELD_PER_FILE_BYTE: Final = 4
 PARTS_MAX: Final = 256
+TRANSACTIONS: Final = ("list-append", "rw-register")  # models of histories of transactions: no key is judged alone
 
 
 @dataclass(slots=True)
@@ -50,7 +52,13 @@ class FileVerdict:
 
 
 def check_history(history: History, model: str | Model = "register", budget: int = BUDGET_STEPS) -> Verdict:
-    """Judge a history by a model or its name. Raises KeyError if there is no such model."""
+    """Judge a history by a model or its name. Raises KeyError if there is no such model.
+
+    The models of TRANSACTIONS judge whole transactions: strict serializability by their dependency graph.
+    """
+    if isinstance(model, str) and model in TRANSACTIONS:
+        steps = isolation.BUDGET_STEPS if budget == BUDGET_STEPS else budget
+        return isolation.check_transactions(history, kind=model, budget=steps)
     chosen = MODELS[model] if isinstance(model, str) else model
     if chosen.lower is REGISTER.lower:
         initial = chosen.initial[1] if isinstance(chosen.initial, tuple) else chosen.initial
@@ -65,6 +73,8 @@ def reading_for(model: str, reading: Reading = AS_IT_IS) -> Reading:
     >>> reading_for("set", Reading(renames={"insert": "add"})).renames
     {'read': 'members', 'insert': 'add'}
     """
+    if model in TRANSACTIONS:
+        return reading
     return replace(reading, renames={**MODELS[model].aliases, **reading.renames})
 
 

@@ -258,3 +258,25 @@ def test_serve_refuses_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) 
         taken.listen()
         assert run(["serve", "--port", str(taken.getsockname()[1])]) == exit_codes.USAGE
     assert "cannot listen on 127.0.0.1 port" in capsys.readouterr().err
+
+
+WRITE_SKEW = [
+    '{"index":0,"time":0,"process":0,"type":"invoke","f":"txn","value":[["append","x",1],["r","y",null]]}',
+    '{"index":1,"time":5,"process":1,"type":"invoke","f":"txn","value":[["append","y",1],["r","x",null]]}',
+    '{"index":2,"time":10,"process":0,"type":"ok","f":"txn","value":[["append","x",1],["r","y",[]]]}',
+    '{"index":3,"time":15,"process":1,"type":"ok","f":"txn","value":[["append","y",1],["r","x",[]]]}',
+    '{"index":4,"time":20,"process":2,"type":"invoke","f":"txn","value":[["r","x",null],["r","y",null]]}',
+    '{"index":5,"time":25,"process":2,"type":"ok","f":"txn","value":[["r","x",[1]],["r","y",[1]]]}',
+]
+
+
+def test_check_judges_transactions_by_their_dependency_graph(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "skew.jsonl"
+    file.write_text("\n".join(WRITE_SKEW) + "\n")
+    assert run(["check", str(file), "--model", "list-append", "--json"]) == exit_codes.INVALID
+    assert "G2-item" in json.loads(capsys.readouterr().out)["why"]
+    page = ["check", str(file), "--model", "list-append", "--html", str(tmp_path / "x.html")]
+    assert run(page) == exit_codes.USAGE
+    assert "whole transactions" in capsys.readouterr().err

@@ -17,7 +17,7 @@ from pathlib import Path
 from dynalab_checkers.check import FileVerdict, check_history
 from dynalab_checkers.committed import check_committed
 from dynalab_checkers.explain import linearizable_prefixes
-from dynalab_checkers.formats import read_history
+from dynalab_checkers.formats import AS_IT_IS, Reading, read_history
 from dynalab_checkers.history import History
 from dynalab_checkers.linearizability import BUDGET_STEPS
 from dynalab_checkers.models import MODELS, REGISTER
@@ -56,6 +56,7 @@ def report_html(
     budget: int = BUDGET_STEPS,
     results: Sequence[FileVerdict] = (),
     bands: Sequence[Band] = (),
+    reading: Reading = AS_IT_IS,
 ) -> list[Path]:
     """Write the pages of some histories, and say which files were written: the one to open first comes first.
 
@@ -65,7 +66,7 @@ def report_html(
     assert paths, "a report is about at least one history"
     known = {result.file: result.detail for result in results if result.model == model}
     if len(paths) == 1 and not os.path.isdir(out):
-        _write(Path(out), paths[0], model, format, budget, known.get(fspath(paths[0])), bands)
+        _write(Path(out), paths[0], model, format, budget, known.get(fspath(paths[0])), bands, reading)
         return [Path(out)]
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +75,7 @@ def report_html(
     for number, path in enumerate(paths, 1):
         stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in Path(path).stem)[:80]
         page = folder / f"{number:0{width}}-{stem}.html"
-        verdict = _write(page, path, model, format, budget, known.get(fspath(path)), bands)
+        verdict = _write(page, path, model, format, budget, known.get(fspath(path)), bands, reading)
         pages.append((fspath(path), page, verdict))
     index = folder / "index.html"
     index.write_text(_index(pages), encoding="utf-8")
@@ -89,9 +90,10 @@ def _write(
     budget: int,
     verdict: Verdict | None,
     bands: Sequence[Band],
+    reading: Reading,
 ) -> Verdict:
     try:
-        history = read_history(path, format)
+        history = read_history(path, format, reading)
     except ValueError as error:
         error.add_note(f"in {fspath(path)}")
         raise
