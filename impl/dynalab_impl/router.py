@@ -108,7 +108,10 @@ class Router:
 
     def on_start(self, effects: Effects) -> None:
         # A restarted router must not reuse the request numbers of its former life.
-        self.identity += f"#{effects.random_bits(64):016x}"
+        drawn = effects.random_bits(64)
+        self.identity += f"#{drawn:016x}"
+        # Answers name the number alone, and those to a former life may still be on their way: they must find nobody.
+        self.next_number = 1 + ((drawn & 0xFFFF_FFFF) << 24)
 
     def on_durable(self, position: Position, effects: Effects) -> None:
         """A router writes nothing."""
@@ -275,6 +278,9 @@ class Router:
         table = None if pending is None else self.maps.get(pending.table)
         if pending is None or table is None or pending.page is None or message.group != pending.group:
             return
+        spec = next((spec for spec in table.groups if spec.group == message.group), None)
+        if spec is None:
+            return  # the name was taken again in the meantime: the sweep asks the new table
         if cast("Query | Scan", pending.operation).consistent:
             self.leaders[pending.group] = sender
         try:
@@ -287,7 +293,7 @@ class Router:
             self.finish_with(pending, error, effects)
             return
         if not message.more:
-            pending.leave(next(spec for spec in table.groups if spec.group == message.group))
+            pending.leave(spec)
         # The next range read goes under a new number: a late copy of this answer must not be taken for it.
         del self.pending[pending.number]
         pending.number = self._next_number()

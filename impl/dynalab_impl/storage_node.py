@@ -382,13 +382,19 @@ class StorageNode:
 
     # --- propagation ------------------------------------------------------------------------------------------------
 
+    def _map_of(self, replica: Replica) -> m.TableMap | None:
+        """The map of this replica's table. One of an earlier table of that name does not count: its index is gone."""
+        table = self.maps.get(replica.spec.table)
+        known = table is not None and any(spec.group == replica.spec.group for spec in table.groups)
+        return table if known else None
+
     def _propagate(self, replica: Replica, effects: Effects, retry: bool) -> None:
         if replica.spec.index or not isinstance(replica.state, Partition) or not replica.state.owed:
             return
         if not replica.may_serve(effects.now_ns):
             return
         propagator = self.propagators.get(replica.spec.group)
-        table = self.maps.get(replica.spec.table)
+        table = self._map_of(replica)
         if propagator is None:
             return
         if table is None:
@@ -416,7 +422,7 @@ class StorageNode:
             return
         for group, propagator in self.propagators.items():
             replica = self.replicas.get(group)
-            table = None if replica is None else self.maps.get(replica.spec.table)
+            table = None if replica is None else self._map_of(replica)
             if replica is not None and table is not None and replica.may_serve(effects.now_ns):
                 propagator.redirect(message, replica, table, self.leaders, effects)
 

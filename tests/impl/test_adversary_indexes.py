@@ -72,7 +72,6 @@ def test_an_answer_to_an_earlier_leadership_is_not_taken_for_another_change() ->
     assert later.flights, "the blue item would never reach the index"
 
 
-@pytest.mark.xfail(strict=True, reason="StorageNode.maps keeps the map of an earlier table of the name")
 @pytest.mark.claim("S27")
 def test_the_index_of_a_table_whose_name_was_taken_before_is_fed(make_lab: Callable[..., Any]) -> None:
     """The propagators of the first table knew where its index lay, and run on nodes that lead the second one."""

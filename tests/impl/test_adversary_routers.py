@@ -11,7 +11,6 @@ SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
 
 
-@pytest.mark.xfail(strict=True, reason="a router counts its requests from 1 in each life")
 @pytest.mark.claim("S87")
 def test_an_answer_to_the_former_life_of_a_router_is_nobodys(make_lab: Callable[..., Any]) -> None:
     lab = make_lab(nodes_per_zone=1, routers=2, partitions=1)
@@ -34,7 +33,6 @@ def test_an_answer_to_the_former_life_of_a_router_is_nobodys(make_lab: Callable[
     assert lab.get("b") == "of b"
 
 
-@pytest.mark.xfail(strict=True, reason="Router._on_range_reply looks the old group up in the new table's map")
 def test_a_router_survives_an_answer_of_a_table_whose_name_is_taken_again(make_lab: Callable[..., Any]) -> None:
     lab = make_lab(seed=3, nodes_per_zone=1, routers=2, partitions=1)
     lab.create("first")  # places the next one on another first node than the catalog's
