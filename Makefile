@@ -57,6 +57,9 @@ docs: $(STAMP)
 
 bench: $(STAMP)
 	$(PY) -m dynalab.bench $(BENCH)
+	@mkdir -p results
+	$(PY) -m dynalab_checkers.bench --logs tests/data/histories/porcupine > results/checkers-speed.md
+	@cat results/checkers-speed.md
 
 clean:
 	rm -rf build dist site .mypy_cache .ruff_cache .import_linter_cache

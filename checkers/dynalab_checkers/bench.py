@@ -28,6 +28,8 @@ from dynalab_checkers.formats import read_history
 from dynalab_checkers.general import search
 from dynalab_checkers.generate import Recipe, plant_stale_read, register_history
 from dynalab_checkers.history import read_jsonl, write_jsonl
+from dynalab_checkers.isolation import check_transactions
+from dynalab_checkers.isolation.generate import TransactionRecipe, plant, transactions_history
 from dynalab_checkers.linearizability import BUDGET_STEPS, check_register
 from dynalab_checkers.models import REGISTER
 
@@ -36,7 +38,9 @@ SEED = 1
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One benchmark. `kind`: register (judge), parse (read JSON lines), etcd (general search over `logs`)."""
+    """One benchmark. `kind`: register (judge), parse (read JSON lines), etcd (general search over `logs`), list-append
+    (transactions; one that is not valid has a planted G1c).
+    """
 
     operations: int = 0
     keys: int = 1
@@ -110,6 +114,7 @@ def grid(*, quick: bool = False, large: bool = False, logs: str = "") -> list[Ce
     cells += [Cell(size // 10, 10, deletes=20, old_values=False)]
     cells += [Cell(size // 10, 10, deletes=20, old_values=False, indeterminate_per_mille=10)]
     cells += [Cell(size // 10, 10, deletes=20, old_values=False, near_misses=True)]
+    cells += [Cell(size, 10, kind="list-append"), Cell(size, 10, kind="list-append", valid=False)]
     cells += [Cell(size, 10, kind="parse")]
     if logs:
         cells.append(Cell(kind="etcd", logs=logs))
@@ -134,6 +139,8 @@ def run_here(cell: Cell) -> Measured:
         operations, took, verdict, steps = _etcd(Path(cell.logs))
     elif cell.kind == "parse":
         operations, took, verdict, steps = _parse(cell)
+    elif cell.kind == "list-append":
+        operations, took, verdict, steps = _transactions(cell)
     else:
         history = register_history(SEED, cell.recipe())
         if not cell.valid:
@@ -170,6 +177,22 @@ def _etcd(logs: Path) -> tuple[int, Stopwatch, str, int]:
     took.stop()
     told = ", ".join(f"{verdicts.count(name)} {name}" for name in ("valid", "invalid", "unknown"))
     return sum(map(len, histories)), took, told, steps
+
+
+def _transactions(cell: Cell) -> tuple[int, Stopwatch, str, int]:
+    """Strict serializability of transactions that append to lists and read them."""
+    recipe = TransactionRecipe(
+        transactions=cell.operations, active_keys=cell.keys, processes=cell.clients, writes_per_key=40
+    )
+    history = transactions_history(SEED, recipe)
+    if not cell.valid:
+        history = plant(history, SEED, "G1c")
+    gc.collect()
+    took = Stopwatch()
+    judged = check_transactions(history)
+    took.stop()
+    counted = judged.details.get("steps", 0)
+    return len(history), took, judged.verdict, counted if isinstance(counted, int) else 0
 
 
 def _parse(cell: Cell) -> tuple[int, Stopwatch, str, int]:
@@ -223,6 +246,8 @@ def _what(cell: Cell) -> str:
         return "etcd logs, general search"
     if cell.kind == "parse":
         return "reading JSON lines"
+    if cell.kind == "list-append":
+        return "transactions, list-append" + ("" if cell.valid else ", one G1c")
     what = "register, old values returned" if cell.old_values else "register, blind writes"
     what += ", deletes" if cell.deletes else ""
     what += ", refused conditions" if cell.near_misses else ""

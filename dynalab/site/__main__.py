@@ -39,6 +39,13 @@ def operations_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def checkers_speed(measured: Path) -> str:
+    """The table that `make bench` left, or a sentence that says how to get it."""
+    if measured.is_file():
+        return measured.read_text(encoding="utf-8")
+    return "*This build has no figures of its own: `make bench` measures them, and the next build shows them.*\n"
+
+
 def write_claims(docs: Path, tests: Path) -> None:
     """docs/claims.md from the markers. Raises ValueError for a marker that is not literal or names no item."""
     known = claims.load_claims()
@@ -64,6 +71,7 @@ def main(docs: Path, tests: Path, store: Path, smoke: bool, violation: bool) -> 
     try:
         write_paths(docs)
         write(docs / "generated" / "operations.md", operations_table())
+        write(docs / "generated" / "checkers-speed.md", checkers_speed(store.parent / "checkers-speed.md"))
         write_claims(docs, tests)
         if smoke:
             results.smoke(store)
