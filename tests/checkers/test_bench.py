@@ -79,7 +79,7 @@ def test_the_grid_covers_size_keys_clients_and_unknown_outcomes() -> None:
     assert len({cell.clients for cell in cells}) >= 3
     assert {cell.indeterminate_per_mille for cell in cells} >= {0, 10, 100}
     assert max(cell.operations for cell in cells) == 10_000_000
-    assert {cell.kind for cell in cells} == {"register", "parse", "etcd"}
+    assert {cell.kind for cell in cells} == {"register", "parse", "etcd", "list-append"}
 
 
 def test_the_command_writes_a_history_for_others_to_read(tmp_path: Path) -> None:
