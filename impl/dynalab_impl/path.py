@@ -53,4 +53,3 @@ EVENTUAL_READ: tuple[Hop, ...] = (
 )
 
 PATHS: dict[str, tuple[Hop, ...]] = {"write": WRITE, "strong read": STRONG_READ, "eventual read": EVENTUAL_READ}
-PATH = WRITE

@@ -10,6 +10,7 @@ from dynalab_impl import messages
 from dynalab_impl.effects import Address, Effects, Message
 from dynalab_impl.path import PATHS, Hop
 from dynalab_impl.service import make_node
+from dynalab_model.events import KINDS
 
 INSIDE = {"request", "response", "append", "apply"}
 
@@ -53,3 +54,13 @@ def test_a_traced_write_takes_the_hops_of_the_table(make_lab: Any) -> None:
     # Answer and Commit leave together, and so do the first steps of the index: only their beginning is in order.
     first = [n for n in dict.fromkeys(names) if n in wanted]
     assert first[:3] == wanted[:3] and sorted(first) == sorted(wanted), names
+
+
+def test_every_event_that_is_told_stands_in_the_vocabulary(make_lab: Any) -> None:
+    lab = make_lab(seed=7, log_records_max=60)
+    lab.create(index=True)
+    for i in range(60):
+        lab.put("a", i, attributes={"colour": {"S": "red"}})
+    lab.simulation.crash(lab.leader("a")[0])
+    lab.put("a", "after")
+    assert {"committed", "snapshot-written", "index-sent", "leader-elected"} <= set(lab.kinds()) <= set(KINDS)
