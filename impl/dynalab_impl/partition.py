@@ -207,7 +207,7 @@ class Partition:
         self.owed_count += 1
 
     def _index(self, entry: Entry, command: IndexWrite) -> None:
-        if not self.is_newer(command):
+        if not self.is_newer(command) and not self.renews(command):
             return
         if command.item is None:
             self.items.pop(command.key, None)
@@ -216,6 +216,10 @@ class Partition:
         else:
             self.items[command.key] = StoredItem(command.item, command.version, entry.time_ns)
             self.tombstones.pop(command.key, None)
+
+    def renews(self, command: IndexWrite) -> bool:
+        """A delete told again: an older put may have been sent again with it, so its tombstone must live on from here."""
+        return command.item is None and self.tombstones.get(command.key, (0, 0))[0] == command.version
 
     def is_newer(self, command: IndexWrite) -> bool:
         """Whether this change is newer than what the index knows of the entry: changes may come doubled and out of

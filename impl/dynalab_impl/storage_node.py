@@ -340,7 +340,7 @@ class StorageNode:
             return
         partition = replica.state
         assert isinstance(partition, Partition)
-        if not partition.is_newer(message.write):
+        if not partition.is_newer(message.write) and not partition.renews(message.write):
             effects.tell(Event("index-ignored", message.group))
             effects.send(sender, m.IndexReply(message.source, message.number), NOTHING)
             return

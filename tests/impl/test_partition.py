@@ -74,6 +74,17 @@ def test_index_changes_in_any_order_and_doubled_end_where_their_versions_say(
     assert state.get(b"k") == (None if last[1] else item(last[0]))
 
 
+@pytest.mark.claim("S27", "index-order")
+def test_a_delete_that_is_told_again_keeps_out_a_put_that_was_sent_again_before_it() -> None:
+    state = partition("by-colour")
+    apply(state, IndexWrite(b"k", None, 6), at=0)
+    # The base group was away; its next leader sends put 5 and delete 6 again, and the put is late once more.
+    apply(state, IndexWrite(b"k", None, 6), at=30 * SECOND)
+    apply(state, IndexWrite(b"other", item(1), 1), at=2 * KEEP_NS + SECOND)
+    apply(state, IndexWrite(b"k", item(5), 5), at=45 * SECOND)
+    assert state.get(b"k") is None
+
+
 @given(
     st.lists(st.binary(min_size=1, max_size=2), unique=True, max_size=20),
     st.binary(max_size=2),
