@@ -218,7 +218,7 @@ class Partition:
             self.tombstones.pop(command.key, None)
 
     def renews(self, command: IndexWrite) -> bool:
-        """A delete told again: an older put may have been sent again with it, so its tombstone must live on from here."""
+        """A delete told again: an older put may have been sent again with it, so its tombstone must live on."""
         return command.item is None and self.tombstones.get(command.key, (0, 0))[0] == command.version
 
     def is_newer(self, command: IndexWrite) -> bool:
