@@ -35,7 +35,6 @@ MODULES: Final = (
     "words",
 )
 PACKAGE: Final = Path(__file__).parent
-VARIABLE: Final = "DYNALAB_COMPILED"
 # A compiled class has its attributes in place anyway, and mypyc makes no slots for it.
 _SLOTS: Final = ("@dataclass(slots=True)\nclass Operation:", "@dataclass\nclass Operation:")
 _SETUP: Final = """

@@ -23,7 +23,6 @@ from dynalab_checkers.history import History, Operation, Scalar
 from dynalab_checkers.verdict import INVALID, UNKNOWN, VALID, Verdict
 from dynalab_checkers.words import Token, seconds, show, token
 
-CHECKERS: Final = ("bank", "counter", "set", "unique-ids", "last-writer-wins")
 # Reads that promise nothing about how new they are.
 WEAK_READS: Final = ("eventual", "index")
 # How many elements or ids a sentence names, and a verdict keeps.

@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from dynalab_model.capacity import write_units
 from dynalab_model.errors import INVALID, conditional_check_failed, invalid, validation
 from dynalab_model.expressions import apply_update, condition_holds, update_template, updated_new, updated_old
-from dynalab_model.keys import index_key, item_key
+from dynalab_model.keys import PARTITION_KEY_BYTES_MAX, SORT_KEY_BYTES_MAX, index_key, item_key
 from dynalab_model.legacy import apply_updates, check_update_keys, terms_hold
-from dynalab_model.operations import DeleteItem, GetItem, PutItem, UpdateItem, WriteOperation
+from dynalab_model.operations import GetItem, PutItem, UpdateItem, WriteOperation
 from dynalab_model.schema import IndexSchema, KeyAttribute, KeySchema, TableSchema
 from dynalab_model.values import ITEM_BYTES_MAX, AttributeValue, Item, equal_values, item_size, value_size, value_type
-
-HASH_KEY_BYTES_MAX = 2048
-RANGE_KEY_BYTES_MAX = 1024
 
 _INDEX_KEY_TYPE = "The update expression attempted to update the secondary index key to unsupported type"
 _INDEX_KEY_EMPTY = (
@@ -72,6 +69,7 @@ def bind_get(schema: TableSchema, op: GetItem) -> bytes:
 def bind_write(schema: TableSchema, op: WriteOperation) -> bytes:
     """The key bytes that a write names, after all checks that need the table and not the item (api.md §8).
 
+    >>> from dynalab_model.operations import DeleteItem
     >>> from dynalab_model.schema import KeyAttribute, KeySchema
     >>> bind_write(TableSchema("T", KeySchema(KeyAttribute("pk", "S"))), DeleteItem("T", {}))
     Traceback (most recent call last):
@@ -152,7 +150,7 @@ def _check_key_value(attribute: KeyAttribute, value: AttributeValue, is_range: b
 
 
 def _too_long(value: AttributeValue, is_range: bool) -> bool:
-    return value_size(value) > (RANGE_KEY_BYTES_MAX if is_range else HASH_KEY_BYTES_MAX)
+    return value_size(value) > (SORT_KEY_BYTES_MAX if is_range else PARTITION_KEY_BYTES_MAX)
 
 
 # --- writes ---------------------------------------------------------------------------------------------------------
@@ -289,13 +287,3 @@ def equal_items(one: Item, other: Item) -> bool:
 def index_units(changes: list[IndexChange]) -> dict[str, int]:
     """Write units by index, for the ConsumedCapacity of a write."""
     return {change.index: change.units for change in changes}
-
-
-def key_of(schema: TableSchema, op: GetItem | UpdateItem | DeleteItem | PutItem) -> Item:
-    """The key attributes alone, in the order of the schema.
-
-    >>> key_of(TableSchema("T", KeySchema(KeyAttribute("pk", "S"))), PutItem("T", {"v": {"N": "1"}, "pk": {"S": "a"}}))
-    {'pk': {'S': 'a'}}
-    """
-    source = op.item if isinstance(op, PutItem) else op.key
-    return {name: source[name] for name in schema.key.names}

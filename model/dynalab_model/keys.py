@@ -101,11 +101,6 @@ def encode_component(value: AttributeValue) -> bytes:
     return b"B" + _escaped(b64decode(wire["B"])) + b"\x00"
 
 
-def component_bytes(value: AttributeValue) -> int:
-    """Length of a key attribute's value, for the limits of 2,048 and 1,024 bytes."""
-    return len(_tagged(value)) - 1
-
-
 def item_key(schema: KeySchema, item: Item) -> bytes:
     """The place of an item, given the item or its key: hash ‖ partition key ‖ sort key.
 

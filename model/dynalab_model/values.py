@@ -26,7 +26,6 @@ Item: TypeAlias = dict[str, AttributeValue]
 _Wire: TypeAlias = dict[str, Any]
 
 TYPES = ("S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "L", "M")
-SCALAR_KEY_TYPES = ("S", "N", "B")
 ITEM_BYTES_MAX = 409_600  # 400 KB, names included (S32)
 NESTING_MAX = 32
 NAME_BYTES_MAX = 65_535

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from dynalab_checkers.history import Operation
@@ -14,8 +14,6 @@ from dynalab_checkers.words import seconds
 
 # A cycle longer than this is cut in the middle of its explanation; nobody reads a hundred reasons.
 EXPLAINED_MAX = 24
-
-Because = Callable[[int, int, int, str, str], str]
 
 
 class Analysis(Protocol):
