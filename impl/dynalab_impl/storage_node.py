@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dynalab_impl import catalog_duties
+from dynalab_impl import catalog_duties, heartbeats, index_duties, serving
 from dynalab_impl import messages as m
 from dynalab_impl.catalog import CATALOG, Catalog, CatalogKeeper, catalog_spec
 from dynalab_impl.effects import (
@@ -23,7 +23,6 @@ from dynalab_impl.effects import (
     TimerName,
     Topology,
 )
-from dynalab_impl.jsons import as_json
 from dynalab_impl.partition import Partition
 from dynalab_impl.plain import copy_plain, fingerprint
 from dynalab_impl.propagator import Propagator
@@ -33,15 +32,11 @@ from dynalab_impl.records import (
     HostedGroup,
 )
 from dynalab_impl.recovery import replay
-from dynalab_impl.replication.leading import UNCOMMITTED_MAX, Waiter
 from dynalab_impl.replication.replica import Replica
 from dynalab_impl.snapshot import Incoming, SnapshotTaken, TakeSnapshot
 from dynalab_impl.snapshot_writer import SnapshotWriter
-from dynalab_model.errors import DynamoError
 from dynalab_model.events import Event
-from dynalab_model.items import apply_write
 from dynalab_model.operations import Operation
-from dynalab_model.pages import write_response
 from dynalab_model.values import Item
 
 TICK: TimerName = ("tick",)
@@ -110,15 +105,15 @@ class StorageNode:
                 del self.led[group]
             elif lead.unsynced and lead.unsynced[0][0] <= position:
                 replica.on_durable(position, effects)
-                self._after(replica, effects)
+                self.after(replica, effects)
 
     def on_timer(self, name: TimerName, effects: Effects) -> None:
         assert name == TICK
         effects.set_timer(TICK, self.topology.timing.heartbeat_ns)
         for replica in list(self.replicas.values()):
             replica.tick(effects)
-            self._propagate(replica, effects, retry=True)
-        self._beat(effects, list(self.replicas.values()))
+            self.propagate(replica, effects, retry=True)
+        self.beat(effects, list(self.replicas.values()))
         catalog_duties.keep_catalog(self, effects)
         self.snapshots.tick(self.replicas, self.incarnation, self.dropped, effects)
         if not self.registered:
@@ -144,75 +139,26 @@ class StorageNode:
         lead = replica.leading
         if lead is not None and not was_leading:
             self._begin_leading(replica, effects)
-        self._after(replica, effects)
+        self.after(replica, effects)
 
     def _begin_leading(self, replica: Replica, effects: Effects) -> None:
         """A new leader needs its first renewal at once: without a lease it cannot serve."""
         self.led[replica.spec.group] = replica
-        self._beat(effects, [replica])
+        self.beat(effects, [replica])
         if replica.spec.group == CATALOG:
             self.keeper = CatalogKeeper()
         else:
             self.propagators[replica.spec.group] = Propagator(replica.spec.group)
 
-    def _after(self, replica: Replica, effects: Effects) -> None:
+    def after(self, replica: Replica, effects: Effects) -> None:
         """What follows from newly committed entries, at a leader."""
         if replica.leading is not None and not replica.spec.index:
             state = replica.state
             if isinstance(state, Partition):
                 if state.owed:
-                    self._propagate(replica, effects, retry=False)
+                    self.propagate(replica, effects, retry=False)
             elif replica.leading.pending_requests == {}:
                 catalog_duties.keep_catalog(self, effects)
-
-    def _beat(self, effects: Effects, replicas: list[Replica]) -> None:
-        beats: dict[Address, list[m.Beat]] = {}
-        for replica in replicas:
-            lead = replica.leading
-            if lead is None:
-                continue
-            beat = m.Beat(replica.spec.group, lead.ballot, replica.commit_index)
-            for address in lead.peers:
-                beats.setdefault(address, []).append(beat)
-        for address, for_peer in beats.items():
-            effects.send(address, m.Heartbeat(effects.now_ns, tuple(for_peer)), NOTHING)
-
-    def _on_heartbeat(self, sender: Address, message: m.Heartbeat, effects: Effects) -> None:
-        acknowledged: list[m.Acknowledgement] = []
-        refused: list[m.Beat] = []
-        strangers: list[str] = []
-        for beat in message.beats:
-            replica = self.replicas.get(beat.group)
-            if replica is None:
-                if beat.group not in self.dropped:
-                    strangers.append(beat.group)
-            elif replica.on_beat(sender, beat, effects):
-                acknowledged.append(m.Acknowledgement(beat.group, beat.ballot, replica.matched))
-            else:
-                refused.append(m.Beat(beat.group, replica.promised, replica.commit_index))
-        # Waits for the disk: `matched` and the promises told here must be on it.
-        effects.send(
-            sender,
-            m.HeartbeatReply(message.sent_ns, self.incarnation, tuple(acknowledged), tuple(refused), tuple(strangers)),
-        )
-
-    def _on_heartbeat_reply(self, sender: Address, message: m.HeartbeatReply, effects: Effects) -> None:
-        for ack in message.acknowledged:
-            replica = self.replicas.get(ack.group)
-            if replica is not None and replica.leading is not None and replica.leading.ballot == ack.ballot:
-                replica.on_acknowledged(sender, message.incarnation, message.sent_ns, ack.match, effects)
-                self._after(replica, effects)
-        for beat in message.refused:
-            replica = self.replicas.get(beat.group)
-            if replica is not None and replica.leading is not None:
-                replica.on_refuse(sender, m.Refuse(beat.group, beat.ballot), effects)
-        for group in message.strangers:
-            replica = self.replicas.get(group)
-            if replica is None or replica.leading is None:
-                continue
-            if any(x.address == sender and x.incarnation == message.incarnation for x in replica.members):
-                continue  # it has not been told to host the group yet: the catalog sees to that
-            effects.send(sender, m.Adopt(replica.spec), NOTHING)
 
     # --- hosting ----------------------------------------------------------------------------------------------------
 
@@ -265,166 +211,21 @@ class StorageNode:
     on_lookup_reply = catalog_duties.on_lookup_reply
     on_table_request = catalog_duties.on_table_request
 
-    # --- writes and reads -------------------------------------------------------------------------------------------
+    # --- in rooms of their own: heartbeats, reads and writes, propagation to indexes ---------------------------------
 
-    def serving(self, sender: Address, group: str, number: int, effects: Effects) -> Replica | None:
-        """The replica if it may serve as leader; else the sender is told where to go."""
-        replica = self.replicas.get(group)
-        if replica is not None and replica.may_serve(effects.now_ns):
-            return replica
-        if replica is not None:
-            replica.check_lease(effects)
-            leader = replica.leader if replica.leader != self.address else None
-            effects.send(sender, m.Redirect(number, group, leader), NOTHING)
-        else:
-            effects.send(sender, m.Redirect(number, group, None, hosted=False), NOTHING)
-        effects.tell(Event("redirected", group))
-        return None
-
-    def answered_before(
-        self, replica: Replica, sender: Address, number: int, request: m.RequestId, effects: Effects
-    ) -> bool:
-        """A copy of a logged request gets the first one's answer, at once or when that is committed."""
-        outcome = replica.state.dedup.get(request)
-        if outcome is not None:
-            effects.send(sender, m.Answer(number, outcome.status, outcome.body, outcome.error), NOTHING)
-        else:
-            assert replica.leading is not None
-            slot = replica.leading.pending_requests.get(request)
-            if slot is None:
-                return False
-            replica.wait(slot, Waiter(sender, number))
-        effects.tell(Event("dedup-answered", replica.spec.group))
-        return True
-
-    def expired(self, replica: Replica, expiry_ns: int, effects: Effects) -> bool:
-        """Past its expiry a request must not be logged: the answer to an earlier copy may be forgotten."""
-        if expiry_ns >= max(effects.wall_ns, replica.last_time_ns()):
-            return False
-        effects.tell(Event("expired-refused", replica.spec.group))
-        return True
-
-    def _on_write(self, sender: Address, message: m.WriteRequest, effects: Effects) -> None:
-        replica = self.serving(sender, message.group, message.number, effects)
-        if replica is None or self.answered_before(replica, sender, message.number, message.request, effects):
-            return
-        if self.expired(replica, message.expiry_ns, effects):
-            return
-        if len(replica.log) - replica.commit_index >= UNCOMMITTED_MAX:
-            effects.send(sender, m.Redirect(message.number, message.group, None), NOTHING)
-            return
-        partition, lead, schema = replica.state, replica.leading, replica.spec.schema
-        assert isinstance(partition, Partition) and lead is not None and schema is not None
-        key, operation = message.key, message.operation
-        pending = lead.pending_items.get(key)
-        # Writes are pipelined, so the condition looks at what is appended, not only at what is applied.
-        current = partition.get(key) if pending is None else pending[1]
-        command: m.Write | m.Failed
-        try:
-            effect = apply_write(schema, operation, current)
-            body = as_json(write_response(schema, operation, current, effect))
-            command = m.Write(key, effect.item, body)
-        except DynamoError as refusal:
-            command = m.Failed(refusal.status, refusal.code, as_json(refusal.body()))
-            effects.tell(Event("condition-failed", message.group))
-            if pending is not None:
-                effects.tell(Event("waited-for-pending", message.group))
-        slot = replica.propose(command, message.request, message.expiry_ns, effects)
-        if type(command) is m.Write:
-            lead.pending_items[key] = (slot, command.item)
-        replica.wait(slot, Waiter(sender, message.number))
-
-    def _on_index_request(self, sender: Address, message: m.IndexRequest, effects: Effects) -> None:
-        replica = self.serving(sender, message.group, message.number, effects)
-        if replica is None or self.expired(replica, message.expiry_ns, effects):
-            return
-        partition = replica.state
-        assert isinstance(partition, Partition)
-        if not partition.is_newer(message.write) and not partition.renews(message.write):
-            effects.tell(Event("index-ignored", message.group))
-            effects.send(sender, m.IndexReply(message.source, message.number), NOTHING)
-            return
-        slot = replica.propose(message.write, message.request, message.expiry_ns, effects)
-        replica.wait(slot, Waiter(sender, message.number, message.source))
-        effects.tell(Event("index-applied", message.group, 0, slot))
-
-    def _on_get(self, sender: Address, message: m.GetRequest, effects: Effects) -> None:
-        replica = self._reading(sender, message.group, message.number, message.consistent, effects)
-        if replica is not None:
-            partition = replica.state
-            assert isinstance(partition, Partition)
-            effects.send(sender, m.GetReply(message.number, partition.get(message.key)), NOTHING)
-
-    def _on_range(self, sender: Address, message: m.RangeRequest, effects: Effects) -> None:
-        replica = self._reading(sender, message.group, message.number, message.consistent, effects)
-        if replica is not None:
-            partition = replica.state
-            assert isinstance(partition, Partition)
-            keys, items, more = partition.rows(
-                message.low, message.high, message.start_after, message.forward, message.rows_max, message.bytes_max
-            )
-            reply = m.RangeReply(message.number, message.group, tuple(keys), tuple(items), more)
-            effects.send(sender, reply, NOTHING)
-
-    def _reading(self, sender: Address, group: str, number: int, consistent: bool, effects: Effects) -> Replica | None:
-        """A strong read asks the leader under its lease; an eventual one any replica that is no learner."""
-        if consistent:
-            replica = self.serving(sender, group, number, effects)
-            if replica is not None:
-                effects.tell(Event("read-strong", group))
-            return replica
-        replica = self.replicas.get(group)
-        if replica is None or replica.role == "learner":
-            effects.send(sender, m.Redirect(number, group, None, replica is not None), NOTHING)
-            return None
-        effects.tell(Event("read-eventual", group))
-        return replica
-
-    # --- propagation ------------------------------------------------------------------------------------------------
-
-    def _map_of(self, replica: Replica) -> m.TableMap | None:
-        """The map of this replica's table. One of an earlier table of that name does not count: its index is gone."""
-        table = self.maps.get(replica.spec.table)
-        known = table is not None and any(spec.group == replica.spec.group for spec in table.groups)
-        return table if known else None
-
-    def _propagate(self, replica: Replica, effects: Effects, retry: bool) -> None:
-        if replica.spec.index or not isinstance(replica.state, Partition) or not replica.state.owed:
-            return
-        if not replica.may_serve(effects.now_ns):
-            return
-        propagator = self.propagators.get(replica.spec.group)
-        table = self._map_of(replica)
-        if propagator is None:
-            return
-        if table is None:
-            if retry or not propagator.asked:
-                propagator.asked = True
-                members = self.topology.catalog_members()
-                self.catalog_hint += 1
-                effects.send(members[self.catalog_hint % len(members)], m.Lookup(replica.spec.table), NOTHING)
-            return
-        if retry:
-            propagator.retry(replica, table, self.leaders, effects)
-        propagator.pump(replica, table, self.leaders, effects)
-
-    def _on_index_reply(self, sender: Address, message: m.IndexReply, effects: Effects) -> None:
-        replica, propagator = self.replicas.get(message.source), self.propagators.get(message.source)
-        if replica is not None and propagator is not None and replica.leading is not None:
-            propagator.on_reply(message.number, replica, effects)
-            self._propagate(replica, effects, retry=False)
-
-    def _on_redirect(self, sender: Address, message: m.Redirect, effects: Effects) -> None:
-        """An index group's leader is elsewhere, or the catalog's: find out which flight it was by its number."""
-        if message.number == 0:
-            if message.leader is not None and message.group not in self.maps:
-                effects.send(message.leader, m.Lookup(message.group), NOTHING)
-            return
-        for group, propagator in self.propagators.items():
-            replica = self.replicas.get(group)
-            table = None if replica is None else self._map_of(replica)
-            if replica is not None and table is not None and replica.may_serve(effects.now_ns):
-                propagator.redirect(message, replica, table, self.leaders, effects)
+    beat = heartbeats.beat
+    on_heartbeat = heartbeats.on_heartbeat
+    on_heartbeat_reply = heartbeats.on_heartbeat_reply
+    serving = serving.serving
+    answered_before = serving.answered_before
+    expired = serving.expired
+    on_write = serving.on_write
+    on_get = serving.on_get
+    on_range = serving.on_range
+    on_index_request = index_duties.on_index_request
+    on_index_reply = index_duties.on_index_reply
+    on_redirect = index_duties.on_redirect
+    propagate = index_duties.propagate
 
     # --- looking in from outside ------------------------------------------------------------------------------------
 
@@ -461,8 +262,8 @@ GROUP_HANDLERS: dict[type, str] = {
 
 HANDLERS: dict[type, str] = {
     **dict.fromkeys(GROUP_HANDLERS, "_on_group_message"),
-    m.Heartbeat: "_on_heartbeat",
-    m.HeartbeatReply: "_on_heartbeat_reply",
+    m.Heartbeat: "on_heartbeat",
+    m.HeartbeatReply: "on_heartbeat_reply",
     m.Adopt: "_on_adopt",
     m.Host: "_on_host",
     m.Hosted: "on_hosted",
@@ -473,10 +274,10 @@ HANDLERS: dict[type, str] = {
     m.Lookup: "on_lookup",
     m.LookupReply: "on_lookup_reply",
     m.TableRequest: "on_table_request",
-    m.WriteRequest: "_on_write",
-    m.IndexRequest: "_on_index_request",
-    m.IndexReply: "_on_index_reply",
-    m.GetRequest: "_on_get",
-    m.RangeRequest: "_on_range",
-    m.Redirect: "_on_redirect",
+    m.WriteRequest: "on_write",
+    m.IndexRequest: "on_index_request",
+    m.IndexReply: "on_index_reply",
+    m.GetRequest: "on_get",
+    m.RangeRequest: "on_range",
+    m.Redirect: "on_redirect",
 }

@@ -130,7 +130,7 @@ def planted(name: str, checker: str, patch: Patch) -> PlantedBug:
 
 
 def test_an_assertion_is_no_catch(monkeypatch: pytest.MonkeyPatch) -> None:
-    patch = Patch(StorageNode, "_on_get", fingerprint(StorageNode._on_get), _breaks)
+    patch = Patch(StorageNode, "on_get", fingerprint(StorageNode.on_get), _breaks)
     monkeypatch.setitem(BUGS, "crashes", planted("crashes", "linearizability", patch))
     found = hunt("crashes", range(2))
     assert (found.caught, found.seeds, found.seed) == (False, 2, None)

@@ -140,7 +140,7 @@ def test_a_cluster_that_does_not_come_back_is_invalid_by_liveness() -> None:
 
 
 def test_an_assertion_of_the_implementation_fails_the_run_and_is_named() -> None:
-    patch = Patch(StorageNode, "_on_get", fingerprint(StorageNode._on_get), _breaks)
+    patch = Patch(StorageNode, "on_get", fingerprint(StorageNode.on_get), _breaks)
     with laid_over((patch,)):
         broken = run_one(1, "register", ())
     assert broken.verdict == "invalid"

@@ -1,0 +1,81 @@
+"""What a storage node does for global indexes: its propagators' messages, and the index partitions that it leads.
+
+These functions are methods of `StorageNode`, kept in a room of their own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dynalab_impl import messages as m
+from dynalab_impl.effects import NOTHING, Address, Effects
+from dynalab_impl.partition import Partition
+from dynalab_impl.replication.leading import Waiter
+from dynalab_impl.replication.replica import Replica
+from dynalab_model.events import Event
+
+if TYPE_CHECKING:
+    from dynalab_impl.storage_node import StorageNode
+
+
+def on_index_request(node: StorageNode, sender: Address, message: m.IndexRequest, effects: Effects) -> None:
+    replica = node.serving(sender, message.group, message.number, effects)
+    if replica is None or node.expired(replica, message.expiry_ns, effects):
+        return
+    partition = replica.state
+    assert isinstance(partition, Partition)
+    if not partition.is_newer(message.write) and not partition.renews(message.write):
+        effects.tell(Event("index-ignored", message.group))
+        effects.send(sender, m.IndexReply(message.source, message.number), NOTHING)
+        return
+    slot = replica.propose(message.write, message.request, message.expiry_ns, effects)
+    replica.wait(slot, Waiter(sender, message.number, message.source))
+    effects.tell(Event("index-applied", message.group, 0, slot))
+
+
+def _map_of(node: StorageNode, replica: Replica) -> m.TableMap | None:
+    """The map of this replica's table. One of an earlier table of that name does not count: its index is gone."""
+    table = node.maps.get(replica.spec.table)
+    known = table is not None and any(spec.group == replica.spec.group for spec in table.groups)
+    return table if known else None
+
+
+def propagate(node: StorageNode, replica: Replica, effects: Effects, retry: bool) -> None:
+    if replica.spec.index or not isinstance(replica.state, Partition) or not replica.state.owed:
+        return
+    if not replica.may_serve(effects.now_ns):
+        return
+    propagator = node.propagators.get(replica.spec.group)
+    table = _map_of(node, replica)
+    if propagator is None:
+        return
+    if table is None:
+        if retry or not propagator.asked:
+            propagator.asked = True
+            members = node.topology.catalog_members()
+            node.catalog_hint += 1
+            effects.send(members[node.catalog_hint % len(members)], m.Lookup(replica.spec.table), NOTHING)
+        return
+    if retry:
+        propagator.retry(replica, table, node.leaders, effects)
+    propagator.pump(replica, table, node.leaders, effects)
+
+
+def on_index_reply(node: StorageNode, sender: Address, message: m.IndexReply, effects: Effects) -> None:
+    replica, propagator = node.replicas.get(message.source), node.propagators.get(message.source)
+    if replica is not None and propagator is not None and replica.leading is not None:
+        propagator.on_reply(message.number, replica, effects)
+        propagate(node, replica, effects, retry=False)
+
+
+def on_redirect(node: StorageNode, sender: Address, message: m.Redirect, effects: Effects) -> None:
+    """An index group's leader is elsewhere, or the catalog's: find out which flight it was by its number."""
+    if message.number == 0:
+        if message.leader is not None and message.group not in node.maps:
+            effects.send(message.leader, m.Lookup(message.group), NOTHING)
+        return
+    for group, propagator in node.propagators.items():
+        replica = node.replicas.get(group)
+        table = None if replica is None else _map_of(node, replica)
+        if replica is not None and table is not None and replica.may_serve(effects.now_ns):
+            propagator.redirect(message, replica, table, node.leaders, effects)

@@ -1,0 +1,130 @@
+"""How a storage node answers reads and writes: where a replica may serve, and where to go if it may not.
+
+These functions are methods of `StorageNode`, kept in a room of their own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dynalab_impl import messages as m
+from dynalab_impl.effects import NOTHING, Address, Effects
+from dynalab_impl.jsons import as_json
+from dynalab_impl.partition import Partition
+from dynalab_impl.replication.leading import UNCOMMITTED_MAX, Waiter
+from dynalab_impl.replication.replica import Replica
+from dynalab_model.errors import DynamoError
+from dynalab_model.events import Event
+from dynalab_model.items import apply_write
+from dynalab_model.pages import write_response
+
+if TYPE_CHECKING:
+    from dynalab_impl.storage_node import StorageNode
+
+
+def serving(node: StorageNode, sender: Address, group: str, number: int, effects: Effects) -> Replica | None:
+    """The replica if it may serve as leader; else the sender is told where to go."""
+    replica = node.replicas.get(group)
+    if replica is not None and replica.may_serve(effects.now_ns):
+        return replica
+    if replica is not None:
+        replica.check_lease(effects)
+        leader = replica.leader if replica.leader != node.address else None
+        effects.send(sender, m.Redirect(number, group, leader), NOTHING)
+    else:
+        effects.send(sender, m.Redirect(number, group, None, hosted=False), NOTHING)
+    effects.tell(Event("redirected", group))
+    return None
+
+
+def answered_before(
+    node: StorageNode, replica: Replica, sender: Address, number: int, request: m.RequestId, effects: Effects
+) -> bool:
+    """A copy of a logged request gets the first one's answer, at once or when that is committed."""
+    outcome = replica.state.dedup.get(request)
+    if outcome is not None:
+        effects.send(sender, m.Answer(number, outcome.status, outcome.body, outcome.error), NOTHING)
+    else:
+        assert replica.leading is not None
+        slot = replica.leading.pending_requests.get(request)
+        if slot is None:
+            return False
+        replica.wait(slot, Waiter(sender, number))
+    effects.tell(Event("dedup-answered", replica.spec.group))
+    return True
+
+
+def expired(node: StorageNode, replica: Replica, expiry_ns: int, effects: Effects) -> bool:
+    """Past its expiry a request must not be logged: the answer to an earlier copy may be forgotten."""
+    if expiry_ns >= max(effects.wall_ns, replica.last_time_ns()):
+        return False
+    effects.tell(Event("expired-refused", replica.spec.group))
+    return True
+
+
+def on_write(node: StorageNode, sender: Address, message: m.WriteRequest, effects: Effects) -> None:
+    replica = node.serving(sender, message.group, message.number, effects)
+    if replica is None or node.answered_before(replica, sender, message.number, message.request, effects):
+        return
+    if node.expired(replica, message.expiry_ns, effects):
+        return
+    if len(replica.log) - replica.commit_index >= UNCOMMITTED_MAX:
+        effects.send(sender, m.Redirect(message.number, message.group, None), NOTHING)
+        return
+    partition, lead, schema = replica.state, replica.leading, replica.spec.schema
+    assert isinstance(partition, Partition) and lead is not None and schema is not None
+    key, operation = message.key, message.operation
+    pending = lead.pending_items.get(key)
+    # Writes are pipelined, so the condition looks at what is appended, not only at what is applied.
+    current = partition.get(key) if pending is None else pending[1]
+    command: m.Write | m.Failed
+    try:
+        effect = apply_write(schema, operation, current)
+        body = as_json(write_response(schema, operation, current, effect))
+        command = m.Write(key, effect.item, body)
+    except DynamoError as refusal:
+        command = m.Failed(refusal.status, refusal.code, as_json(refusal.body()))
+        effects.tell(Event("condition-failed", message.group))
+        if pending is not None:
+            effects.tell(Event("waited-for-pending", message.group))
+    slot = replica.propose(command, message.request, message.expiry_ns, effects)
+    if type(command) is m.Write:
+        lead.pending_items[key] = (slot, command.item)
+    replica.wait(slot, Waiter(sender, message.number))
+
+
+def on_get(node: StorageNode, sender: Address, message: m.GetRequest, effects: Effects) -> None:
+    replica = reading(node, sender, message.group, message.number, message.consistent, effects)
+    if replica is not None:
+        partition = replica.state
+        assert isinstance(partition, Partition)
+        effects.send(sender, m.GetReply(message.number, partition.get(message.key)), NOTHING)
+
+
+def on_range(node: StorageNode, sender: Address, message: m.RangeRequest, effects: Effects) -> None:
+    replica = reading(node, sender, message.group, message.number, message.consistent, effects)
+    if replica is not None:
+        partition = replica.state
+        assert isinstance(partition, Partition)
+        keys, items, more = partition.rows(
+            message.low, message.high, message.start_after, message.forward, message.rows_max, message.bytes_max
+        )
+        reply = m.RangeReply(message.number, message.group, tuple(keys), tuple(items), more)
+        effects.send(sender, reply, NOTHING)
+
+
+def reading(
+    node: StorageNode, sender: Address, group: str, number: int, consistent: bool, effects: Effects
+) -> Replica | None:
+    """A strong read asks the leader under its lease; an eventual one any replica that is no learner."""
+    if consistent:
+        replica = node.serving(sender, group, number, effects)
+        if replica is not None:
+            effects.tell(Event("read-strong", group))
+        return replica
+    replica = node.replicas.get(group)
+    if replica is None or replica.role == "learner":
+        effects.send(sender, m.Redirect(number, group, None, replica is not None), NOTHING)
+        return None
+    effects.tell(Event("read-eventual", group))
+    return replica
