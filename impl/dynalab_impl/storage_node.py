@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dynalab_impl import catalog_duties, heartbeats, index_duties, serving
+from dynalab_impl import catalog_duties, data_duties, heartbeats, index_duties
 from dynalab_impl import messages as m
 from dynalab_impl.catalog import CATALOG, Catalog, CatalogKeeper, catalog_spec
 from dynalab_impl.effects import (
@@ -216,12 +216,12 @@ class StorageNode:
     beat = heartbeats.beat
     on_heartbeat = heartbeats.on_heartbeat
     on_heartbeat_reply = heartbeats.on_heartbeat_reply
-    serving = serving.serving
-    answered_before = serving.answered_before
-    expired = serving.expired
-    on_write = serving.on_write
-    on_get = serving.on_get
-    on_range = serving.on_range
+    serving = data_duties.serving
+    answered_before = data_duties.answered_before
+    expired = data_duties.expired
+    on_write = data_duties.on_write
+    on_get = data_duties.on_get
+    on_range = data_duties.on_range
     on_index_request = index_duties.on_index_request
     on_index_reply = index_duties.on_index_reply
     on_redirect = index_duties.on_redirect

@@ -121,7 +121,7 @@ def test_comments_and_blank_lines_do_not_change_a_fingerprint_but_code_does() ->
     assert fingerprint(_changed()) != fingerprint(_plain())
 
 
-def _breaks(self: StorageNode, sender: object, message: object, effects: Effects) -> None:
+def _breaks(node: StorageNode, sender: object, message: object, effects: Effects) -> None:
     raise AssertionError("planted in a test")
 
 

@@ -124,7 +124,7 @@ def _never_answers(self: Router, token: RequestToken, operation: Operation, effe
     _on_request(self, token, operation, effects)
 
 
-def _breaks(self: StorageNode, sender: object, message: object, effects: Effects) -> None:
+def _breaks(node: StorageNode, sender: object, message: object, effects: Effects) -> None:
     raise AssertionError("planted in a test")
 
 
