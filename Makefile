@@ -9,11 +9,12 @@ PORT   ?= 8000
 SEEDS  ?= 0:150
 JOBS   ?= 2
 BENCH  ?=
+STEPS  ?= 100000
 
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup campaign test lint serve docs bench clean
+.PHONY: help setup campaign test lint serve docs bench lockstep clean
 
 help:
 	@echo "make setup      set up .venv (every other target does so by itself)"
@@ -22,6 +23,7 @@ help:
 	@echo "make lint       only ruff, mypy and the import contracts"
 	@echo "make serve      the endpoint on http://127.0.0.1:$(PORT), with the laboratory open (PORT=...)"
 	@echo "make docs       the course, built strictly into site/"
+	@echo "make lockstep   model and service told the same, STEPS=100000 requests, every answer compared (minutes)"
 	@echo "make bench      speed of simulator, checkers and endpoint, beside moto and dynalite"
 
 setup: $(STAMP)
@@ -60,6 +62,9 @@ bench: $(STAMP)
 	@mkdir -p results
 	$(PY) -m dynalab_checkers.bench --logs tests/data/histories/porcupine > results/checkers-speed.md
 	@cat results/checkers-speed.md
+
+lockstep: $(STAMP)
+	DYNALAB_LOCKSTEP_STEPS=$(STEPS) $(PY) -m pytest -s tests/properties/test_lockstep.py
 
 clean:
 	rm -rf build dist site .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,172 @@
+"""The reference machine and the replicated service, side by side: every request goes to both, every answer must be
+the same to the letter: responses, error types and texts, capacity.
+
+The service is the real one on the simulator: routers, groups of three replicas in three zones, messages and disks, but
+no faults. Global indexes follow their tables, so before an index is read everything owed to it is waited for, on every
+replica (an eventual read may ask any of them).
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from dynalab.differential.script import boto3_script
+from dynalab.differential.tables import Body, TableShape
+from dynalab_fault_injection.simulator import Format, Simulation
+from dynalab_impl import codec
+from dynalab_impl.effects import RequestToken, Response, Topology, layout
+from dynalab_impl.partition import Partition
+from dynalab_impl.service import make_node
+from dynalab_impl.storage import wal
+from dynalab_impl.storage_node import StorageNode
+from dynalab_model.database import State, apply
+from dynalab_model.errors import DynamoError
+from dynalab_model.operations import Operation, Query, Scan
+from dynalab_model.requests import parse
+
+SECOND_NS = 1_000_000_000
+SLICE_NS = 1_000_000
+ANSWER_NS_MAX = 10 * SECOND_NS
+SETTLE_NS_MAX = 20 * SECOND_NS
+ROUTERS = 2
+
+# What the documents do not promise to be current or the same: times, ids, counts that are refreshed every six hours.
+UNPROMISED = frozenset({"TableId", "ItemCount", "IndexSizeBytes", "TableSizeBytes"})
+
+
+class Difference(AssertionError):
+    """Model and service answered a request differently; the text is a boto3 script that shows it."""
+
+
+class Pair:
+    """One model and one service, told the same.
+
+    >>> pair = Pair()
+    >>> pair.call("ListTables", {})
+    {'TableNames': []}
+    """
+
+    def __init__(self, seed: int = 1, topology: Topology | None = None) -> None:
+        self.state = State()
+        self.steps: list[tuple[str, Body]] = []
+        self.answered: dict[str, int] = {"ok": 0, "refused": 0, "unparsed": 0}
+        self._answers: dict[RequestToken, Response] = {}
+        form = Format(codec.encode, codec.decode, wal.frame, wal.recover)
+        topology = topology or layout(routers=ROUTERS, partitions=3)
+        self._simulation = Simulation(seed, topology, make_node, form)
+        self._simulation.clients.append(self)
+        self._simulation.start()
+        self._run(2 * SECOND_NS)
+
+    # --- a client of the simulation -----------------------------------------------------------------------------
+
+    def on_wake(self, tag: int) -> None:
+        """Nobody asks for wake-ups."""
+        raise AssertionError("nobody asked for a wake-up")
+
+    def on_response(self, token: RequestToken, response: Response) -> None:
+        """Keep the answer for the one that waits."""
+        self._answers[token] = response
+
+    # --- requests -----------------------------------------------------------------------------------------------
+
+    def create(self, shape: TableShape) -> None:
+        """Make a table on both sides, and wait until the service has it."""
+        self.call("CreateTable", shape.create())
+        self.wait_active(shape.name)
+
+    def wait_active(self, table: str) -> None:
+        """Until the service says that the table is ACTIVE; the model is at once."""
+        give_up_ns = self._simulation.now + SETTLE_NS_MAX
+        while self._status(table) not in ("ACTIVE", ""):
+            assert self._simulation.now < give_up_ns, f"{table} never became ACTIVE"
+            self._run(SECOND_NS // 10)
+        self._run(2 * SECOND_NS)  # every group has elected a leader
+
+    def _status(self, table: str) -> str:
+        body = self._ask(parse("DescribeTable", {"TableName": table})).body
+        return str(cast("Body", body.get("Table", {"TableStatus": ""}))["TableStatus"])
+
+    def call(self, name: str, body: Body) -> Body | DynamoError:
+        """The answer that both gave. Raises Difference when they gave two."""
+        self.steps.append((name, body))
+        try:
+            operation = parse(name, body)
+        except DynamoError as error:
+            self.answered["unparsed"] += 1  # both sides parse with the same code
+            return error
+        now_ns = self._simulation.now
+        self.state, wanted = apply(self.state, operation, now_ns)
+        if isinstance(operation, Query | Scan) and operation.index is not None:
+            self.settle()
+        got = self._ask(operation)
+        refused = isinstance(wanted, DynamoError)
+        self.answered["refused" if refused else "ok"] += 1
+        expected = (wanted.status, wanted.body()) if isinstance(wanted, DynamoError) else (200, wanted)
+        if plain(expected) != plain((got.status, got.body)):
+            text = boto3_script(self.steps, [("model", expected), ("service", (got.status, got.body))])
+            raise Difference(f"model and service differ\n{text}")
+        return wanted
+
+    def _ask(self, operation: Operation) -> Response:
+        router = len(self.steps) % ROUTERS
+        token = self._simulation.request(0, router, operation)
+        give_up_ns = self._simulation.now + ANSWER_NS_MAX
+        while token not in self._answers:
+            assert self._simulation.now < give_up_ns, f"no answer to {type(operation).__name__}"
+            self._run(SLICE_NS)
+        return self._answers.pop(token)
+
+    def _run(self, duration_ns: int) -> None:
+        self._simulation.run_until(self._simulation.now + duration_ns)
+
+    # --- quiescence ---------------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Run until every index holds what its table owes it, on every replica."""
+        give_up_ns = self._simulation.now + SETTLE_NS_MAX
+        while not self._is_quiet():
+            assert self._simulation.now < give_up_ns, "the indexes never caught up"
+            self._run(10 * SLICE_NS)
+
+    def _is_quiet(self) -> bool:
+        applied: dict[str, int] = {}
+        for host in self._simulation.hosts:
+            node = host.node
+            if not isinstance(node, StorageNode):
+                continue
+            for group, replica in node.replicas.items():
+                state = replica.state
+                if not isinstance(state, Partition):
+                    continue
+                if state.owed or state.applied < len(replica.log):
+                    return False
+                if applied.setdefault(group, state.applied) != state.applied:
+                    return False
+        return True
+
+    # --- the whole ----------------------------------------------------------------------------------------------
+
+    def compare_all(self) -> None:
+        """Read every table and every index whole on both sides. Raises Difference."""
+        for name, table in list(self.state.tables.items()):
+            self.call("Scan", {"TableName": name, "ConsistentRead": True, "ReturnConsumedCapacity": "INDEXES"})
+            for index in table.schema.indexes:
+                self.call("Scan", {"TableName": name, "IndexName": index.name})
+
+
+def plain(part: object) -> object:
+    """An answer without what is not promised.
+
+    >>> plain({"Table": {"TableName": "T", "ItemCount": 3}})
+    {'Table': {'TableName': 'T'}}
+    """
+    if isinstance(part, dict):
+        return {name: plain(each) for name, each in part.items() if _is_promised(name)}
+    if isinstance(part, list | tuple):
+        return [plain(each) for each in part]
+    return part
+
+
+def _is_promised(member: str) -> bool:
+    return member not in UNPROMISED and not member.endswith("DateTime")

@@ -1,0 +1,97 @@
+"""The tables that generated requests are about: every kind of key, both kinds of index, every projection.
+
+Few keys, so that requests meet; few attributes, so that conditions are true as often as they are false.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+Body: TypeAlias = "dict[str, object]"
+Value: TypeAlias = "dict[str, object]"
+
+# Attributes that are keys somewhere always have one type; others have any.
+TYPES: Mapping[str, str] = {
+    "pk": "S",
+    "sk": "N",
+    "colour": "S",
+    "n": "N",
+    "owner": "S",
+    "when": "S",
+    "id": "N",
+    "at": "B",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index: its keys, what it projects (a list: these attributes besides the keys), and which kind it is."""
+
+    name: str
+    keys: tuple[str, ...]
+    projection: str | tuple[str, ...] = "ALL"
+    is_global: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TableShape:
+    """A table as the generator knows it."""
+
+    name: str
+    keys: tuple[str, ...]
+    indexes: tuple[Index, ...] = field(default=())
+
+    def create(self) -> Body:
+        """The CreateTable request.
+
+        >>> PLAIN.create()["KeySchema"]
+        [{'AttributeName': 'id', 'KeyType': 'HASH'}]
+        """
+        names = dict.fromkeys([*self.keys, *(name for index in self.indexes for name in index.keys)])
+        body: Body = {
+            "TableName": self.name,
+            "BillingMode": "PAY_PER_REQUEST",
+            "KeySchema": _schema(self.keys),
+            "AttributeDefinitions": [{"AttributeName": name, "AttributeType": TYPES[name]} for name in names],
+        }
+        for member, is_global in (("GlobalSecondaryIndexes", True), ("LocalSecondaryIndexes", False)):
+            described = [_describe(index) for index in self.indexes if index.is_global is is_global]
+            if described:
+                body[member] = described
+        return body
+
+
+def _schema(names: tuple[str, ...]) -> list[dict[str, str]]:
+    return [{"AttributeName": name, "KeyType": role} for name, role in zip(names, ("HASH", "RANGE"), strict=False)]
+
+
+def _describe(index: Index) -> Body:
+    projection: Body = {"ProjectionType": index.projection}
+    if isinstance(index.projection, tuple):
+        projection = {"ProjectionType": "INCLUDE", "NonKeyAttributes": list(index.projection)}
+    return {"IndexName": index.name, "KeySchema": _schema(index.keys), "Projection": projection}
+
+
+THINGS = TableShape(
+    "things",
+    ("pk", "sk"),
+    (
+        Index("by-colour", ("colour", "n"), "KEYS_ONLY"),
+        Index("by-owner", ("owner",)),
+        Index("by-n", ("colour", "sk"), ("v", "doc")),
+    ),
+)
+PLAIN = TableShape("plain", ("id",))
+BLOBS = TableShape("blobs", ("id", "at"), (Index("by-when", ("when", "at"), ("v",)),))
+LOCAL = TableShape(
+    "local",
+    ("pk", "sk"),
+    (
+        Index("by-colour", ("colour",), "ALL"),
+        Index("local-n", ("pk", "n"), "ALL", is_global=False),
+        Index("local-when", ("pk", "when"), ("v",), is_global=False),
+    ),
+)
+SHAPES = (THINGS, PLAIN, BLOBS)

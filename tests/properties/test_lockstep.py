@@ -1,0 +1,162 @@
+"""Model and replicated service in lockstep, no faults: the same requests, the same answers to the letter.
+
+`make lockstep STEPS=100000` runs this for longer. What Hypothesis finds it makes small, and the failure's text is a
+boto3 script of the requests that are left.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from dynalab.differential import lockstep
+from dynalab.differential.chance import Chance, seeded
+from dynalab.differential.lockstep import Difference, Pair
+from dynalab.differential.requests import Request, Requests
+from dynalab.differential.tables import SHAPES, Body
+from dynalab_model.database import State, apply
+from dynalab_model.errors import DynamoError
+from dynalab_model.operations import DeleteItem, GetItem, Operation
+
+STEPS = int(os.environ.get("DYNALAB_LOCKSTEP_STEPS", "1500"))
+STEPS_A_RUN = 20
+# One service a run, asked for several requests at each of Hypothesis' steps: its own cost is a step's, not a request's.
+REQUESTS_A_STEP = 8
+SETTINGS: list[tuple[str, dict[str, Any]]] = [
+    ("DescribeTable", {"TableName": "things"}),
+    ("DescribeTable", {"TableName": "nothing"}),
+    ("ListTables", {"Limit": 2}),
+    ("UpdateTimeToLive", {"TableName": "plain", "TimeToLiveSpecification": {"Enabled": True, "AttributeName": "n"}}),
+    ("UpdateTimeToLive", {"TableName": "plain", "TimeToLiveSpecification": {"Enabled": False, "AttributeName": "n"}}),
+    ("DescribeTimeToLive", {"TableName": "plain"}),
+]
+
+told: Counter[str] = Counter()
+
+
+@st.composite
+def requests_of(draw: st.DrawFn, make: Callable[[Chance], Request]) -> Request:
+    return make(Chance(lambda bound: draw(st.integers(0, bound - 1))))
+
+
+class Lockstep(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests = Requests(SHAPES, missing_table_one_in=40)
+        self.filled = False
+
+    @initialize()
+    def create(self) -> None:
+        self.pair = Pair()
+        for shape in SHAPES:
+            self.pair.create(shape)
+
+    def ask(self, request: Request) -> None:
+        answer = self.pair.call(*request)
+        name, body = request
+        told[name] += 1
+        if not isinstance(answer, DynamoError):
+            self.requests.went(request, answer)
+            told["pages of indexes"] += "IndexName" in body
+            told["pages cut at 1 MB"] += "LastEvaluatedKey" in answer and "Limit" not in body
+
+    @rule(data=st.data(), setting=st.sampled_from(SETTINGS))
+    def some_requests(self, data: st.DataObject, setting: Request) -> None:
+        for _ in range(REQUESTS_A_STEP):
+            self.ask(data.draw(requests_of(self.requests.make), label="request"))
+        self.ask(setting)
+
+    @precondition(lambda self: not self.filled)  # once a run: these are slow, and crowd out everything else
+    @rule(count=st.integers(2, 5), pad=st.integers(300_000, 400_000), read=st.data())
+    def pages_of_a_megabyte(self, count: int, pad: int, read: st.DataObject) -> None:
+        self.filled = True
+        for number in ("-1", "0", "1", "1.5", "2")[:count]:
+            self.ask(("PutItem", {"TableName": "plain", "Item": {"id": {"N": number}, "pad": {"S": "x" * pad}}}))
+        self.ask(("Scan", {"TableName": "plain", "ConsistentRead": True, "ReturnConsumedCapacity": "TOTAL"}))
+        for _ in range(2):
+            self.ask(read.draw(requests_of(self.requests.next_page), label="next page"))
+
+    def teardown(self) -> None:
+        if hasattr(self, "pair"):
+            self.pair.compare_all()
+            told.update(self.pair.answered)
+
+
+def test_model_and_service_answer_alike_step_by_step() -> None:
+    told.clear()
+    runs = max(1, STEPS // (STEPS_A_RUN * REQUESTS_A_STEP))
+    checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+    how = settings(
+        max_examples=runs, stateful_step_count=STEPS_A_RUN, deadline=None, suppress_health_check=checks, database=None
+    )
+    while told["ok"] + told["refused"] < STEPS:
+        run_state_machine_as_test(Lockstep, settings=how)
+    print(f"lockstep: {told['ok'] + told['refused']} steps without a difference; {dict(told)}")
+    assert told["ok"] > told["refused"] > 0
+    assert told["pages of indexes"] > STEPS // 30
+    assert told["pages cut at 1 MB"] > 0
+    for operation in ("PutItem", "UpdateItem", "DeleteItem", "GetItem", "BatchGetItem", "BatchWriteItem"):
+        assert told[operation] > STEPS // 100, operation
+
+
+def test_the_same_seed_makes_the_same_requests_and_another_makes_others() -> None:
+    def first(seed: int) -> list[Request]:
+        requests, chance = Requests(SHAPES, bad_one_in=10), seeded(seed)
+        return [requests.make(chance) for _ in range(200)]
+
+    assert first(7) == first(7)
+    assert first(7) != first(8)
+
+
+def test_a_service_that_charges_differently_is_shown_by_a_script_that_ends_in_the_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def dearer(state: State, operation: Operation, now_ns: int) -> tuple[State, Body | DynamoError]:
+        state, answer = apply(state, operation, now_ns)
+        if isinstance(operation, GetItem) and not isinstance(answer, DynamoError) and "ConsumedCapacity" in answer:
+            answer = {**answer, "ConsumedCapacity": {"TableName": operation.table, "CapacityUnits": 0.5}}
+        return state, answer
+
+    pair = Pair()
+    pair.create(SHAPES[1])
+    pair.call("PutItem", {"TableName": "plain", "Item": {"id": {"N": "1"}, "b": {"B": "AQI="}}})
+    read: dict[str, Any] = {"TableName": "plain", "Key": {"id": {"N": "1"}}, "ConsistentRead": True}
+    pair.call("GetItem", read)
+    monkeypatch.setattr(lockstep, "apply", dearer)
+    with pytest.raises(Difference) as caught:
+        pair.call("GetItem", {**read, "ReturnConsumedCapacity": "TOTAL"})
+    script = str(caught.value).partition("\n")[2]
+    calls = [node for node in ast.walk(ast.parse(script)) if isinstance(node, ast.Call)]
+    asked = [ast.literal_eval(call.args[0]) for call in calls if getattr(call.func, "id", "") == "call"]
+    assert sorted(asked) == ["CreateTable", "GetItem", "GetItem", "PutItem"]
+    assert 'b"\\x01\\x02"' in script.replace("'", '"'), "boto3 takes bytes, not base64"
+    assert script.rindex("GetItem") < script.rindex("# model answered:") < script.rindex("'CapacityUnits': 1.0")
+
+
+def test_what_hypothesis_finds_comes_out_as_a_short_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forgetful(state: State, operation: Operation, now_ns: int) -> tuple[State, Body | DynamoError]:
+        after, answer = apply(state, operation, now_ns)
+        return (state if isinstance(operation, DeleteItem) else after), answer
+
+    monkeypatch.setattr(lockstep, "apply", forgetful)
+    how = settings(
+        max_examples=60,
+        stateful_step_count=STEPS_A_RUN,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=(Phase.generate,),
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    with pytest.raises(Difference, match="model and service differ") as caught:
+        run_state_machine_as_test(Lockstep, settings=how)
+    assert "DeleteItem" in str(caught.value)
