@@ -1,7 +1,7 @@
 """Checking files: what `dynalab check` does, without the command line. Nothing is judged if any line is malformed.
 
-A file that is too large to hold is judged in parts: it is read several times, each time holding other keys. That gives
-the same verdict, since each key is judged alone.
+A file that is too large to hold is judged in parts, of some of the keys each (`spill`). That gives the same verdict,
+since each key is judged alone.
 """
 
 from __future__ import annotations
@@ -9,24 +9,26 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from typing import Final
-from zlib import crc32
 
 from dynalab_checkers import isolation
 from dynalab_checkers.formats import AS_IT_IS, Reading, read_history
-from dynalab_checkers.history import History, Progress
+from dynalab_checkers.history import Drain, History, Progress
+from dynalab_checkers.judges import JUDGES, USUAL, Question
 from dynalab_checkers.linearizability import BUDGET_STEPS, check_model, check_register
 from dynalab_checkers.models import MODELS, REGISTER, Model
-from dynalab_checkers.verdict import INVALID, VALID, Verdict, worst
+from dynalab_checkers.spill import PARTS_MAX, Spill
+from dynalab_checkers.verdict import INVALID, SEVERITY, Verdict, worst
 
 # Memory that a history and its judgement take for each byte of its file: measured on JSON lines, 2.1; others have less
 # text for an operation.
 HELD_PER_FILE_BYTE: Final = 4
-PARTS_MAX: Final = 256
 TRANSACTIONS: Final = ("list-append", "rw-register")  # models of histories of transactions: no key is judged alone
+# Everything that a file can be judged by.
+ALL_MODELS: Final = tuple(sorted([*MODELS, *TRANSACTIONS, *JUDGES]))
 
 
 @dataclass(slots=True)
@@ -51,14 +53,45 @@ class FileVerdict:
         }
 
 
-def check_history(history: History, model: str | Model = "register", budget: int = BUDGET_STEPS) -> Verdict:
-    """Judge a history by a model or its name. Raises KeyError if there is no such model.
+def lacks(model: str, question: Question) -> str:
+    """What a question asks this model in vain, or leaves out: a sentence, empty if nothing.
 
-    The models of TRANSACTIONS judge whole transactions: strict serializability by their dependency graph.
+    >>> lacks("register", Question(total=1)), lacks("list-append", Question(level="serializable"))
+    ('register knows no total', '')
     """
-    if isinstance(model, str) and model in TRANSACTIONS:
-        steps = isolation.BUDGET_STEPS if budget == BUDGET_STEPS else budget
-        return isolation.check_transactions(history, kind=model, budget=steps)
+    if model in JUDGES:
+        return JUDGES[model].lacks(question)
+    known = ("level",) if model in TRANSACTIONS else ()
+    return next((f"{model} knows no {name}" for name in question.asked() if name not in known), "")
+
+
+def judges_keys_alone(model: str) -> bool:
+    """Whether a file may be judged in parts.
+
+    >>> [judges_keys_alone(model) for model in ("register", "sessions", "bank", "list-append")]
+    [True, True, False, False]
+    """
+    return model in MODELS or (model in JUDGES and JUDGES[model].by_key)
+
+
+def check_history(
+    history: History, model: str | Model = "register", budget: int = BUDGET_STEPS, question: Question = USUAL
+) -> Verdict:
+    """Judge a history by a model or its name. Raises KeyError if there is no such model, ValueError with the sentence
+    of `lacks` if the question is not one for it.
+
+    The models of TRANSACTIONS judge whole transactions by their dependency graph, at the level of the question; those
+    of JUDGES are no objects, but promises.
+    """
+    if isinstance(model, str):
+        wrong = lacks(model, question)
+        if wrong:
+            raise ValueError(wrong)
+        if model in JUDGES:
+            return JUDGES[model].settled(JUDGES[model].ask(history, question))
+        if model in TRANSACTIONS:
+            steps = isolation.BUDGET_STEPS if budget == BUDGET_STEPS else budget
+            return isolation.check_transactions(history, kind=model, model=question.level, budget=steps)
     chosen = MODELS[model] if isinstance(model, str) else model
     if chosen.lower is REGISTER.lower:
         initial = chosen.initial[1] if isinstance(chosen.initial, tuple) else chosen.initial
@@ -75,7 +108,8 @@ def reading_for(model: str, reading: Reading = AS_IT_IS) -> Reading:
     """
     if model in TRANSACTIONS:
         return reading
-    return replace(reading, renames={**MODELS[model].aliases, **reading.renames})
+    known = JUDGES[model].aliases if model in JUDGES else MODELS[model].aliases
+    return replace(reading, renames={**known, **reading.renames})
 
 
 def check_files(
@@ -84,6 +118,7 @@ def check_files(
     format: str = "jsonl",
     budget: int = BUDGET_STEPS,
     *,
+    question: Question = USUAL,
     reading: Reading = AS_IT_IS,
     progress: Progress | None = None,
     memory_max_bytes: int | None = None,
@@ -93,13 +128,21 @@ def check_files(
 
     `budget`: steps for each key. `progress` is told of the bytes read. With `memory_max_bytes` files are read and
     judged one after the other, each in as many parts as keep it about below that; then an error of a later file comes
-    after the judgement of an earlier one. Raises KeyError if there is no such model or format.
+    after the judgement of an earlier one. Raises KeyError if there is no such model or format, ValueError if the
+    question is not one for the model, or parts are asked of one that judges the whole.
     """
     chosen = reading_for(model, reading)
     if memory_max_bytes is not None:
         return [
             check_in_parts(
-                path, _parts(path, memory_max_bytes), model, format, budget, reading=reading, progress=progress
+                path,
+                _parts(path, memory_max_bytes),
+                model,
+                format,
+                budget,
+                question=question,
+                reading=reading,
+                progress=progress,
             )
             for path in paths
         ]
@@ -107,7 +150,7 @@ def check_files(
     results: list[FileVerdict] = []
     for file, history in histories:
         started = time.perf_counter()
-        verdict = check_history(history, model, budget)
+        verdict = check_history(history, model, budget, question)
         elapsed = time.perf_counter() - started
         results.append(FileVerdict(file, model, verdict.verdict, elapsed, verdict.why, verdict))
     return results
@@ -120,40 +163,45 @@ def check_in_parts(
     format: str = "jsonl",
     budget: int = BUDGET_STEPS,
     *,
+    question: Question = USUAL,
     reading: Reading = AS_IT_IS,
     progress: Progress | None = None,
 ) -> FileVerdict:
-    """Judge a file of which only a part of the keys is held at a time. What has no key is held every time."""
-    assert 1 <= parts <= PARTS_MAX, "a file is judged in 1 to PARTS_MAX parts"
-    chosen = reading_for(model, reading)
+    """Judge a file of which only a part of the keys is held at a time. It is read once, and laid aside in TMPDIR."""
+    if lacks(model, question):
+        raise ValueError(lacks(model, question))
+    if parts > 1 and not judges_keys_alone(model):
+        raise ValueError(f"{model} judges the whole of a history, and not key by key")
+    judge = JUDGES.get(model)
     elapsed = 0.0
     result: Verdict | None = None
     details: dict[str, object] = {}
     counted: Counter[str] = Counter()
-    methods: Counter[str] = Counter()
-    for part in range(parts):
-
-        def wanted(key: str, part: int = part) -> bool:
-            return not key or crc32(key.encode("utf-8", "surrogatepass")) % parts == part
-
-        history = _read(path, format, chosen, progress, wanted if parts > 1 else None)
-        started = time.perf_counter()
-        verdict = check_history(history, model, budget)
-        elapsed += time.perf_counter() - started
-        del history  # before the next part is read
-        for name, told in verdict.details.items():
-            if isinstance(told, Counter):
-                methods.update(told)
-            elif isinstance(told, int):
-                counted[name] += told
-            else:
-                details[name] = told
-        if result is None or (result.verdict == VALID and verdict.verdict != VALID) or verdict.verdict == INVALID:
-            result = verdict
-        if verdict.verdict == INVALID:
-            break
+    with Spill(parts) as spill:
+        _read(path, format, reading_for(model, reading), progress, spill.take)
+        for number in range(parts):
+            history = spill.part(number)
+            started = time.perf_counter()
+            # Of a judge only its word on this part: whether anything was judged is asked of all parts together.
+            verdict = judge.ask(history, question) if judge else check_history(history, model, budget)
+            elapsed += time.perf_counter() - started
+            del history  # before the next part is read
+            for name, told in verdict.details.items():
+                if isinstance(told, Counter):
+                    into = details.setdefault(name, Counter())
+                    assert isinstance(into, Counter), "the same kind in every part"
+                    into.update(told)
+                elif isinstance(told, int):
+                    counted[name] += told
+                else:
+                    details[name] = told
+            if result is None or SEVERITY[verdict.verdict] > SEVERITY[result.verdict]:
+                result = verdict
+            if verdict.verdict == INVALID:
+                break
     assert result is not None, "there is at least one part"
-    result.details = {**details, "methods": methods, **counted, "parts": parts}
+    result.details = {**details, **counted, "parts": parts}
+    result = judge.settled(result) if judge else result
     return FileVerdict(fspath(path), model, result.verdict, elapsed, result.why, result)
 
 
@@ -166,10 +214,10 @@ def _read(
     format: str,
     reading: Reading,
     progress: Progress | None,
-    keep: Callable[[str], bool] | None = None,
+    drain: Drain | None = None,
 ) -> History:
     try:
-        return read_history(path, format, reading, progress=progress, keep=keep)
+        return read_history(path, format, reading, progress=progress, drain=drain)
     except ValueError as error:
         error.add_note(f"in {fspath(path)}")
         raise

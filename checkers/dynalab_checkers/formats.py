@@ -17,6 +17,7 @@ from os import PathLike
 from typing import Final, TypeAlias
 
 from dynalab_checkers.history import (
+    Drain,
     History,
     Json,
     MalformedHistory,
@@ -115,15 +116,15 @@ def parse_history(
     lines: Iterable[str | bytes],
     format: str = "jsonl",
     reading: Reading = AS_IT_IS,
-    keep: Callable[[str], bool] | None = None,
+    drain: Drain | None = None,
 ) -> History:
-    """A history from lines. `keep` says of a key whether its operations are wanted; the others are only checked.
+    """A history from lines. `drain` is handed the operations in pieces, and none are left for the history then.
 
     Raises MalformedHistory, or KeyError if there is no such format.
     """
     if format == "jsonl":
-        return parse_jsonl(lines, keep)
-    return from_numbered_events(_EVENTS[format](lines, reading), keep)
+        return parse_jsonl(lines, drain)
+    return from_numbered_events(_EVENTS[format](lines, reading), drain)
 
 
 def read_history(
@@ -132,7 +133,7 @@ def read_history(
     reading: Reading = AS_IT_IS,
     *,
     progress: Progress | None = None,
-    keep: Callable[[str], bool] | None = None,
+    drain: Drain | None = None,
 ) -> History:
     """A history from a file, read as a stream; `progress` is told now and then how many bytes are done.
 
@@ -141,7 +142,7 @@ def read_history(
     if format not in FORMATS:
         raise KeyError(format)
     with open(path, "rb") as file:
-        return parse_history(file if progress is None else watched(file, progress), format, reading, keep)
+        return parse_history(file if progress is None else watched(file, progress), format, reading, drain)
 
 
 def _text_lines(lines: Iterable[str | bytes]) -> Iterator[tuple[int, str]]:

@@ -32,7 +32,7 @@ from dynalab_checkers.operation import (
     Operation,
     Scalar,
 )
-from dynalab_checkers.pairing import Batches, asked, numbered, pair
+from dynalab_checkers.pairing import Batches, Drain, asked, numbered, pair
 
 __all__ = [
     "CONSISTENCIES",
@@ -41,6 +41,7 @@ __all__ = [
     "REGISTER_FUNCTIONS",
     "TRANSACTION_ARITY",
     "TYPES",
+    "Drain",
     "History",
     "Json",
     "MalformedHistory",
@@ -121,12 +122,12 @@ class History:
         return [event for _, event in rows]
 
 
-def parse_jsonl(lines: Iterable[str | bytes], keep: Callable[[str], bool] | None = None) -> History:
+def parse_jsonl(lines: Iterable[str | bytes], drain: Drain | None = None) -> History:
     """A history from JSON lines; empty lines are passed over. Raises MalformedHistory, which names the line.
 
-    `keep` says of a key whether its operations are wanted; the lines of the others are checked and let go.
+    `drain` is handed the operations in pieces, once they are completed; none are left for the history then.
     """
-    return History(pair(_batches(lines), keep))
+    return History(pair(_batches(lines), drain))
 
 
 def read_jsonl(path: str | PathLike[str], progress: Progress | None = None) -> History:
@@ -162,11 +163,9 @@ def write_jsonl(path: str | PathLike[str], events: Iterable[Mapping[str, Json]])
             file.write("\n")
 
 
-def from_numbered_events(
-    events: Iterable[tuple[int, Mapping[str, Json]]], keep: Callable[[str], bool] | None = None
-) -> History:
+def from_numbered_events(events: Iterable[tuple[int, Mapping[str, Json]]], drain: Drain | None = None) -> History:
     """Pair invocations with completions of events that carry the number of their line, for readers of other formats."""
-    return History(pair(numbered(events), keep))
+    return History(pair(numbered(events), drain))
 
 
 def _batches(lines: Iterable[str | bytes]) -> Batches:

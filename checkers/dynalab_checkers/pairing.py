@@ -42,32 +42,37 @@ def numbered(events: Iterable[tuple[int, Mapping[str, Json]]]) -> Batches:
     return ((line, (event,)) for line, event in events)
 
 
-def pair(batches: Batches, keep: Callable[[str], bool] | None = None) -> list[Operation]:
+# Completed operations that are held before they are handed on.
+DRAIN_AT: Final = 4_096
+Drain = Callable[[list[Operation]], None]
+
+
+def pair(batches: Batches, drain: Drain | None = None) -> list[Operation]:
     """Operations, from events in the order of `index`. Everything the format forbids is refused here.
 
-    `keep` says of a key whether its operations are wanted; the events of the others are checked and let go.
+    `drain` is handed the operations in pieces, each operation once it is completed, or at the end; then none are
+    returned, and what is held at a time is those that run.
     """
     # A million operations are a million small objects without a cycle among them: looking for cycles costs more than
     # half of the time of reading.
     with collector_paused():
-        return _Pairing(keep).run(batches)
+        return _Pairing().run(batches, drain)
 
 
 class _Pairing:
     """What has been read so far."""
 
-    __slots__ = ("keep", "keys", "last_index", "last_time", "operations", "pending", "retired")
+    __slots__ = ("keys", "last_index", "last_time", "operations", "pending", "retired")
 
-    def __init__(self, keep: Callable[[str], bool] | None) -> None:
-        self.keep = keep
-        self.keys: dict[str, tuple[str, bool]] = {}  # each key once, and whether it is wanted
+    def __init__(self) -> None:
+        self.keys: dict[str, str] = {}  # each key once
         self.pending: dict[int, Operation] = {}
         self.last_time: dict[int, int] = {}
         self.retired: set[int] = set()  # process ids whose last operation is of unknown outcome
         self.last_index = -1
         self.operations: list[Operation] = []
 
-    def run(self, batches: Batches) -> list[Operation]:
+    def run(self, batches: Batches, drain: Drain | None) -> list[Operation]:
         pending, last_time, retired, keys = self.pending, self.last_time, self.retired, self.keys
         scalars, append = _SCALAR_TYPES, self.operations.append
         last_index = -1
@@ -89,7 +94,7 @@ class _Pairing:
                     ):
                         if kind == "invoke":
                             if process not in pending and process not in retired:
-                                name, wanted = keys[key]  # type: ignore[index]
+                                name = keys[key]  # type: ignore[index]
                                 operation: Operation | None = None
                                 if f == "read":
                                     if len(event) == 6:
@@ -112,8 +117,7 @@ class _Pairing:
                                     operation.call_index = last_index = index
                                     last_time[process] = time
                                     pending[process] = operation
-                                    if wanted:
-                                        append(operation)
+                                    append(operation)
                                     continue
                         elif kind == "ok":
                             operation = pending[process]
@@ -156,8 +160,19 @@ class _Pairing:
                 self.last_index = last_index
                 self.take(line, event)
                 last_index = self.last_index
+            if drain is not None and len(self.operations) > DRAIN_AT + 2 * len(pending):
+                self._drain(drain)
         # Without a completion the outcome is unknown: an Operation is born that way.
+        if drain is not None:
+            self._drain(drain)
+            drain(self.operations[:])
+            self.operations.clear()
         return self.operations
+
+    def _drain(self, drain: Drain) -> None:
+        """Hand on what is completed. What still runs is at most a third of what was looked at."""
+        drain([operation for operation in self.operations if operation.ret_index is not None])
+        self.operations[:] = [operation for operation in self.operations if operation.ret_index is None]
 
     def take(self, line: int, event: Mapping[str, Json]) -> None:
         """The second lane: every rule of the format, with its sentence."""
@@ -190,10 +205,9 @@ class _Pairing:
             if process in self.retired:
                 raise MalformedHistory(line, f"process {process} is used again after an operation of unknown outcome")
             operation = _invoke(line, event, process, sys.intern(f), time, index)
-            operation.key, wanted = self._key(operation.key)
+            operation.key = self.keys.setdefault(operation.key, operation.key)
             pending[process] = operation
-            if wanted:
-                self.operations.append(operation)
+            self.operations.append(operation)
         elif kind in ("ok", "fail", "info"):
             completed = pending.pop(process, None)
             if completed is None:
@@ -203,12 +217,6 @@ class _Pairing:
                 self.retired.add(process)
         else:
             raise MalformedHistory(line, _bad("type", kind, "one of " + ", ".join(TYPES)))
-
-    def _key(self, key: str) -> tuple[str, bool]:
-        known = self.keys.get(key)
-        if known is None:
-            known = self.keys[key] = (key, self.keep is None or self.keep(key))
-        return known
 
 
 def _invoke(line: int, event: Mapping[str, Json], process: int, f: str, time: int, index: int) -> Operation:

@@ -8,7 +8,7 @@ import pytest
 
 from dynalab_checkers.formats import Reading, parse_csv, read_history
 from dynalab_checkers.generate import Recipe, register_history
-from dynalab_checkers.history import MalformedHistory, write_jsonl
+from dynalab_checkers.history import History, MalformedHistory, Operation, write_jsonl
 from dynalab_checkers.linearizability import check_register
 
 WHOLE = Reading(
@@ -69,13 +69,15 @@ def test_a_column_that_is_not_there_and_a_field_that_does_not_exist_are_errors()
         parse_csv(["process,type,f"], Reading(time_unit="h"))
 
 
-def test_reading_tells_how_far_it_is_and_may_keep_some_keys_only(tmp_path: Path) -> None:
+def test_reading_tells_how_far_it_is_and_may_hand_the_operations_on_in_pieces(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     history = register_history(3, Recipe(operations=9_000, keys=4))
     write_jsonl(path, history.events())
     told: list[int] = []
-    part = read_history(path, progress=told.append, keep=lambda key: key in ("k1", "k3"))
+    pieces: list[list[Operation]] = []
+    rest = read_history(path, progress=told.append, drain=lambda piece: pieces.append(piece))
     assert told == sorted(told)
     assert len(told) >= 3
     assert told[-1] == path.stat().st_size
-    assert part.operations == [o for o in history if o.key in ("k1", "k3")]
+    assert len(rest) == 0 and len(pieces) >= 3
+    assert History(operation for piece in pieces for operation in piece).operations == history.operations

@@ -69,7 +69,7 @@ def test_check_imports_the_checkers_alone(files: dict[str, str]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.splitlines()[-1] == (
-        "['dynalab_checkers'] ['dynalab.cli', 'dynalab.cli.check', 'dynalab.cli.exit_codes'] 0"
+        "['dynalab_checkers'] ['dynalab.cli', 'dynalab.cli.check', 'dynalab.cli.exit_codes', 'dynalab.cli.question'] 0"
     )
 
 
