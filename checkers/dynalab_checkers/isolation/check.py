@@ -28,6 +28,7 @@ from dynalab_checkers.isolation.pictures import as_dot, as_svg
 from dynalab_checkers.isolation.register import Registers, read_registers
 from dynalab_checkers.isolation.register_order import KeyOrder, add_register_edges
 from dynalab_checkers.isolation.transactions import KEPT_MAX, Transactions, read_transactions, takes_part
+from dynalab_checkers.isolation.unordered import Unordered, judge_unordered
 from dynalab_checkers.isolation.weak import WEAK_MODELS, check_weak
 from dynalab_checkers.verdict import INVALID, UNKNOWN, VALID, Verdict
 from dynalab_checkers.words import show
@@ -55,6 +56,7 @@ class _Result:
     open: set[str] = field(default_factory=set)
     acyclic: bool = True
     certified: bool | None = None  # None: nobody asked, since no edge can be missing
+    unordered: Unordered | None = None  # versions that have no order at all
 
     def count(self, name: str) -> None:
         self.counts[name] = self.counts.get(name, 0) + 1
@@ -125,12 +127,39 @@ def check_transactions(
         timeline = _find_cycles(analysis, part, stage, budget, asked, result)
         if prove and isinstance(analysis, Registers) and anomalies is None and asked.isdisjoint(result.counts):
             # Some edges may be missing: then only an order that explains everything proves the history right.
-            partial = "snapshot-isolation" in IMPLIED[model] and analysis.partial()
+            partial = ("snapshot-isolation" in IMPLIED[model] or "G2-item" in asked) and analysis.partial()
             if partial or analysis.ambiguous:
                 result.certified = result.acyclic and serial_order(analysis, timeline) is not None
+                if not result.certified and not analysis.unclear:
+                    _choose_orders(analysis, result, asked, model, stage, budget, key_order == "model")
         if not analysis.dependencies:
             result.counts[EMPTY] = 1
         return _verdict(analysis, result, asked, model, stage)
+
+
+def _choose_orders(
+    analysis: Registers,
+    result: _Result,
+    asked: frozenset[str],
+    model: str,
+    stage: int,
+    budget: int,
+    whole: bool,
+) -> None:
+    """Where the order of versions was not seen: prove that one fits, or that none does."""
+    serial = "G2-item" in asked
+    if not serial and "snapshot-isolation" not in IMPLIED[model]:
+        return
+    answer = judge_unordered(
+        analysis, analysis.transactions.ordered, stage, snapshot=not serial, budget=budget, whole=whole
+    )
+    result.steps += answer.steps
+    if answer.right is False:
+        result.count(answer.name)
+        result.unordered = answer
+        analysis.sightings.add(answer.name, "", answer.transactions, answer.sentence)
+    elif answer.right:
+        result.certified = True
 
 
 def _stage_of_anomaly(name: str) -> int:
@@ -233,6 +262,8 @@ def _verdict(analysis: Appends | Registers, result: _Result, asked: frozenset[st
     looked_at = [name for name in LATTICE if stage_of(name) <= stage and (name not in WEAK_MODELS or name == model)]
     unclear = list(dict.fromkeys(analysis.unclear))
     explanations = [explain(analysis, cycle, number) for number, cycle in enumerate(result.cycles)]
+    if result.unordered is not None:
+        explanations.append(result.unordered.explanation)
     details: dict[str, object] = {
         "anomalies": counts,
         "not": least,

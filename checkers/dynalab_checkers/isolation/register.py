@@ -5,6 +5,8 @@ Rules of this room:
   said so. Absence is not unique: every delete makes it anew, and a read of it says something only if one version alone
   can be meant.
 - The value that a write replaced counts as a read just before it, and more: nothing came between the two.
+- A delete of what its transaction knew to be absent changed nothing: it is a read of absence. One that did not know
+  what it found may have changed nothing, too, so under snapshot isolation it conflicts with nobody.
 - A conditional write that succeeded read what it asked for.
 """
 
@@ -33,6 +35,7 @@ class Access:
     read: int = NO_VERSION
     write: int = NO_VERSION
     replaced: int = NO_VERSION  # the version that its first write said it replaced
+    absent: bool = False  # it read absence first, and several versions can be meant
 
 
 @dataclass(slots=True)
@@ -51,6 +54,11 @@ class Versions:
     block: list[int] = field(default_factory=list)
     place: list[int] = field(default_factory=list)
     before: list[int] = field(default_factory=list)
+
+    def doubtful(self) -> set[int]:
+        """Deletes that may have changed nothing: their transactions did not see a value before."""
+        sure = {access.write for access in self.accesses if access.read >= 0 and self.value[access.read] is not None}
+        return {version for version in self.tombstones if version not in sure}
 
 
 @dataclass(slots=True)
@@ -75,7 +83,9 @@ class Registers:
         """The writers of every key between which there may be no order."""
         for key, versions in self.keys.items():
             if len(set(versions.block)) > 1:
-                yield key, [writer for writer in versions.writer[1:] if self.committed[writer]]
+                doubtful = versions.doubtful()
+                sure = [writer for number, writer in enumerate(versions.writer) if number and number not in doubtful]
+                yield key, [writer for writer in sure if self.committed[writer]]
 
     def because(self, source: int, target: int, kind: int, one: str, other: str) -> str:
         """Why an edge is there, in words; `one` and `other` are the names of its ends."""
@@ -114,19 +124,25 @@ def _steps(found: Registers, number: int) -> list[_Step]:
     """Micro-operations as reads ("r"), writes ("w"), and reads that a write brought back ("R": what it replaced)."""
     steps: list[_Step] = []
     happened = found.transactions.status[number] == OK
+    known: dict[str, Any] = {}
     for micro in found.transactions.micros[number]:
         kind, key = micro[0], micro[1]
         if kind == "r":
             if happened:
-                _add(found, steps, "r", key, micro[2] if len(micro) > 2 else None)
+                known[key] = micro[2] if len(micro) > 2 else None
+                _add(found, steps, "r", key, known[key])
         elif kind in ("w", "d", "cas"):
             written = {"w": 2, "d": -1, "cas": 3}[kind]
             least = {"w": 3, "d": 2, "cas": 4}[kind]
             if happened and kind == "cas":
                 _add(found, steps, "R", key, micro[2])
             elif happened and len(micro) > least:
+                known[key] = micro[least]
                 _add(found, steps, "R", key, micro[least])
-            _add(found, steps, "w", key, None if written < 0 else micro[written])
+            if kind == "d" and known.get(key, MISSING) is None:
+                continue
+            known[key] = None if written < 0 else micro[written]
+            _add(found, steps, "w", key, known[key])
         else:
             found.unclear.append(f"{show(kind)} is no operation of a register history")
     return steps
@@ -191,9 +207,7 @@ def _version(found: Registers, versions: Versions, number: int, value: Token) ->
     sightings, who = found.sightings, found.transactions.who
     key = versions.key
     if value is None:
-        candidates = list(versions.tombstones)
-        if versions.value[INITIAL] is None:
-            candidates.append(INITIAL)
+        candidates = absences(versions, number)
         if len(candidates) == 1:
             return candidates[0]
         if candidates:
@@ -230,6 +244,12 @@ def _version(found: Registers, versions: Versions, number: int, value: Token) ->
     return NO_VERSION
 
 
+def absences(versions: Versions, number: int) -> list[int]:
+    """The versions that a transaction can mean which read absence before it wrote the key itself."""
+    first = [INITIAL] if versions.value[INITIAL] is None else []
+    return first + [version for version in versions.tombstones if versions.writer[version] != number]
+
+
 def _read_accesses(found: Registers, number: int, steps: list[_Step]) -> None:
     """What an acknowledged transaction did to each key; the writers of what it read have committed."""
     touched = found.touched[number]
@@ -252,6 +272,7 @@ def _read_accesses(found: Registers, number: int, steps: list[_Step]) -> None:
         version = _version(found, versions, number, value)
         if fresh:
             access.read = version
+            access.absent = value is None and version == NO_VERSION
         if kind == "R":
             access.replaced = version
         if version > INITIAL:
