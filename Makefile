@@ -14,7 +14,7 @@ STEPS  ?= 100000
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup campaign test lint serve docs bench lockstep clean
+.PHONY: help setup campaign test lint serve docs shapes bench lockstep clean
 
 help:
 	@echo "make setup      set up .venv (every other target does so by itself)"
@@ -24,6 +24,7 @@ help:
 	@echo "make serve      the endpoint on http://127.0.0.1:$(PORT), with the laboratory open (PORT=...)"
 	@echo "make docs       the course, built strictly into site/"
 	@echo "make lockstep   model and service told the same, STEPS=100000 requests, every answer compared (minutes)"
+	@echo "make shapes     write the shapes of all requests anew, from the installed botocore"
 	@echo "make bench      speed of simulator, checkers and endpoint, beside moto and dynalite"
 
 setup: $(STAMP)
@@ -56,6 +57,9 @@ serve: $(STAMP)
 docs: $(STAMP)
 	$(PY) -m dynalab.site
 	$(VENV)/bin/mkdocs build --strict
+
+shapes: $(STAMP)
+	$(PY) -m dynalab.shapes
 
 bench: $(STAMP)
 	$(PY) -m dynalab.bench $(BENCH)

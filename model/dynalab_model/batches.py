@@ -4,36 +4,26 @@ Rules: a batch is taken apart into GetItem, PutItem and DeleteItem operations, a
 refused as a whole before any of them is begun, or each of them has its own outcome. What had none in time comes back
 in UnprocessedKeys or UnprocessedItems, in the form in which it was asked. Nothing here reads or sends.
 
-The order of checks: member types → tables' names → enums → other constraints → then table by table what needs no
-schema → the total → (with the schemas, `bind_gets` and `bind_writes`) keys and duplicates.
+The order of checks: what `shapes` knows, with the tables' names in its midst → the counts of each table → then table by
+table what needs no schema → the total → (with the schemas, `bind_gets` and `bind_writes`) keys and duplicates.
 
 A BatchWriteItem cannot reach its 16 MB: 25 items of 400 KB are 10 MB, and more than that is not taken in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias, cast
 
-from dynalab_model.errors import DynamoError, invalid, validation
+from dynalab_model.errors import invalid, validation
 from dynalab_model.expressions import check_expressions
-from dynalab_model.fields import (
-    ARN_LENGTH_MAX,
-    NAME_PATTERN,
-    check_types,
-    enum_failures,
-    failure,
-    length_failures,
-    name_failures,
-    refuse,
-    table_name,
-    wrong_type,
-)
+from dynalab_model.fields import ARN_LENGTH_MAX, NAME_PATTERN, failure, name_failures, refuse, table_name
 from dynalab_model.items import bind_get, bind_write
 from dynalab_model.legacy_parameters import attributes_to_get
 from dynalab_model.operations import BatchGetItem, BatchWriteItem, DeleteItem, GetItem, Legacy, PutItem
 from dynalab_model.placeholders import NAMES, placeholders
 from dynalab_model.schema import TableSchema
+from dynalab_model.shapes import REQUESTS
 from dynalab_model.values import ITEM_BYTES_MAX, Item, item_size, validate_item
 
 GETS_MAX = 100
@@ -45,38 +35,19 @@ Body: TypeAlias = "dict[str, object]"
 
 _DUPLICATES = "Provided list of item keys contains duplicates"
 
-_ENUMS = (
-    ("ReturnConsumedCapacity", "returnConsumedCapacity", ("INDEXES", "TOTAL", "NONE")),
-    ("ReturnItemCollectionMetrics", "returnItemCollectionMetrics", ("SIZE", "NONE")),
-)
-_BATCH_KINDS: dict[str, type] = {
-    "RequestItems": dict,
-    "ReturnConsumedCapacity": str,
-    "ReturnItemCollectionMetrics": str,
-}
-_KEYS_KINDS: dict[str, type] = {
-    "Keys": list,
-    "ConsistentRead": bool,
-    "ProjectionExpression": str,
-    NAMES: dict,
-    "AttributesToGet": list,
-}
-_WRITE_KINDS: dict[str, type] = {"PutRequest": dict, "DeleteRequest": dict}
-_REQUEST_KINDS: dict[str, type] = {"Item": dict, "Key": dict}
+
+def _entries(body: Mapping[str, object], operation: str) -> dict[str, object]:
+    """RequestItems, after everything that one member alone can break."""
+    REQUESTS[operation].check_named(body, _check_names)
+    given = cast("dict[str, object]", body["RequestItems"])
+    if not given:
+        raise validation(f"The requestItems parameter is required for {operation}")
+    return given
 
 
-def _entries(
-    body: Mapping[str, object], operation: str, kind: type, check: Callable[[object], None]
-) -> dict[str, object]:
-    """RequestItems, after the checks of its types (`check` for each entry), its tables' names and the request's
-    enums.
-    """
-    check_types(body, _BATCH_KINDS)
+def _check_names(body: Mapping[str, object]) -> str:
+    """Refuse tables' names that are none; the first table."""
     given = cast("dict[str, object] | None", body.get("RequestItems"))
-    entries = list((given or {}).values())
-    _check_each(entries, kind)
-    for entry in entries:
-        check(entry)
     if given is None:
         refuse([failure(None, "requestItems", "not be null")])
     assert given is not None
@@ -87,22 +58,13 @@ def _entries(
             f"{NAME_PATTERN}]"
         )
         refuse([_map_failure(given, rule)])
-    refuse(enum_failures(body, _ENUMS))
-    if not given:
-        raise validation(f"The requestItems parameter is required for {operation}")
-    return given
+    return next(iter(given), "")
 
 
 def _map_failure(entries: Mapping[str, object], rule: str) -> str:
     # The service prints its own objects here; the tables are what a reader can use.
     shown = ", ".join(f"{name}=[...]" for name in entries)
     return f"Value '{{{shown}}}' at 'requestItems' failed to satisfy constraint: {rule}"
-
-
-def _check_each(parts: Sequence[object], kind: type) -> None:
-    for part in parts:
-        if type(part) is not kind:
-            raise DynamoError("SerializationException", wrong_type(kind, part))
 
 
 def _mode(body: Mapping[str, object]) -> str:
@@ -123,21 +85,15 @@ def parse_batch_get(body: dict[str, object]) -> BatchGetItem:
     ...
     dynalab_model.errors.DynamoError: ValidationException: Provided list of item keys contains duplicates
     """
-    entries = cast("dict[str, dict[str, object]]", _entries(body, "BatchGetItem", dict, _check_keys_types))
-    failures: list[str] = []
-    for name, entry in entries.items():
-        keys = cast("list[object] | None", entry.get("Keys"))
-        if keys is None:
-            failures.append(failure(None, f"requestItems.{name}.member.keys", "not be null"))
-            continue
-        failures += length_failures(keys, f"requestItems.{name}.member.keys", 1)
-        if len(keys) > GETS_MAX:
-            failures.append(
-                f"Value at 'RequestItems.{name}.member.Keys' failed to satisfy constraint: Member must have length "
-                f"less than or equal to {GETS_MAX}"
-            )
-        failures += _attributes_failures(entry, f"requestItems.{name}.member.attributesToGet")
-    refuse(failures)
+    entries = cast("dict[str, dict[str, object]]", _entries(body, "BatchGetItem"))
+    refuse(
+        [
+            f"Value at 'RequestItems.{name}.member.Keys' failed to satisfy constraint: Member must have length "
+            f"less than or equal to {GETS_MAX}"
+            for name, entry in entries.items()
+            if len(cast("list[object]", entry["Keys"])) > GETS_MAX
+        ]
+    )
     mode = _mode(body)
     gets: list[GetItem] = []
     for name, entry in entries.items():
@@ -145,17 +101,6 @@ def parse_batch_get(body: dict[str, object]) -> BatchGetItem:
         if len(gets) > GETS_MAX:
             raise validation("Too many items requested for the BatchGetItem call")
     return BatchGetItem(tuple(gets), mode)
-
-
-def _check_keys_types(entry: object) -> None:
-    given = cast("dict[str, object]", entry)
-    check_types(given, _KEYS_KINDS)
-    _check_each(cast("list[object]", given.get("Keys") or []), dict)
-
-
-def _attributes_failures(entry: Mapping[str, object], path: str) -> list[str]:
-    attributes = entry.get("AttributesToGet")
-    return [] if attributes is None else length_failures(cast("list[object]", attributes), path, 1)
 
 
 def _gets_of(table: str, entry: Mapping[str, object], mode: str) -> list[GetItem]:
@@ -231,19 +176,14 @@ def parse_batch_write(body: dict[str, object]) -> BatchWriteItem:
     >>> [type(write).__name__ for write in parse_batch_write({"RequestItems": {"T": writes}}).writes]
     ['PutItem', 'DeleteItem']
     """
-    given = _entries(body, "BatchWriteItem", list, _check_writes_types)
+    given = _entries(body, "BatchWriteItem")
     entries = cast("dict[str, list[dict[str, dict[str, object]]]]", given)
-    failures: list[str] = []
-    for name, writes in entries.items():
-        for number, write in enumerate(writes, 1):
-            failures += _request_failures(write, f"requestItems.{name}.member.{number}.member")
     if any(not 1 <= len(writes) <= WRITES_MAX for writes in entries.values()):
         rule = (
             f"Map value must satisfy constraint: [Member must have length less than or equal to {WRITES_MAX}, "
             "Member must have length greater than or equal to 1]"
         )
-        failures.insert(0, _map_failure(entries, rule))
-    refuse(failures)
+        refuse([_map_failure(entries, rule)])
     mode = _mode(body)
     parsed: list[PutItem | DeleteItem] = []
     for name, writes in entries.items():
@@ -255,28 +195,6 @@ def parse_batch_write(body: dict[str, object]) -> BatchWriteItem:
         if isinstance(operation, PutItem) and item_size(operation.item) > ITEM_BYTES_MAX:
             raise invalid("item-long")
     return BatchWriteItem(tuple(parsed), mode)
-
-
-def _check_writes_types(entry: object) -> None:
-    writes = cast("list[object]", entry)
-    _check_each(writes, dict)
-    for write in cast("list[dict[str, object]]", writes):
-        check_types(write, _WRITE_KINDS)
-        for request in cast("list[dict[str, object] | None]", list(write.values())):
-            if isinstance(request, dict):
-                check_types(request, _REQUEST_KINDS)
-
-
-def _request_failures(write: Mapping[str, Mapping[str, object] | None], path: str) -> list[str]:
-    failures: list[str] = []
-    for kind, member in (("PutRequest", "Item"), ("DeleteRequest", "Key")):
-        request = write.get(kind)
-        if request is None:
-            continue
-        if request.get(member) is None:
-            where = f"{path}.{kind[0].lower()}{kind[1:]}.{member.lower()}"
-            failures.append(failure(None, where, "not be null"))
-    return failures
 
 
 def _write_of(table: str, write: Mapping[str, Mapping[str, object] | None], mode: str) -> PutItem | DeleteItem:

@@ -9,65 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias, cast
 
-from dynalab_model.errors import INVALID, DynamoError, validation
-from dynalab_model.fields import (
-    check_types,
-    enum_failures,
-    failure,
-    length_failures,
-    name_failures,
-    range_failures,
-    refuse,
-    wrong_type,
-)
+from dynalab_model.errors import INVALID, validation
+from dynalab_model.fields import failure, length_failures, name_failures, refuse
 from dynalab_model.operations import CreateTable
 from dynalab_model.schema import IndexSchema, KeyAttribute, KeySchema, TableSchema
+from dynalab_model.shapes import REQUESTS
 from dynalab_model.tags import check_tag_count, parse_tags
 
 JsonBody: TypeAlias = "dict[str, object]"
 
 INDEXES_MAX = 20
-NON_KEY_ATTRIBUTES_MAX = 20
 NON_KEY_ATTRIBUTES_TOTAL_MAX = 100
 THROUGHPUT_MAX = 1_000_000_000_000
-KEY_NAME_BYTES_MAX = 255
 
-_KINDS: dict[str, type] = {
-    "TableName": str,
-    "AttributeDefinitions": list,
-    "KeySchema": list,
-    "LocalSecondaryIndexes": list,
-    "GlobalSecondaryIndexes": list,
-    "BillingMode": str,
-    "ProvisionedThroughput": dict,
-    "StreamSpecification": dict,
-    "SSESpecification": dict,
-    "Tags": list,
-    "TableClass": str,
-    "DeletionProtectionEnabled": bool,
-    "OnDemandThroughput": dict,
-    "WarmThroughput": dict,
-    "ResourcePolicy": str,
-    "VectorIndexes": list,
-    "GlobalTableSourceArn": str,
-}
-_ATTRIBUTE_KINDS: dict[str, type] = {"AttributeName": str, "AttributeType": str, "KeyType": str}
-_THROUGHPUT_KINDS: dict[str, type] = {"ReadCapacityUnits": int, "WriteCapacityUnits": int}
-_INDEX_KINDS: dict[str, type] = {
-    "IndexName": str,
-    "KeySchema": list,
-    "Projection": dict,
-    "ProvisionedThroughput": dict,
-    "OnDemandThroughput": dict,
-    "WarmThroughput": dict,
-}
-_PROJECTION_KINDS: dict[str, type] = {"ProjectionType": str, "NonKeyAttributes": list}
-
-BILLING_MODES = ("PROVISIONED", "PAY_PER_REQUEST")
-TABLE_CLASSES = ("STANDARD", "STANDARD_INFREQUENT_ACCESS")
-_ATTRIBUTE_TYPES = ("B", "N", "S")
-_KEY_TYPES = ("HASH", "RANGE")
-_PROJECTIONS = ("ALL", "INCLUDE", "KEYS_ONLY")
+_THROUGHPUT = ("ReadCapacityUnits", "WriteCapacityUnits")
 
 # Settings that a description repeats as they came.
 _KEPT = (
@@ -88,12 +43,7 @@ def parse_create_table(body: Mapping[str, object]) -> CreateTable:
     ...         "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}]}).schema.key.names
     ('id',)
     """
-    check_types(body, _KINDS)
-    name = body.get("TableName")
-    if name is None:
-        raise validation("The parameter 'TableName' is required but was not present in the request")
-    refuse(name_failures(cast(str, name), "tableName", 3))
-    _check_enums(body)
+    name = REQUESTS["CreateTable"].check_named(body, _new_name)
     _check_fields(body)
     _check_not_offered(body)
     _check_throughput(body)
@@ -104,120 +54,38 @@ def parse_create_table(body: Mapping[str, object]) -> CreateTable:
     key = _key_schema(_structures(body, "KeySchema"), types, None)
     indexes = _indexes(body, types)
     _check_all_used(body, types, key, indexes)
-    return CreateTable(TableSchema(cast(str, name), key, indexes), _settings(body))
+    return CreateTable(TableSchema(name, key, indexes), _settings(body))
 
 
 def _structures(body: Mapping[str, object], member: str) -> list[JsonBody]:
-    """The maps of a list member; [] when absent. Call after check_types."""
+    """The maps of a list member; [] when absent. Call after the shapes were checked."""
     return cast("list[JsonBody]", body.get(member) or [])
 
 
-def _check_members(body: Mapping[str, object], member: str, kinds: Mapping[str, type]) -> list[JsonBody]:
-    parts = body.get(member)
-    if parts is None:
-        return []
-    for part in cast("list[object]", parts):
-        if type(part) is not dict:
-            raise DynamoError("SerializationException", wrong_type(dict, part))
-        check_types(part, kinds)
-    return cast("list[JsonBody]", parts)
-
-
-def _check_enums(body: Mapping[str, object]) -> None:
-    failures = enum_failures(
-        body, (("BillingMode", "billingMode", BILLING_MODES), ("TableClass", "tableClass", TABLE_CLASSES))
-    )
-    for number, part in enumerate(_check_members(body, "AttributeDefinitions", _ATTRIBUTE_KINDS), 1):
-        path = f"attributeDefinitions.{number}.member.attributeType"
-        failures += enum_failures(part, (("AttributeType", path, _ATTRIBUTE_TYPES),))
-    failures += _key_type_failures(body, "keySchema")
-    for number, index in enumerate(_check_members(body, "GlobalSecondaryIndexes", _INDEX_KINDS), 1):
-        path = f"globalSecondaryIndexes.{number}.member"
-        failures += _key_type_failures(index, f"{path}.keySchema")
-        projection = cast(JsonBody, index.get("Projection") or {})
-        check_types(projection, _PROJECTION_KINDS)
-        for included in cast("list[object]", projection.get("NonKeyAttributes") or []):
-            if type(included) is not str:
-                raise DynamoError("SerializationException", wrong_type(str, included))
-        failures += enum_failures(projection, (("ProjectionType", f"{path}.projection.projectionType", _PROJECTIONS),))
-    refuse(failures)
-
-
-def _key_type_failures(body: Mapping[str, object], path: str) -> list[str]:
-    failures: list[str] = []
-    for number, part in enumerate(_check_members(body, "KeySchema", _ATTRIBUTE_KINDS), 1):
-        failures += enum_failures(part, (("KeyType", f"{path}.{number}.member.keyType", _KEY_TYPES),))
-    return failures
+def _new_name(body: Mapping[str, object]) -> str:
+    name = cast("str | None", body.get("TableName"))
+    if name is None:
+        raise validation("The parameter 'TableName' is required but was not present in the request")
+    refuse(name_failures(name, "tableName", 3))
+    return name
 
 
 def _check_fields(body: Mapping[str, object]) -> None:
-    failures: list[str] = []
-    definitions = body.get("AttributeDefinitions")
-    if definitions is None:
-        failures.append(failure(None, "attributeDefinitions", "not be null"))
-    failures += _null_failures(body, "AttributeDefinitions", "attributeDefinitions", ("AttributeName", "AttributeType"))
+    """What the service asks for although its model does not (a copy of another table needs neither)."""
+    failures = [
+        failure(None, f"{member[0].lower()}{member[1:]}", "not be null")
+        for member in ("AttributeDefinitions", "KeySchema")
+        if body.get(member) is None
+    ]
     failures += _key_schema_failures(body, "keySchema")
     for number, index in enumerate(_structures(body, "GlobalSecondaryIndexes"), 1):
-        failures += _index_failures(index, f"globalSecondaryIndexes.{number}.member")
-    refuse(failures + throughput_failures(body, "provisionedThroughput"))
-
-
-def _null_failures(body: Mapping[str, object], member: str, path: str, required: Sequence[str]) -> list[str]:
-    failures: list[str] = []
-    for number, part in enumerate(_structures(body, member), 1):
-        for name in required:
-            where = f"{path}.{number}.member.{name[0].lower()}{name[1:]}"
-            value = part.get(name)
-            if value is None:
-                failures.append(failure(None, where, "not be null"))
-            elif name == "AttributeName":
-                failures += length_failures(cast(str, value), where, 1, KEY_NAME_BYTES_MAX)
-    return failures
+        failures += _key_schema_failures(index, f"globalSecondaryIndexes.{number}.member.keySchema")
+    refuse(failures)
 
 
 def _key_schema_failures(body: Mapping[str, object], path: str) -> list[str]:
-    elements = body.get("KeySchema")
-    if elements is None:
-        return [failure(None, path, "not be null")]
-    failures = length_failures(cast("list[object]", elements), path, 1, 2)
-    return failures + _null_failures(body, "KeySchema", path, ("AttributeName", "KeyType"))
-
-
-def _index_failures(index: Mapping[str, object], path: str) -> list[str]:
-    failures: list[str] = []
-    name = index.get("IndexName")
-    if name is None:
-        failures.append(failure(None, f"{path}.indexName", "not be null"))
-    else:
-        failures += name_failures(cast(str, name), f"{path}.indexName", 3)
-    failures += _key_schema_failures(index, f"{path}.keySchema")
-    projection = cast("JsonBody | None", index.get("Projection"))
-    if projection is None:
-        failures.append(failure(None, f"{path}.projection", "not be null"))
-    elif projection.get("NonKeyAttributes") is not None:
-        names = cast("list[object]", projection["NonKeyAttributes"])
-        failures += length_failures(names, f"{path}.projection.nonKeyAttributes", 1, NON_KEY_ATTRIBUTES_MAX)
-    return failures + throughput_failures(index, f"{path}.provisionedThroughput")
-
-
-def throughput_failures(body: Mapping[str, object], path: str) -> list[str]:
-    """Broken constraints of a ProvisionedThroughput member.
-
-    >>> throughput_failures({}, "provisionedThroughput")
-    []
-    """
-    throughput = cast("JsonBody | None", body.get("ProvisionedThroughput"))
-    if throughput is None:
-        return []
-    check_types(throughput, _THROUGHPUT_KINDS)
-    failures: list[str] = []
-    for name, where in (("WriteCapacityUnits", "writeCapacityUnits"), ("ReadCapacityUnits", "readCapacityUnits")):
-        units = throughput.get(name)
-        if units is None:
-            failures.append(failure(None, f"{path}.{where}", "not be null"))
-        else:
-            failures += range_failures(cast(int, units), f"{path}.{where}", 1)
-    return failures
+    elements = cast("list[object]", body.get("KeySchema") or [])
+    return length_failures(elements, path, 0, 2)
 
 
 def _check_not_offered(body: Mapping[str, object]) -> None:
@@ -270,7 +138,7 @@ def plain_throughput(throughput: object) -> dict[str, object]:
     {'ReadCapacityUnits': 5, 'WriteCapacityUnits': 6}
     """
     given = cast(JsonBody, throughput)
-    return {name: given[name] for name in _THROUGHPUT_KINDS}
+    return {name: given[name] for name in _THROUGHPUT}
 
 
 def check_throughput_bounds(throughput: Mapping[str, object] | None, whose: str) -> None:
@@ -279,7 +147,7 @@ def check_throughput_bounds(throughput: Mapping[str, object] | None, whose: str)
     >>> check_throughput_bounds({"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}, "")
     """
     for name, units in (throughput or {}).items():
-        if name in _THROUGHPUT_KINDS and cast(int, units) > THROUGHPUT_MAX:
+        if name in _THROUGHPUT and cast(int, units) > THROUGHPUT_MAX:
             raise validation(f"Given value {units} for {name} is out of bounds{whose}")
 
 

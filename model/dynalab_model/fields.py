@@ -1,16 +1,16 @@
-"""The members of a JSON request: their JSON types, and the constraints that DynamoDB reports together in one envelope.
+"""Words for what a member of a JSON request must not be, and how a table is named.
 
-Rules: a wrong JSON type is a SerializationException and stops at once; broken constraints are collected and told in
-one ValidationException, at most ten (api.md §1 "Order of checks", §8 "Envelope"). A JSON null is an absent member,
-and unknown members are ignored. Nothing here knows an operation: `requests` and `tables` say which member is what.
+Rules: a wrong JSON type is a SerializationException; broken constraints are told together in one ValidationException,
+at most ten (api.md §1 "Order of checks", §8 "Envelope"). A JSON null is an absent member, and unknown members are
+ignored. Nothing here knows an operation: `shapes` says which member is what.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from dynalab_model.errors import TEXTS, DynamoError, validation
+from dynalab_model.errors import TEXTS, validation
 
 FAILURES_MAX = 10
 NAME_PATTERN = "[a-zA-Z0-9_.-]+"
@@ -20,32 +20,19 @@ ARN_LENGTH_MAX = 1024
 _NAME = re.compile(NAME_PATTERN)
 _ARN = re.compile(r"arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]{12}:table/([a-zA-Z0-9_.-]{3,255})")
 
-_KIND_NAMES = {str: "String", bool: "Boolean", int: "Integer", dict: "Map", list: "List"}
 
+def wrong_type(expected: str, value: object) -> str:
+    """The text for a JSON value where the service expected a String, Integer, Map … (api.md §1 "Serialization
+    messages"; exact words drift between Regions).
 
-def check_types(body: Mapping[str, object], kinds: Mapping[str, type]) -> None:
-    """Refuse a member whose JSON type is not the one in `kinds`, with a SerializationException.
-
-    >>> check_types({"TableName": "T", "Unknown": 1, "Limit": None}, {"TableName": str, "Limit": int})
-    """
-    for name, value in body.items():
-        kind = kinds.get(name)
-        if kind is not None and type(value) is not kind and value is not None:
-            raise DynamoError("SerializationException", wrong_type(kind, value))
-
-
-def wrong_type(kind: type, value: object) -> str:
-    """The text for a JSON value where `kind` was expected (api.md §1 "Serialization messages"; exact words drift
-    between Regions).
-
-    >>> wrong_type(str, 3), wrong_type(int, "3")
+    >>> wrong_type("String", 3), wrong_type("Integer", "3")
     ('NUMBER_VALUE cannot be converted to String', 'STRING_VALUE cannot be converted to Integer')
     """
     if isinstance(value, dict):
         return TEXTS["structure"]
     if isinstance(value, list):
-        return f"Unrecognized collection type class java.lang.{_KIND_NAMES[kind]}"
-    if kind in (dict, list) and value is not None:
+        return f"Unrecognized collection type class java.lang.{expected}"
+    if expected in ("Map", "List") and value is not None:
         return TEXTS["unexpected"]
     if isinstance(value, bool):
         token = "TRUE_VALUE" if value else "FALSE_VALUE"
@@ -55,7 +42,7 @@ def wrong_type(kind: type, value: object) -> str:
         token = "NULL_VALUE"
     else:
         token = "DECIMAL_VALUE" if isinstance(value, float) else "NUMBER_VALUE"
-    return f"{token} cannot be converted to {_KIND_NAMES[kind]}"
+    return f"{token} cannot be converted to {expected}"
 
 
 def failure(value: object, path: str, rule: str) -> str:
@@ -91,31 +78,12 @@ def refuse(failures: Sequence[str]) -> None:
         raise validation(f"{len(told)} validation error{plural} detected: " + "; ".join(told))
 
 
-def enum_failures(body: Mapping[str, object], enums: Iterable[tuple[str, str, tuple[str, ...]]]) -> list[str]:
-    """Broken enum constraints; `enums` are (member, path, allowed values in the order that the service prints)."""
-    failures: list[str] = []
-    for member, path, allowed in enums:
-        value = body.get(member)
-        if value is not None and value not in allowed:
-            failures.append(failure(value, path, f"satisfy enum value set: [{', '.join(allowed)}]"))
-    return failures
-
-
 def length_failures(value: str | list[object], path: str, least: int, most: int | None = None) -> list[str]:
     """Broken bounds on a string's or list's length."""
     if len(value) < least:
         return [failure(value, path, f"have length greater than or equal to {least}")]
     if most is not None and len(value) > most:
         return [failure(value, path, f"have length less than or equal to {most}")]
-    return []
-
-
-def range_failures(value: int, path: str, least: int, most: int | None = None) -> list[str]:
-    """Broken bounds on a number."""
-    if value < least:
-        return [failure(value, path, f"have value greater than or equal to {least}")]
-    if most is not None and value > most:
-        return [failure(value, path, f"have value less than or equal to {most}")]
     return []
 
 

@@ -2,8 +2,8 @@
 AttributeUpdates, KeyConditions, QueryFilter, ScanFilter, ConditionalOperator, AttributesToGet.
 
 Rules: what needs no table is refused here, in the service's words; what the terms mean is `legacy`. Whether styles are
-mixed is `placeholders`' question. Constraints on members (`legacy_failures`) are told together in the request's
-envelope, the rest one by one: attribute values, counts of arguments, their types, and ConditionalOperator last.
+mixed is `placeholders`' question. What one member alone can break was told before, by `shapes`; the rest is told one by
+one: attribute values, counts of arguments, their types, and ConditionalOperator last.
 """
 
 from __future__ import annotations
@@ -11,46 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias, cast
 
-from dynalab_model.errors import INVALID, DynamoError, validation
-from dynalab_model.fields import check_types, enum_failures, failure, length_failures, wrong_type
+from dynalab_model.errors import INVALID, validation
 from dynalab_model.operations import AttributeUpdate, Legacy, Term
 from dynalab_model.values import AttributeValue, compare, validate_item, value_type
 
 Members: TypeAlias = Mapping[str, Mapping[str, object]]
 
-# The order is the one in which the service prints its enum.
-OPERATORS = (
-    "IN",
-    "NULL",
-    "BETWEEN",
-    "LT",
-    "NOT_CONTAINS",
-    "EQ",
-    "GT",
-    "NOT_NULL",
-    "NE",
-    "LE",
-    "BEGINS_WITH",
-    "GE",
-    "CONTAINS",
-)
-ACTIONS = ("ADD", "PUT", "DELETE")
 KEY_OPERATORS = frozenset({"EQ", "LE", "LT", "GE", "GT", "BEGINS_WITH", "BETWEEN"})
-
-# Parameter → what its members are checked as.
-_CONDITIONS = {
-    "Expected": "expected",
-    "KeyConditions": "keyConditions",
-    "QueryFilter": "queryFilter",
-    "ScanFilter": "scanFilter",
-}
-_CONDITION_KINDS: dict[str, type] = {
-    "Value": dict,
-    "Exists": bool,
-    "ComparisonOperator": str,
-    "AttributeValueList": list,
-}
-_UPDATE_KINDS: dict[str, type] = {"Value": dict, "Action": str}
 
 _ARGUMENTS = {"NULL": 0, "NOT_NULL": 0, "BETWEEN": 2}  # IN takes any number from one on, the others take one
 _ORDERED = frozenset({"S", "N", "B"})
@@ -62,42 +29,6 @@ _ADDABLE = frozenset({"N", "SS", "NS", "BS", "L"})
 _DELETABLE = frozenset({"SS", "NS", "BS"})
 
 
-def legacy_failures(body: Mapping[str, object], parameters: tuple[str, ...]) -> list[str]:
-    """Broken constraints on the members of these parameters, for the envelope; wrong JSON types are raised.
-
-    >>> legacy_failures({"ScanFilter": {"a": {}}}, ("ScanFilter",))
-    ["Value null at 'scanFilter.a.member.comparisonOperator' failed to satisfy constraint: Member must not be null"]
-    """
-    failures: list[str] = []
-    for parameter in parameters:
-        given = body.get(parameter)
-        if given is None:
-            continue
-        if parameter == "AttributesToGet":
-            failures += _names_failures(cast("list[object]", given))
-            continue
-        for name, member in cast("dict[str, object]", given).items():
-            if type(member) is not dict:
-                raise DynamoError("SerializationException", wrong_type(dict, member))
-            if parameter == "AttributeUpdates":
-                check_types(member, _UPDATE_KINDS)
-                failures += enum_failures(member, (("Action", f"attributeUpdates.{name}.member.action", ACTIONS),))
-                continue
-            check_types(member, _CONDITION_KINDS)
-            path = f"{_CONDITIONS[parameter]}.{name}.member.comparisonOperator"
-            failures += enum_failures(member, (("ComparisonOperator", path, OPERATORS),))
-            if parameter != "Expected" and member.get("ComparisonOperator") is None:
-                failures.append(failure(None, path, "not be null"))
-    return failures
-
-
-def _names_failures(names: list[object]) -> list[str]:
-    for name in names:
-        if type(name) is not str:
-            raise DynamoError("SerializationException", wrong_type(str, name))
-    return length_failures(names, "attributesToGet", 1)
-
-
 def attributes_to_get(body: Mapping[str, object]) -> tuple[str, ...]:
     """AttributesToGet, () when absent.
 
@@ -107,9 +38,7 @@ def attributes_to_get(body: Mapping[str, object]) -> tuple[str, ...]:
     dynalab_model.errors.DynamoError: ValidationException: One or more parameter values were invalid: Duplicate value \
 in attribute name: a
     """
-    names = cast("list[object]", body.get("AttributesToGet") or [])
-    _names_failures(names)
-    wanted = cast("list[str]", names)
+    wanted = cast("list[str]", body.get("AttributesToGet") or [])
     for number, name in enumerate(wanted):
         if name in wanted[:number]:
             raise validation(f"{INVALID}Duplicate value in attribute name: {name}")
@@ -117,7 +46,7 @@ in attribute name: a
 
 
 def parse_legacy(body: Mapping[str, object], parameters: tuple[str, ...]) -> Legacy | None:
-    """What these parameters say, None when there is none of them. Call after `legacy_failures`.
+    """What these parameters say, None when there is none of them. Call after the request's shape was checked.
 
     >>> parse_legacy({"Expected": {"a": {"Value": {"N": "1"}}}}, ("Expected",)).terms
     (Term(name='a', operator='EQ', operands=({'N': '1'},)),)

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from dynalab_model.errors import DynamoError, validation
-from dynalab_model.fields import check_types, length_failures, refuse
-from dynalab_model.values import NAME_BYTES_MAX, Item, validate_item
+from dynalab_model.fields import length_failures, refuse
+from dynalab_model.values import Item, validate_item
 
 NAMES = "ExpressionAttributeNames"
 VALUES = "ExpressionAttributeValues"
@@ -75,12 +75,11 @@ def _checked_names(names: object) -> dict[str, str]:
     for key, name in given.items():
         if not _NAME_KEY(key):
             raise validation(f'{NAMES} contains invalid key: Syntax error; key: "{key}"')
-        if type(name) is not str:
-            check_types({key: name}, {key: str})
+        if name is None:
             raise validation(
                 f"{NAMES} contains invalid value: The expression attribute name can not be null for key {key}"
             )
-        refuse(length_failures(name, "expressionAttributeNames", 1, NAME_BYTES_MAX))
+        refuse(length_failures(cast(str, name), "expressionAttributeNames", 1))
     return cast("dict[str, str]", given)
 
 

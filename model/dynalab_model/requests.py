@@ -1,10 +1,10 @@
 """From a JSON request to an operation, with DynamoDB's checks in DynamoDB's order and words (api.md §1, §6.1, §8;
 expressions.md §7).
 
-Rules: nothing here knows which tables exist. The order of checks is: member types → the table's name, alone → enums,
-all in one envelope → other constraints → mixed styles → placeholders given without an expression → attribute values →
-ReturnValues and Select → the expressions → unused placeholders → size. A valid request takes the flat path: every
-list of failures is built only when something failed.
+Rules: nothing here knows which tables exist. The order of checks is: whatever one member alone can break (`shapes`:
+types, the table's name, enums, other constraints) → mixed styles → placeholders given without an expression → attribute
+values → ReturnValues and Select → the expressions → unused placeholders → size. What stands here is what members must
+be together; what each must be alone comes from the service's own model.
 
 Here are the ten operations of items, pages and tables; `batches`, `create_table` and `settings` parse theirs.
 """
@@ -18,17 +18,8 @@ from dynalab_model.batches import attribute_maps, parse_batch_get, parse_batch_w
 from dynalab_model.create_table import parse_create_table
 from dynalab_model.errors import TEXTS, DynamoError, invalid, unknown_operation, validation
 from dynalab_model.expressions import check_expressions
-from dynalab_model.fields import (
-    check_types,
-    enum_failures,
-    failure,
-    name_failures,
-    named_table,
-    range_failures,
-    refuse,
-    table_name,
-)
-from dynalab_model.legacy_parameters import legacy_failures, parse_legacy
+from dynalab_model.fields import named_table, table_name
+from dynalab_model.legacy_parameters import parse_legacy
 from dynalab_model.offered import OFFERED, refusal
 from dynalab_model.operations import (
     DeleteItem,
@@ -43,7 +34,7 @@ from dynalab_model.operations import (
     Scan,
     UpdateItem,
 )
-from dynalab_model.placeholders import LEGACY, NAMES, VALUES, placeholders
+from dynalab_model.placeholders import LEGACY, VALUES, placeholders
 from dynalab_model.settings_requests import (
     READ_PARSERS,
     parse_tag_resource,
@@ -51,65 +42,10 @@ from dynalab_model.settings_requests import (
     parse_update_table,
     parse_update_time_to_live,
 )
+from dynalab_model.shapes import REQUESTS
 from dynalab_model.values import ITEM_BYTES_MAX, Item, item_size, validate_item
 
-SEGMENTS_MAX = 1_000_000
 LIST_TABLES_MAX = 100
-
-
-Enums = tuple[tuple[str, str, tuple[str, ...]], ...]
-
-_CAPACITY = ("ReturnConsumedCapacity", "returnConsumedCapacity", ("INDEXES", "TOTAL", "NONE"))
-_METRICS = ("ReturnItemCollectionMetrics", "returnItemCollectionMetrics", ("SIZE", "NONE"))
-_RETURN = ("ReturnValues", "returnValues", ("ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"))
-_ON_FAILURE = ("ReturnValuesOnConditionCheckFailure", "returnValuesOnConditionCheckFailure", ("ALL_OLD", "NONE"))
-_SELECT = ("Select", "select", ("SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES"))
-_OPERATOR = ("ConditionalOperator", "conditionalOperator", ("OR", "AND"))
-_READ_ENUMS: Enums = (_CAPACITY,)
-_WRITE_ENUMS: Enums = (_CAPACITY, _METRICS, _RETURN, _ON_FAILURE, _OPERATOR)
-_PAGE_ENUMS: Enums = (_SELECT, _CAPACITY, _OPERATOR)
-
-_COMMON_KINDS: dict[str, type] = {"TableName": str, "ReturnConsumedCapacity": str, NAMES: dict}
-_WRITE_KINDS: dict[str, type] = {
-    **_COMMON_KINDS,
-    VALUES: dict,
-    "Item": dict,
-    "Key": dict,
-    "ConditionExpression": str,
-    "UpdateExpression": str,
-    "ReturnValues": str,
-    "ReturnItemCollectionMetrics": str,
-    "ReturnValuesOnConditionCheckFailure": str,
-    "Expected": dict,
-    "AttributeUpdates": dict,
-    "ConditionalOperator": str,
-}
-_GET_KINDS: dict[str, type] = {
-    **_COMMON_KINDS,
-    "Key": dict,
-    "ConsistentRead": bool,
-    "ProjectionExpression": str,
-    "AttributesToGet": list,
-}
-_PAGE_KINDS: dict[str, type] = {
-    **_GET_KINDS,
-    VALUES: dict,
-    "IndexName": str,
-    "Select": str,
-    "Limit": int,
-    "ScanIndexForward": bool,
-    "ExclusiveStartKey": dict,
-    "KeyConditionExpression": str,
-    "FilterExpression": str,
-    "Segment": int,
-    "TotalSegments": int,
-    "KeyConditions": dict,
-    "QueryFilter": dict,
-    "ScanFilter": dict,
-    "ConditionalOperator": str,
-}
-_NAME_KINDS: dict[str, type] = {"TableName": str}
-_LIST_KINDS: dict[str, type] = {"ExclusiveStartTableName": str, "Limit": int}
 
 _PUT_EXPRESSIONS = ("ConditionExpression",)
 _UPDATE_EXPRESSIONS = ("UpdateExpression", "ConditionExpression")
@@ -151,13 +87,9 @@ def parse(operation_name: str, body: dict[str, object]) -> Operation:
 
 
 def _get_item(body: dict[str, object]) -> GetItem:
-    check_types(body, _GET_KINDS)
-    table = table_name(body)
-    _check_enums(body, _READ_ENUMS)
-    key = _required(body, "Key", "key")
-    _check_legacy(body, _GET_LEGACY)
+    table = REQUESTS["GetItem"].check_named(body, table_name)
     names, _ = placeholders(body, _GET_EXPRESSIONS)
-    op = GetItem(table, validate_item(key), bool(body.get("ConsistentRead")))
+    op = GetItem(table, validate_item(body["Key"]), bool(body.get("ConsistentRead")))
     op.legacy = _legacy(body, _GET_LEGACY)
     projection = body.get("ProjectionExpression")
     if projection is not None:
@@ -169,13 +101,9 @@ def _get_item(body: dict[str, object]) -> GetItem:
 
 
 def _put_item(body: dict[str, object]) -> PutItem:
-    check_types(body, _WRITE_KINDS)
-    table = table_name(body)
-    _check_enums(body, _WRITE_ENUMS)
-    given = _required(body, "Item", "item")
-    _check_legacy(body, _PUT_LEGACY)
+    table = REQUESTS["PutItem"].check_named(body, table_name)
     names, values = placeholders(body, _PUT_EXPRESSIONS)
-    item = validate_item(given)
+    item = validate_item(body["Item"])
     op = PutItem(table, item, names=names, values=values, legacy=_legacy(body, _PUT_LEGACY))
     _write_members(op, body)
     if op.condition is not None:
@@ -186,13 +114,9 @@ def _put_item(body: dict[str, object]) -> PutItem:
 
 
 def _delete_item(body: dict[str, object]) -> DeleteItem:
-    check_types(body, _WRITE_KINDS)
-    table = table_name(body)
-    _check_enums(body, _WRITE_ENUMS)
-    key = _required(body, "Key", "key")
-    _check_legacy(body, _PUT_LEGACY)
+    table = REQUESTS["DeleteItem"].check_named(body, table_name)
     names, values = placeholders(body, _PUT_EXPRESSIONS)
-    op = DeleteItem(table, validate_item(key), names=names, values=values, legacy=_legacy(body, _PUT_LEGACY))
+    op = DeleteItem(table, validate_item(body["Key"]), names=names, values=values, legacy=_legacy(body, _PUT_LEGACY))
     _write_members(op, body)
     if op.condition is not None:
         check_expressions(names=names, values=values, condition=op.condition)
@@ -200,13 +124,9 @@ def _delete_item(body: dict[str, object]) -> DeleteItem:
 
 
 def _update_item(body: dict[str, object]) -> UpdateItem:
-    check_types(body, _WRITE_KINDS)
-    table = table_name(body)
-    _check_enums(body, _WRITE_ENUMS)
-    key = _required(body, "Key", "key")
-    _check_legacy(body, _UPDATE_LEGACY)
+    table = REQUESTS["UpdateItem"].check_named(body, table_name)
     names, values = placeholders(body, _UPDATE_EXPRESSIONS)
-    op = UpdateItem(table, validate_item(key), names=names, values=values, legacy=_legacy(body, _UPDATE_LEGACY))
+    op = UpdateItem(table, validate_item(body["Key"]), names=names, values=values, legacy=_legacy(body, _UPDATE_LEGACY))
     op.update = cast("str | None", body.get("UpdateExpression"))
     _write_members(op, body)
     if op.update is not None or op.condition is not None:
@@ -227,15 +147,8 @@ def _write_members(op: PutItem | UpdateItem | DeleteItem, body: Mapping[str, obj
 
 
 def _query(body: dict[str, object]) -> Query:
-    check_types(body, _PAGE_KINDS)
-    table = table_name(body)
-    _check_enums(body, _PAGE_ENUMS)
-    _check_index_name(body)
+    table = REQUESTS["Query"].check_named(body, table_name)
     limit = cast("int | None", body.get("Limit"))
-    if limit is not None and limit < 1:
-        # The service echoes the value for a Scan and not for a Query.
-        refuse(["Value at 'Limit' failed to satisfy constraint: Member must have value greater than or equal to 1"])
-    _check_legacy(body, _QUERY_LEGACY)
     names, values = placeholders(body, _QUERY_EXPRESSIONS)
     start_key = _start_key(body)
     legacy = _legacy(body, _QUERY_LEGACY)
@@ -257,18 +170,8 @@ def _query(body: dict[str, object]) -> Query:
 
 
 def _scan(body: dict[str, object]) -> Scan:
-    check_types(body, _PAGE_KINDS)
-    table = table_name(body)
-    _check_enums(body, _PAGE_ENUMS)
-    _check_index_name(body)
+    table = REQUESTS["Scan"].check_named(body, table_name)
     limit, segment, segments = (cast("int | None", body.get(name)) for name in ("Limit", "Segment", "TotalSegments"))
-    failures = [] if limit is None else range_failures(limit, "limit", 1)
-    if segments is not None:
-        failures += range_failures(segments, "totalSegments", 1, SEGMENTS_MAX)
-    if segment is not None:
-        failures += range_failures(segment, "segment", 0, SEGMENTS_MAX - 1)
-    refuse(failures)
-    _check_legacy(body, _SCAN_LEGACY)
     names, values = placeholders(body, _SCAN_EXPRESSIONS)
     _check_segments(segment, segments)
     op = Scan(table, names=names, values=values, limit=limit, segment=segment, total_segments=segments)
@@ -287,12 +190,6 @@ def _page_members(op: Query | Scan, body: Mapping[str, object]) -> None:
     op.filter = cast("str | None", body.get("FilterExpression"))
     op.projection = cast("str | None", body.get("ProjectionExpression"))
     op.capacity = _text(body, "ReturnConsumedCapacity", "NONE")
-
-
-def _check_index_name(body: Mapping[str, object]) -> None:
-    index = body.get("IndexName")
-    if index is not None:
-        refuse(name_failures(cast(str, index), "indexName", 3))
 
 
 def _check_segments(segment: int | None, segments: int | None) -> None:
@@ -343,25 +240,16 @@ def _select(body: Mapping[str, object]) -> str | None:
 # --- tables ---------------------------------------------------------------------------------------------------------
 
 
-def _named_table(body: dict[str, object]) -> str:
-    check_types(body, _NAME_KINDS)
-    return named_table(body)
-
-
 def _list_tables(body: dict[str, object]) -> ListTables:
-    check_types(body, _LIST_KINDS)
+    REQUESTS["ListTables"].check(body)
     start, limit = cast("str | None", body.get("ExclusiveStartTableName")), cast("int | None", body.get("Limit"))
-    failures = [] if start is None else name_failures(start, "exclusiveStartTableName", 3)
-    if limit is not None:
-        failures += range_failures(limit, "limit", 1, LIST_TABLES_MAX)
-    refuse(failures)
     return ListTables(start, LIST_TABLES_MAX if limit is None else limit)
 
 
 OPERATIONS: dict[str, Callable[[dict[str, object]], Operation]] = {
     "CreateTable": parse_create_table,
-    "DescribeTable": lambda body: DescribeTable(_named_table(body)),
-    "DeleteTable": lambda body: DeleteTable(_named_table(body)),
+    "DescribeTable": lambda body: DescribeTable(REQUESTS["DescribeTable"].check_named(body, named_table)),
+    "DeleteTable": lambda body: DeleteTable(REQUESTS["DeleteTable"].check_named(body, named_table)),
     "ListTables": _list_tables,
     "PutItem": _put_item,
     "GetItem": _get_item,
@@ -397,11 +285,6 @@ def _check_shapes(body: Mapping[str, object]) -> None:
                     raise
 
 
-def _check_legacy(body: dict[str, object], parameters: tuple[str, ...]) -> None:
-    if not LEGACY.isdisjoint(body):
-        refuse(legacy_failures(body, parameters))
-
-
 def _legacy(body: dict[str, object], parameters: tuple[str, ...]) -> Legacy | None:
     return None if LEGACY.isdisjoint(body) else parse_legacy(body, parameters)
 
@@ -409,16 +292,3 @@ def _legacy(body: dict[str, object], parameters: tuple[str, ...]) -> Legacy | No
 def _text(body: Mapping[str, object], member: str, default: str) -> str:
     value = body.get(member)
     return default if value is None else cast(str, value)
-
-
-def _check_enums(body: Mapping[str, object], enums: Enums) -> None:
-    failures = enum_failures(body, enums)
-    if failures:
-        refuse(failures)
-
-
-def _required(body: Mapping[str, object], member: str, path: str) -> object:
-    value = body.get(member)
-    if value is None:
-        refuse([failure(None, path, "not be null")])
-    return value

@@ -10,50 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias, cast
 
-from dynalab_model.create_table import (
-    BILLING_MODES,
-    TABLE_CLASSES,
-    check_throughput_bounds,
-    plain_throughput,
-    throughput_failures,
-)
-from dynalab_model.errors import INVALID, DynamoError, validation
-from dynalab_model.fields import (
-    check_types,
-    enum_failures,
-    failure,
-    length_failures,
-    named_table,
-    refuse,
-    resource_table,
-    wrong_type,
-)
+from dynalab_model.create_table import check_throughput_bounds, plain_throughput
+from dynalab_model.errors import INVALID, validation
+from dynalab_model.fields import failure, named_table, refuse, resource_table
 from dynalab_model.operations import ReadSettings, TagResource, UntagResource, UpdateTable, UpdateTimeToLive
+from dynalab_model.shapes import REQUESTS
 from dynalab_model.tags import parse_tags
 
 Parser: TypeAlias = "Callable[[dict[str, object]], ReadSettings]"
 
-TTL_NAME_LENGTH_MAX = 255
-
-_UPDATE_KINDS: dict[str, type] = {
-    "TableName": str,
-    "AttributeDefinitions": list,
-    "BillingMode": str,
-    "ProvisionedThroughput": dict,
-    "GlobalSecondaryIndexUpdates": list,
-    "StreamSpecification": dict,
-    "SSESpecification": dict,
-    "ReplicaUpdates": list,
-    "TableClass": str,
-    "DeletionProtectionEnabled": bool,
-    "MultiRegionConsistency": str,
-    "GlobalTableWitnessUpdates": list,
-    "OnDemandThroughput": dict,
-    "WarmThroughput": dict,
-    "GlobalTableSettingsReplicationMode": str,
-    "DisassociationProtectionEnabled": bool,
-    "VectorIndexUpdates": list,
-}
 _KEPT = ("BillingMode", "ProvisionedThroughput", "TableClass", "DeletionProtectionEnabled", "OnDemandThroughput")
 _NOT_OFFERED = (
     "StreamSpecification",
@@ -65,9 +30,7 @@ _NOT_OFFERED = (
     "DisassociationProtectionEnabled",
     "VectorIndexUpdates",
 )
-_ON_DEMAND_KINDS: dict[str, type] = {"MaxReadRequestUnits": int, "MaxWriteRequestUnits": int}
-_INDEX_UPDATE_KINDS: dict[str, type] = {"Update": dict, "Create": dict, "Delete": dict}
-_INDEX_KINDS: dict[str, type] = {"IndexName": str, "ProvisionedThroughput": dict, "OnDemandThroughput": dict}
+_CEILINGS = ("MaxReadRequestUnits", "MaxWriteRequestUnits")
 
 
 def parse_update_table(body: dict[str, object]) -> UpdateTable:
@@ -76,11 +39,7 @@ def parse_update_table(body: dict[str, object]) -> UpdateTable:
     >>> parse_update_table({"TableName": "Orders", "DeletionProtectionEnabled": True}).changes
     {'DeletionProtectionEnabled': True}
     """
-    check_types(body, _UPDATE_KINDS)
-    table = named_table(body)
-    enums = (("BillingMode", "billingMode", BILLING_MODES), ("TableClass", "tableClass", TABLE_CLASSES))
-    refuse(enum_failures(body, enums))
-    refuse(throughput_failures(body, "provisionedThroughput"))
+    table = REQUESTS["UpdateTable"].check_named(body, named_table)
     changes = {name: body[name] for name in _KEPT if body.get(name) is not None}
     if "ProvisionedThroughput" in changes:
         changes["ProvisionedThroughput"] = plain_throughput(changes["ProvisionedThroughput"])
@@ -118,8 +77,7 @@ def _check_billing(changes: Mapping[str, object]) -> None:
 
 def _ceilings(given: dict[str, object]) -> dict[str, object]:
     """The members of OnDemandThroughput; -1 takes a ceiling away."""
-    check_types(given, _ON_DEMAND_KINDS)
-    ceilings = {name: given[name] for name in _ON_DEMAND_KINDS if given.get(name) is not None}
+    ceilings = {name: given[name] for name in _CEILINGS if given.get(name) is not None}
     for name, units in ceilings.items():
         if cast(int, units) < 1 and units != -1:
             raise validation(f"Given value {units} for {name} is out of bounds")
@@ -129,10 +87,8 @@ def _ceilings(given: dict[str, object]) -> dict[str, object]:
 def _index_throughput(body: Mapping[str, object]) -> dict[str, object]:
     """The new throughput of each index. Making and dropping indexes is not offered yet."""
     by_index: dict[str, object] = {}
-    for number, part in enumerate(cast("list[object]", body.get("GlobalSecondaryIndexUpdates") or []), 1):
-        if type(part) is not dict:
-            raise DynamoError("SerializationException", wrong_type(dict, part))
-        check_types(part, _INDEX_UPDATE_KINDS)
+    parts = cast("list[dict[str, object]]", body.get("GlobalSecondaryIndexUpdates") or [])
+    for number, part in enumerate(parts, 1):
         update = cast("dict[str, object] | None", part.get("Update"))
         for action in ("Create", "Delete"):
             if part.get(action) is not None:
@@ -142,14 +98,10 @@ def _index_throughput(body: Mapping[str, object]) -> dict[str, object]:
                 f"{INVALID}One of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, "
                 "GlobalSecondaryIndexUpdate.Delete must not be null"
             )
-        check_types(update, _INDEX_KINDS)
-        path = f"globalSecondaryIndexUpdates.{number}.member.update"
-        name = cast("str | None", update.get("IndexName"))
-        failures = [failure(None, f"{path}.indexName", "not be null")] if name is None else []
+        name = cast(str, update["IndexName"])
         if update.get("ProvisionedThroughput") is None:
-            failures.append(failure(None, f"{path}.provisionedThroughput", "not be null"))
-        refuse(failures + throughput_failures(update, f"{path}.provisionedThroughput"))
-        assert name is not None
+            path = f"globalSecondaryIndexUpdates.{number}.member.update.provisionedThroughput"
+            refuse([failure(None, path, "not be null")])
         check_throughput_bounds(cast("dict[str, object]", update["ProvisionedThroughput"]), f" for index {name}")
         if name in by_index:
             raise validation(
@@ -169,8 +121,7 @@ def parse_tag_resource(body: dict[str, object]) -> TagResource:
     ...                     "Tags": [{"Key": "team", "Value": "red"}]})
     TagResource(table='Orders', tags={'team': 'red'})
     """
-    check_types(body, {"ResourceArn": str, "Tags": list})
-    refuse(_absent(body, "ResourceArn", "Tags"))
+    REQUESTS["TagResource"].check(body)
     tags = parse_tags(cast("list[object]", body["Tags"]))
     if not tags:
         raise validation("Atleast one Tag needs to be provided as Input.")
@@ -184,15 +135,11 @@ def parse_untag_resource(body: dict[str, object]) -> UntagResource:
     >>> parse_untag_resource({"ResourceArn": arn, "TagKeys": ["team"]})
     UntagResource(table='Orders', keys=('team',))
     """
-    check_types(body, {"ResourceArn": str, "TagKeys": list})
-    refuse(_absent(body, "ResourceArn", "TagKeys"))
-    keys = cast("list[object]", body["TagKeys"])
-    for key in keys:
-        if type(key) is not str:
-            raise DynamoError("SerializationException", wrong_type(str, key))
+    REQUESTS["UntagResource"].check(body)
+    keys = cast("list[str]", body["TagKeys"])
     if not keys:
         raise validation("Atleast one Tag Key needs to be provided as Input.")
-    return UntagResource(resource_table(body), tuple(cast("list[str]", keys)))
+    return UntagResource(resource_table(body), tuple(keys))
 
 
 def parse_update_time_to_live(body: dict[str, object]) -> UpdateTimeToLive:
@@ -202,23 +149,9 @@ def parse_update_time_to_live(body: dict[str, object]) -> UpdateTimeToLive:
     ...                            "TimeToLiveSpecification": {"Enabled": True, "AttributeName": "expires"}})
     UpdateTimeToLive(table='Orders', attribute='expires', enabled=True)
     """
-    check_types(body, {"TableName": str, "TimeToLiveSpecification": dict})
-    table = named_table(body)
-    refuse(_absent(body, "TimeToLiveSpecification"))
+    table = REQUESTS["UpdateTimeToLive"].check_named(body, named_table)
     given = cast("dict[str, object]", body["TimeToLiveSpecification"])
-    check_types(given, {"Enabled": bool, "AttributeName": str})
-    refuse(_absent(given, "Enabled", "AttributeName", within="timeToLiveSpecification."))
-    name = cast(str, given["AttributeName"])
-    refuse(length_failures(name, "timeToLiveSpecification.attributeName", 1, TTL_NAME_LENGTH_MAX))
-    return UpdateTimeToLive(table, name, bool(given["Enabled"]))
-
-
-def _absent(body: Mapping[str, object], *members: str, within: str = "") -> list[str]:
-    return [
-        failure(None, f"{within}{member[0].lower()}{member[1:]}", "not be null")
-        for member in members
-        if body.get(member) is None
-    ]
+    return UpdateTimeToLive(table, cast(str, given["AttributeName"]), bool(given["Enabled"]))
 
 
 # --- operations that only read --------------------------------------------------------------------------------------
@@ -226,16 +159,15 @@ def _absent(body: Mapping[str, object], *members: str, within: str = "") -> list
 
 def _of_table(name: str, argument: str = "") -> Parser:
     def parse(body: dict[str, object]) -> ReadSettings:
-        check_types(body, {"TableName": str, **({argument: str} if argument else {})})
-        return ReadSettings(name, named_table(body), cast("str | None", body.get(argument)) or "")
+        table = REQUESTS[name].check_named(body, named_table)
+        return ReadSettings(name, table, cast("str | None", body.get(argument)) or "")
 
     return parse
 
 
 def _of_resource(name: str) -> Parser:
     def parse(body: dict[str, object]) -> ReadSettings:
-        check_types(body, {"ResourceArn": str})
-        refuse(_absent(body, "ResourceArn"))
+        REQUESTS[name].check(body)
         return ReadSettings(name, resource_table(body))
 
     return parse
@@ -243,15 +175,18 @@ def _of_resource(name: str) -> Parser:
 
 def _of_thing(name: str, member: str) -> Parser:
     def parse(body: dict[str, object]) -> ReadSettings:
-        check_types(body, {member: str})
-        refuse(_absent(body, member))
+        REQUESTS[name].check(body)
         return ReadSettings(name, "", cast(str, body[member]))
 
     return parse
 
 
 def _of_service(name: str) -> Parser:
-    return lambda body: ReadSettings(name)
+    def parse(body: dict[str, object]) -> ReadSettings:
+        REQUESTS[name].check(body)
+        return ReadSettings(name)
+
+    return parse
 
 
 READ_PARSERS: dict[str, Parser] = {

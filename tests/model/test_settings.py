@@ -203,7 +203,10 @@ INDEX_UPDATE = {"Update": {"IndexName": "by_c", "ProvisionedThroughput": units(1
             ONE + "Value 'FREE' at 'billingMode' failed to satisfy constraint: Member must satisfy enum value set: "
             "[PROVISIONED, PAY_PER_REQUEST]",
         ),
-        ({"ReplicaUpdates": []}, "ReplicaUpdates is not available in this version of dynalab"),
+        (
+            {"ReplicaUpdates": [{"Create": {"RegionName": "eu-west-1"}}]},
+            "ReplicaUpdates is not available in this version of dynalab",
+        ),
         (
             {"GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": "by_c"}}]},
             "GlobalSecondaryIndexUpdates.Delete is not available in this version of dynalab",
@@ -420,7 +423,7 @@ def test_every_answer_of_a_feature_that_is_off_has_the_members_of_the_services_o
     """The service model, read from botocore: whatever we answer, a client can parse."""
     model = botocore.session.get_session().get_service_model("dynamodb").operation_model(operation)
     members = {"TableName": "Ttt", "ResourceArn": ARN} | dict.fromkeys(
-        ("BackupArn", "ExportArn", "ImportArn", "GlobalTableName", "BulkOperationArn"), "x"
+        ("BackupArn", "ExportArn", "ImportArn", "GlobalTableName", "BulkOperationArn"), "x" * 40
     )
     assert model.input_shape is not None and model.output_shape is not None
     body = {name: value for name, value in members.items() if name in model.input_shape.members}
