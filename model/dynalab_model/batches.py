@@ -149,7 +149,7 @@ def batch_get_response(op: BatchGetItem, bodies: Sequence[Mapping[str, object] |
         if item is not None:
             responses[get.table].append(item)
     answer: Body = {"Responses": responses, "UnprocessedKeys": unprocessed}
-    return _with_capacity(answer, op.capacity, charged)
+    return with_capacity(answer, op.capacity, charged)
 
 
 def _asked(get: GetItem) -> Body:
@@ -238,7 +238,7 @@ def batch_write_response(op: BatchWriteItem, bodies: Sequence[Mapping[str, objec
             asked = {"PutRequest": {"Item": write.item}} if isinstance(write, PutItem) else None
             unprocessed.setdefault(write.table, []).append(asked or {"DeleteRequest": {"Key": _key(write)}})
     answer: Body = {"UnprocessedItems": unprocessed}
-    return _with_capacity(answer, op.capacity, [body for body in bodies if body is not None])
+    return with_capacity(answer, op.capacity, [body for body in bodies if body is not None])
 
 
 def _key(write: PutItem | DeleteItem) -> Item:
@@ -260,7 +260,7 @@ def attribute_maps(body: Mapping[str, object]) -> Iterator[object]:
 # --- capacity -------------------------------------------------------------------------------------------------------
 
 
-def _with_capacity(answer: Body, mode: str, bodies: Sequence[Mapping[str, object]]) -> Body:
+def with_capacity(answer: Body, mode: str, bodies: Sequence[Mapping[str, object]]) -> Body:
     """The answer with one ConsumedCapacity for each table that was touched: the sum over its requests (api.md §5)."""
     if mode == "NONE":
         return answer
@@ -268,18 +268,22 @@ def _with_capacity(answer: Body, mode: str, bodies: Sequence[Mapping[str, object
     for body in bodies:
         one = cast(Body, body["ConsumedCapacity"])
         table = cast(str, one["TableName"])
-        sums[table] = _sum(sums[table], one) if table in sums else one
+        sums[table] = added_up(sums[table], one) if table in sums else one
     answer["ConsumedCapacity"] = list(sums.values())
     return answer
 
 
-def _sum(left: Mapping[str, object], right: Mapping[str, object]) -> Body:
-    """Two capacity bodies of one shape added up: numbers as numbers, arms by name."""
+def added_up(left: Mapping[str, object], right: Mapping[str, object]) -> Body:
+    """Two capacity bodies of one shape added up: numbers as numbers, arms by name.
+
+    >>> added_up({"TableName": "T", "CapacityUnits": 1.0}, {"TableName": "T", "CapacityUnits": 0.5})
+    {'TableName': 'T', 'CapacityUnits': 1.5}
+    """
     total: Body = dict(left)
     for name, value in right.items():
         known = total.get(name)
         if isinstance(value, dict):
-            total[name] = _sum(cast(Body, known or {}), value)
+            total[name] = added_up(cast(Body, known or {}), value)
         elif isinstance(value, float):
             total[name] = value + cast(float, known or 0.0)
         else:

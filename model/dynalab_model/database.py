@@ -18,17 +18,19 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeAlias
 
-from dynalab_model import batches, tables
+from dynalab_model import batches, partiql, tables
 from dynalab_model.errors import DynamoError, resource_not_found, table_exists, table_in_use
 from dynalab_model.items import apply_write, bind_get, bind_write, index_entry
 from dynalab_model.keys import index_key, item_key
 from dynalab_model.operations import (
+    BatchExecuteStatement,
     BatchGetItem,
     BatchWriteItem,
     CreateTable,
     DeleteItem,
     DeleteTable,
     DescribeTable,
+    ExecuteStatement,
     GetItem,
     ListTables,
     Operation,
@@ -241,6 +243,44 @@ def _read_page(state: State, op: Query | Scan, now_ns: int) -> tuple[State, Resp
     return state, page.result()
 
 
+def _execute(state: State, op: ExecuteStatement, now_ns: int) -> tuple[State, Response]:
+    state, run = _carry_out(state, partiql.begin(_serving(state, op.table, now_ns).schema, op), now_ns)
+    return state, run.response()
+
+
+def _carry_out(state: State, run: partiql.Run, now_ns: int) -> tuple[State, partiql.Run]:
+    """Do what a statement stands for, one request after the other."""
+    while (request := run.request) is not None:
+        try:
+            state, body = HANDLERS[type(request)](state, request, now_ns)
+        except DynamoError as error:
+            raise run.error(error.code) or error from None
+        run.take(body)
+    return state, run
+
+
+def _batch_execute(state: State, op: BatchExecuteStatement, now_ns: int) -> tuple[State, Response]:
+    found: dict[str, TableSchema | DynamoError] = {}
+    for member in op.statements:
+        if isinstance(member, ExecuteStatement):
+            try:
+                found[member.table] = _serving(state, member.table, now_ns).schema
+            except DynamoError as error:
+                found[member.table] = error
+    runs = partiql.begin_batch(found, op)
+    members: list[Response] = []
+    for run in runs:
+        if isinstance(run, DynamoError):
+            members.append(partiql.member_error(None, run.code, run.message))
+            continue
+        try:
+            state, _ = _carry_out(state, run, now_ns)
+            members.append(partiql.member_response(run))
+        except DynamoError as error:
+            members.append(partiql.member_error(run.op.table, error.code, error.message))
+    return state, partiql.batch_response(op, members, runs)
+
+
 def rows_of(table: Table, index_name: str | None) -> dict[bytes, Item]:
     """The stored rows of a table, or the entries that one of its indexes must converge to, by key bytes.
 
@@ -291,6 +331,8 @@ HANDLERS: dict[type[Operation], Handler] = {
     GetItem: _get,
     BatchGetItem: _batch_get,
     BatchWriteItem: _batch_write,
+    ExecuteStatement: _execute,
+    BatchExecuteStatement: _batch_execute,
     Query: _read_page,
     Scan: _read_page,
 }

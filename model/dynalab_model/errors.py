@@ -72,6 +72,7 @@ TEXTS: dict[str, str] = {
     "throttled-control": "Rate of requests exceeds the allowed throughput.",
     "request-limit": "Throughput exceeds the current throughput quota for your account.",
     "collection-size": "Collection size exceeded.",
+    "duplicate-item": "Duplicate primary key exists in table",
     "transaction-conflict": "Transaction is ongoing for the item",
     "transaction-in-progress": "The transaction with the given request token is already in progress.",
     "token-mismatch": "The request uses the same client token as a previous, but non-identical request.",
@@ -193,6 +194,11 @@ def conditional_check_failed(item: Mapping[str, object] | None = None) -> Dynamo
     return DynamoError(
         "ConditionalCheckFailedException", TEXTS["condition-failed"], extra=None if item is None else {"Item": item}
     )
+
+
+def duplicate_item() -> DynamoError:
+    """A PartiQL INSERT of a key that is there."""
+    return DynamoError("DuplicateItemException", TEXTS["duplicate-item"])
 
 
 def resource_not_found(table: str | None = None) -> DynamoError:

@@ -117,6 +117,7 @@ class Query:
     select: str | None = None
     capacity: str = "NONE"
     legacy: Legacy | None = None
+    filters_keys: bool = False  # a statement's WHERE may look at the key again; a client's filter may not
 
 
 @dataclass(slots=True)
@@ -161,6 +162,41 @@ class BatchWriteItem:
     def table(self) -> str:
         """The first table, for those who look for one."""
         return self.writes[0].table
+
+
+@dataclass(slots=True)
+class ExecuteStatement:
+    """A PartiQL statement on `table`; `partiql` says which ordinary requests it stands for."""
+
+    table: str
+    statement: str
+    parameters: tuple[AttributeValue, ...] = ()
+    consistent: bool = False
+    next_token: str | None = None
+    limit: int | None = None
+    capacity: str = "NONE"
+    return_on_failure: str = "NONE"
+
+
+@dataclass(slots=True)
+class RefusedStatement:
+    """A member of a batch that is no statement: its error, as the batch will tell it."""
+
+    code: str
+    message: str
+
+
+@dataclass(slots=True)
+class BatchExecuteStatement:
+    """Independent statements on single items, all of them reads or all of them writes."""
+
+    statements: tuple[ExecuteStatement | RefusedStatement, ...]
+    capacity: str = "NONE"
+
+    @property
+    def table(self) -> str:
+        """The first table, for those who look for one; "" when no member names any."""
+        return next((one.table for one in self.statements if isinstance(one, ExecuteStatement)), "")
 
 
 @dataclass(slots=True)
@@ -228,6 +264,7 @@ class ReadSettings:
 WriteOperation: TypeAlias = PutItem | UpdateItem | DeleteItem
 ReadOperation: TypeAlias = GetItem | Query | Scan
 BatchOperation: TypeAlias = BatchGetItem | BatchWriteItem
+StatementOperation: TypeAlias = ExecuteStatement | BatchExecuteStatement
 SettingsChange: TypeAlias = UpdateTable | UpdateTimeToLive | TagResource | UntagResource
 TableOperation: TypeAlias = CreateTable | DescribeTable | DeleteTable | ListTables | SettingsChange | ReadSettings
-Operation: TypeAlias = WriteOperation | ReadOperation | BatchOperation | TableOperation
+Operation: TypeAlias = WriteOperation | ReadOperation | BatchOperation | StatementOperation | TableOperation

@@ -80,7 +80,7 @@ def plan_read(schema: TableSchema, op: Query | Scan) -> ReadPlan:
         check_query_filter_keys(op.legacy.terms, keys.names)
     else:
         condition = parse_key_condition(op.key_condition, op.names, op.values, keys)
-    if op.filter is not None:
+    if op.filter is not None and not op.filters_keys:
         check_filter_keys(op.filter, op.names, keys.names)
     low, high = key_range(keys, condition)
     return ReadPlan(low, high, op.forward, _query_start(schema, index, op, condition, low, high), op.index)
