@@ -25,10 +25,19 @@ from dynalab_impl.messages import (
     Member,
     RequestId,
     TableMap,
+    WasSplit,
 )
 from dynalab_impl.partition import Outcome
 from dynalab_impl.replication.replica import Replica
-from dynalab_impl.snapshot import Image, LeftoverImage, NodeImage, OutcomeImage, SnapshotHeader, TableImage
+from dynalab_impl.snapshot import (
+    DividedImage,
+    Image,
+    LeftoverImage,
+    NodeImage,
+    OutcomeImage,
+    SnapshotHeader,
+    TableImage,
+)
 from dynalab_model.errors import DynamoError, resource_not_found, table_exists
 from dynalab_model.events import Event
 from dynalab_model.operations import (
@@ -56,7 +65,9 @@ ACTIONS: dict[str, str] = {
     "updated": "an UpdateTable is through",
     "delete": "the table goes; its replicas are being dropped",
     "forget": "a majority of every group is dropped and no lease can run: the table is gone, its name is free",
-    "clean": "the last replicas of a deleted table are dropped",
+    "clean": "the last replicas of a deleted table, or of a divided partition, are dropped",
+    "split": "a partition was split: its children take its place in the table",
+    "divided": "every member of a split partition hosts the children: the parent is being dropped",
 }
 EVENTS = {"activate": "table-active", "forget": "table-gone"}
 
@@ -83,7 +94,7 @@ class Table:
 class Catalog:
     """The applied state. Like a partition it remembers the outcome of requests until they expire."""
 
-    __slots__ = ("applied", "dedup", "leftovers", "log_time_ns", "nodes", "placed", "tables", "topology")
+    __slots__ = ("applied", "dedup", "divided", "leftovers", "log_time_ns", "nodes", "placed", "tables", "topology")
 
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
@@ -92,7 +103,9 @@ class Catalog:
         self.dedup: dict[RequestId, Outcome] = {}
         self.tables: dict[str, Table] = {}
         self.nodes: dict[Address, int] = {}
-        self.leftovers: dict[str, tuple[GroupSpec, ...]] = {}  # by table id: groups that a node was down to drop
+        # Groups that a node was down to drop: by table id, and divided partitions by their name.
+        self.leftovers: dict[str, tuple[GroupSpec, ...]] = {}
+        self.divided: dict[str, DividedImage] = {}  # partitions that were split, until every member has the children
         self.placed = 0  # groups placed so far: where the next one begins
 
     def fresh(self) -> Catalog:
@@ -115,10 +128,10 @@ class Catalog:
         nodes = [NodeImage(Member(address, incarnation)) for address, incarnation in self.nodes.items()]
         leftovers = [LeftoverImage(table_id, groups) for table_id, groups in self.leftovers.items()]
         outcomes = [OutcomeImage(request, o.expiry_ns, o.status, o.error, o.body) for request, o in self.dedup.items()]
-        return [*tables, *nodes, *leftovers, *outcomes]
+        return [*tables, *nodes, *leftovers, *self.divided.values(), *outcomes]
 
     def image(self, part: object) -> Image:
-        assert isinstance(part, TableImage | NodeImage | LeftoverImage | OutcomeImage)
+        assert isinstance(part, TableImage | NodeImage | LeftoverImage | DividedImage | OutcomeImage)
         return part
 
     def load(self, header: SnapshotHeader, images: Iterable[Image]) -> None:
@@ -132,6 +145,8 @@ class Catalog:
                 self.nodes[image.member.address] = image.member.incarnation
             elif isinstance(image, LeftoverImage):
                 self.leftovers[image.table_id] = image.groups
+            elif isinstance(image, DividedImage):
+                self.divided[image.parent.group] = image
             elif isinstance(image, OutcomeImage):
                 self.dedup[image.request] = Outcome(image.expiry_ns, image.status, image.error, image.body)
 
@@ -186,6 +201,12 @@ class Catalog:
             return self._change_settings(change, entry)
         elif change.action == "clean":
             self.leftovers.pop(change.table_id, None)
+        elif change.action == "split":
+            self._split(change)
+        elif change.action == "divided":
+            found = self.divided.pop(change.group, None)
+            if found is not None:
+                self.leftovers[change.group] = (found.parent,)
         elif table is None or (change.table_id and table.table_id != change.table_id):
             return {}  # a step of a table that has gone in the meantime
         elif change.action == "activate" and table.status == CREATING:
@@ -198,8 +219,27 @@ class Catalog:
             return {"TableDescription": table.description()}
         elif change.action == "forget":
             del self.tables[change.table]
-            self.leftovers[table.table_id] = table.groups
+            parents = [image.parent for image in self.divided.values() if image.parent.table == change.table]
+            for parent in parents:
+                del self.divided[parent.group]
+            self.leftovers[table.table_id] = (*table.groups, *parents)
         return {}
+
+    def _split(self, change: CatalogChange) -> None:
+        """The children stand where their parent stood, in a table or among what is left of one."""
+        table = self.tables.get(change.specs[0].table)
+        if table is not None and any(spec.group == change.group for spec in table.groups):
+            parent = next(spec for spec in table.groups if spec.group == change.group)
+            table.groups = replaced(table.groups, change.group, change.specs)
+            self.divided[change.group] = DividedImage(parent, change.specs[0].group, change.specs[1].group)
+        for table_id, groups in self.leftovers.items():
+            if any(spec.group == change.group for spec in groups) and change.specs[0] not in groups:
+                self.leftovers[table_id] = (*groups, *change.specs)
+
+    def knows_split(self, group: str) -> bool:
+        """Whether this partition is known to have been split, or to belong to nothing any more."""
+        children = (f"{group}.0", f"{group}.1")
+        return group in self.divided or any(self.holds_group(name) or name in self.divided for name in children)
 
     def _change_settings(self, change: CatalogChange, entry: Entry) -> dict[str, JSON]:
         assert isinstance(change.operation, SettingsChange)
@@ -254,9 +294,22 @@ class Catalog:
         assert isinstance(operation, ListTables)
         return cast("dict[str, JSON]", list_tables(list(self.tables), operation.start, operation.limit))
 
+    def holds_group(self, group: str) -> bool:
+        """Whether a table, or what is left of one, has a group of this name."""
+        tables = any(spec.group == group for table in self.tables.values() for spec in table.groups)
+        return tables or any(spec.group == group for groups in self.leftovers.values() for spec in groups)
+
     def map(self, table: str) -> TableMap | None:
         found = self.tables.get(table)
         return None if found is None else TableMap(found.schema, found.status, found.groups)
+
+
+def replaced(groups: tuple[GroupSpec, ...], group: str, children: tuple[GroupSpec, ...]) -> tuple[GroupSpec, ...]:
+    """The groups with this one's children in its place."""
+    out: list[GroupSpec] = []
+    for spec in groups:
+        out.extend(children if spec.group == group else (spec,))
+    return tuple(out)
 
 
 def catalog_spec(topology: Topology) -> GroupSpec:
@@ -289,8 +342,12 @@ class CatalogKeeper:
                 self._host(name, table, replica, effects)
             elif self._drop(table.groups, effects, majority=True) and self._is_silent(table, replica, effects):
                 self._record("forget", name, table.table_id, replica, effects)
+        for group, image in catalog.divided.items():
+            hosts = [self.hosted.get(child, []) for child in (image.left, image.right)]
+            if all(member.address in known for member in image.parent.members for known in hosts):
+                self._record("divided", "", "", replica, effects, group)
         for table_id, groups in catalog.leftovers.items():
-            if self._drop(groups, effects, majority=False):
+            if self._drop(groups, effects, majority=False, divided=True):
                 self._record("clean", "", table_id, replica, effects)
 
     def on_hosted(self, sender: Address, group: str) -> None:
@@ -324,7 +381,18 @@ class CatalogKeeper:
         if complete and table.status == CREATING:
             self._record("activate", name, table.table_id, replica, effects)
 
-    def _drop(self, groups: tuple[GroupSpec, ...], effects: Effects, majority: bool) -> bool:
+    def on_was_split(self, message: WasSplit, replica: Replica, effects: Effects) -> bool:
+        """A partition was split; False if it belongs to nothing that the catalog knows."""
+        catalog = replica.state
+        assert isinstance(catalog, Catalog)
+        if catalog.knows_split(message.group):
+            return True
+        if not catalog.holds_group(message.group):
+            return False
+        self._record("split", "", "", replica, effects, message.group, (message.left, message.right))
+        return True
+
+    def _drop(self, groups: tuple[GroupSpec, ...], effects: Effects, majority: bool, divided: bool = False) -> bool:
         """Ask for what is not dropped yet; True when enough of every group is."""
         done = True
         for spec in groups:
@@ -333,7 +401,7 @@ class CatalogKeeper:
             done = done and (2 * left < len(spec.members) if majority else left == 0)
             for member in spec.members:
                 if member.address not in dropped:
-                    effects.send(member.address, Drop(spec.group), NOTHING)
+                    effects.send(member.address, Drop(spec.group, divided), NOTHING)
         return done
 
     def _is_silent(self, table: Table, replica: Replica, effects: Effects) -> bool:
@@ -345,11 +413,22 @@ class CatalogKeeper:
         since_ns = self.dropped_ns.setdefault(table.table_id, effects.now_ns)
         return effects.now_ns - since_ns >= replica.timing.stretched_lease_ns()
 
-    def _record(self, action: str, name: str, table_id: str, replica: Replica, effects: Effects) -> None:
-        if f"{action} {table_id}" in self.asked:
+    def _record(
+        self,
+        action: str,
+        name: str,
+        table_id: str,
+        replica: Replica,
+        effects: Effects,
+        group: str = "",
+        specs: tuple[GroupSpec, ...] = (),
+    ) -> None:
+        asked = f"{action} {table_id} {group}"
+        if asked in self.asked:
             return
-        self.asked[f"{action} {table_id}"] = True
-        replica.propose(CatalogChange(action, name, table_id=table_id), NO_REQUEST, 0, effects)
+        self.asked[asked] = True
+        change = CatalogChange(action, name, table_id=table_id, group=group, specs=specs)
+        replica.propose(change, NO_REQUEST, 0, effects)
         if action in EVENTS:
             effects.tell(Event(EVENTS[action], CATALOG, 0, replica.commit_index, name))
 

@@ -18,6 +18,8 @@ from dynalab_impl.replication.replica import Replica
 from dynalab_model.errors import DynamoError
 from dynalab_model.operations import CreateTable
 
+SPLITS_AT_ONCE_MAX = 4  # divided partitions whose members do not all host the children yet
+
 if TYPE_CHECKING:
     from dynalab_impl.storage_node import StorageNode
 
@@ -76,6 +78,27 @@ def on_lookup(node: StorageNode, sender: Address, message: m.Lookup, effects: Ef
 def on_lookup_reply(node: StorageNode, sender: Address, message: m.LookupReply, effects: Effects) -> None:
     if message.map is not None:
         node.maps[message.table] = message.map
+
+
+def on_was_split(node: StorageNode, sender: Address, message: m.WasSplit, effects: Effects) -> None:
+    """A storage node tells of a split. Children of nothing that the catalog knows are dropped with their parent."""
+    replica = serving_catalog(node, effects)
+    if replica is None or node.keeper is None or replica.commit_index < len(replica.log):
+        return
+    if not node.keeper.on_was_split(message, replica, effects):
+        for group in (message.group, message.left.group, message.right.group):
+            effects.send(sender, m.Drop(group, divided=True), NOTHING)
+
+
+def on_split_wanted(node: StorageNode, sender: Address, message: m.SplitWanted, effects: Effects) -> None:
+    """The catalog's leader runs splits, a few at a time."""
+    replica = serving_catalog(node, effects)
+    if replica is None:
+        return
+    catalog = replica.state
+    assert isinstance(catalog, Catalog)
+    if len(catalog.divided) < SPLITS_AT_ONCE_MAX and catalog.holds_group(message.group):
+        effects.send(sender, m.SplitNow(message.group, message.at), NOTHING)
 
 
 def on_table_request(node: StorageNode, sender: Address, message: m.TableRequest, effects: Effects) -> None:

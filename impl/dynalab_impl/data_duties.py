@@ -13,6 +13,7 @@ from dynalab_impl.jsons import as_json
 from dynalab_impl.partition import Partition
 from dynalab_impl.replication.leading import UNCOMMITTED_MAX, Waiter
 from dynalab_impl.replication.replica import Replica
+from dynalab_impl.splitting import moved
 from dynalab_model.errors import DynamoError
 from dynalab_model.events import Event
 from dynalab_model.items import apply_write
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 def serving(node: StorageNode, sender: Address, group: str, number: int, effects: Effects) -> Replica | None:
     """The replica if it may serve as leader; else the sender is told where to go."""
     replica = node.replicas.get(group)
+    if replica is not None and was_moved(replica, sender, number, effects):
+        return None
     if replica is not None and replica.may_serve(effects.now_ns):
         return replica
     if replica is not None:
@@ -35,6 +38,21 @@ def serving(node: StorageNode, sender: Address, group: str, number: int, effects
         effects.send(sender, m.Redirect(number, group, None, hosted=False), NOTHING)
     effects.tell(Event("redirected", group))
     return None
+
+
+def was_moved(replica: Replica, sender: Address, number: int, effects: Effects) -> bool:
+    """Past its Split a partition serves nothing: the sender is told of the children."""
+    split = moved(replica)
+    if split is None:
+        return False
+    effects.send(sender, m.Moved(number, replica.spec.group, split.left, split.right), NOTHING)
+    effects.tell(Event("moved", replica.spec.group))
+    return True
+
+
+def is_splitting(replica: Replica) -> bool:
+    """A Split is logged and not committed yet: what comes now must wait for the children."""
+    return replica.leading is not None and replica.leading.splitting
 
 
 def answered_before(
@@ -68,7 +86,7 @@ def on_write(node: StorageNode, sender: Address, message: m.WriteRequest, effect
         return
     if node.expired(replica, message.expiry_ns, effects):
         return
-    if len(replica.log) - replica.commit_index >= UNCOMMITTED_MAX:
+    if len(replica.log) - replica.commit_index >= UNCOMMITTED_MAX or is_splitting(replica):
         effects.send(sender, m.Redirect(message.number, message.group, None), NOTHING)
         return
     partition, lead, schema = replica.state, replica.leading, replica.spec.schema
@@ -123,8 +141,10 @@ def reading(
             effects.tell(Event("read-strong", group))
         return replica
     replica = node.replicas.get(group)
-    if replica is None or replica.role == "learner":
+    if replica is None or replica.role == "learner" or not replica.has_state:
         effects.send(sender, m.Redirect(number, group, None, replica is not None), NOTHING)
+        return None
+    if was_moved(replica, sender, number, effects):
         return None
     effects.tell(Event("read-eventual", group))
     return replica

@@ -39,6 +39,7 @@ def on_heartbeat(node: StorageNode, sender: Address, message: m.Heartbeat, effec
             if beat.group not in node.dropped:
                 strangers.append(beat.group)
         elif replica.on_beat(sender, beat, effects):
+            node.settle(replica, effects)
             acknowledged.append(m.Acknowledgement(beat.group, beat.ballot, replica.matched))
         else:
             refused.append(m.Beat(beat.group, replica.promised, replica.commit_index))

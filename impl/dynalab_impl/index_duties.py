@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dynalab_impl import messages as m
+from dynalab_impl.data_duties import is_splitting
 from dynalab_impl.effects import NOTHING, Address, Effects
 from dynalab_impl.partition import Partition
 from dynalab_impl.replication.leading import Waiter
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def on_index_request(node: StorageNode, sender: Address, message: m.IndexRequest, effects: Effects) -> None:
     replica = node.serving(sender, message.group, message.number, effects)
-    if replica is None or node.expired(replica, message.expiry_ns, effects):
+    if replica is None or is_splitting(replica) or node.expired(replica, message.expiry_ns, effects):
         return
     partition = replica.state
     assert isinstance(partition, Partition)
@@ -43,7 +44,7 @@ def _map_of(node: StorageNode, replica: Replica) -> m.TableMap | None:
 def propagate(node: StorageNode, replica: Replica, effects: Effects, retry: bool) -> None:
     if replica.spec.index or not isinstance(replica.state, Partition) or not replica.state.owed:
         return
-    if not replica.may_serve(effects.now_ns):
+    if not replica.may_serve(effects.now_ns) or replica.leading is None or replica.leading.splitting:
         return
     propagator = node.propagators.get(replica.spec.group)
     table = _map_of(node, replica)
@@ -52,9 +53,7 @@ def propagate(node: StorageNode, replica: Replica, effects: Effects, retry: bool
     if table is None:
         if retry or not propagator.asked:
             propagator.asked = True
-            members = node.topology.catalog_members()
-            node.catalog_hint += 1
-            effects.send(members[node.catalog_hint % len(members)], m.Lookup(replica.spec.table), NOTHING)
+            effects.send(node.next_catalog_member(), m.Lookup(replica.spec.table), NOTHING)
         return
     if retry:
         propagator.retry(replica, table, node.leaders, effects)

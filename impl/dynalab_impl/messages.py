@@ -47,7 +47,7 @@ class GroupSpec:
     high: bytes
     members: tuple[Member, ...]
     schema: TableSchema | None  # None for the catalog
-    virgin: bool = True  # no earlier replica of this group can exist on this disk
+    origin: int = 0  # the slot of its parent's Split: a partition's log and versions go on behind it
 
     def holds(self, key: bytes) -> bool:
         return self.low <= key and (not self.high or key < self.high)
@@ -112,6 +112,16 @@ class Propagated:
 
 
 @dataclass(slots=True)
+class Split:
+    """The partition's range is divided between two new groups on the same members; nothing is logged behind this but
+    barriers of new leaders.
+    """
+
+    left: GroupSpec
+    right: GroupSpec
+
+
+@dataclass(slots=True)
 class CatalogChange:
     """One step of the catalog. `action` is a key of `catalog.ACTIONS`."""
 
@@ -120,9 +130,11 @@ class CatalogChange:
     operation: TableOperation | None = None
     table_id: str = ""
     member: Member | None = None
+    group: str = ""
+    specs: tuple[GroupSpec, ...] = ()
 
 
-Command: TypeAlias = Write | Failed | Barrier | Readmit | IndexWrite | Propagated | CatalogChange
+Command: TypeAlias = Write | Failed | Barrier | Readmit | IndexWrite | Propagated | Split | CatalogChange
 
 
 @dataclass(slots=True)
@@ -278,12 +290,40 @@ class Hosted(Message):
 
 @dataclass(slots=True)
 class Drop(Message):
+    """Forget this group. `divided`: the catalog knows that it was split, and every member has the children."""
+
     group: str
+    divided: bool = False
 
 
 @dataclass(slots=True)
 class Dropped(Message):
     group: str
+
+
+@dataclass(slots=True)
+class SplitWanted(Message):
+    """A leader finds its partition too large or too hot, and where it would divide it."""
+
+    group: str
+    at: bytes
+
+
+@dataclass(slots=True)
+class SplitNow(Message):
+    """Divide your partition; at this key, or in the middle of its data if none is given."""
+
+    group: str
+    at: bytes = b""
+
+
+@dataclass(slots=True)
+class WasSplit(Message):
+    """Storage nodes are the authority on partitions: they push what became of one to the catalog (ATC'22 §4)."""
+
+    group: str
+    left: GroupSpec
+    right: GroupSpec
 
 
 @dataclass(slots=True)
@@ -409,3 +449,15 @@ class Redirect(Message):
     group: str
     leader: Address | None
     hosted: bool = True
+
+
+@dataclass(slots=True)
+class Moved(Message):
+    """The partition was split: ask one of these instead. Told by any of its replicas that knows, so that a router
+    needs no catalog for it.
+    """
+
+    number: int
+    group: str
+    left: GroupSpec
+    right: GroupSpec

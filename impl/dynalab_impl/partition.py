@@ -3,7 +3,7 @@ still owes.
 
 Applying is a function of (state, entry) and of nothing else, so replicas that applied the same log are equal. Two
 kinds of partition share it: a table's own (Write, Failed, Propagated) and a global index's (IndexWrite). Entries are
-applied in slot order, each once.
+applied in slot order, each once. A Split ends both: the state falls into two halves, and serves nothing any more.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from sortedcontainers import SortedDict
 
 from dynalab_impl.effects import JSON, Nanoseconds
-from dynalab_impl.messages import Entry, Failed, GroupSpec, IndexWrite, Propagated, RequestId, Write
-from dynalab_impl.snapshot import Image, OutcomeImage, OwedImage, RowImage, SnapshotHeader, TombstoneImage
+from dynalab_impl.messages import Entry, Failed, GroupSpec, IndexWrite, Propagated, RequestId, Split, Write
+from dynalab_impl.snapshot import Image, OutcomeImage, OwedImage, RowImage, SnapshotHeader, SplitImage, TombstoneImage
 from dynalab_model.items import index_changes
 from dynalab_model.schema import TableSchema
 from dynalab_model.values import Item, item_size
@@ -55,6 +55,7 @@ class Partition:
         "applied",
         "dedup",
         "dedup_order",
+        "halves",
         "items",
         "keep_ns",
         "log_time_ns",
@@ -62,6 +63,8 @@ class Partition:
         "owed_count",
         "schema",
         "spec",
+        "split",
+        "taken",
         "tombstones",
     )
 
@@ -77,6 +80,9 @@ class Partition:
         self.owed_count = 0
         self.tombstones: dict[bytes, tuple[int, Nanoseconds]] = {}
         self.keep_ns = keep_ns
+        self.split: Split | None = None
+        self.halves: tuple[Partition, Partition] | None = None  # until the node has taken them
+        self.taken = False  # whether the node has made the children
 
     # --- taken apart and put together ---------------------------------------------------------------------------------
 
@@ -94,12 +100,14 @@ class Partition:
 
     def view(self) -> list[object]:
         """A shallow copy of every part: stored items are never changed, only replaced."""
+        if self.split is not None:
+            return [SplitImage(self.split.left, self.split.right)]
         tombstones = [TombstoneImage(key, *known) for key, known in self.tombstones.items()]
         return [*self.items.items(), *self.dedup.items(), *self.owed, *tombstones]
 
     def image(self, part: object) -> Image:
         if not isinstance(part, tuple):
-            assert isinstance(part, OwedImage | TombstoneImage)
+            assert isinstance(part, OwedImage | TombstoneImage | SplitImage)
             return part
         key, value = part
         if isinstance(value, StoredItem):
@@ -121,6 +129,8 @@ class Partition:
                 self.owed.append(image)
             elif isinstance(image, TombstoneImage):
                 self.tombstones[image.key] = (image.version, image.time_ns)
+            elif isinstance(image, SplitImage):
+                self.split = Split(image.left, image.right)
         self.items.update(rows)
 
     # --- applying -----------------------------------------------------------------------------------------------------
@@ -145,6 +155,8 @@ class Partition:
         elif type(command) is Propagated:
             while self.owed and self.owed[0].slot <= command.slot:
                 self.owed.popleft()
+        elif type(command) is Split:
+            self._divide(command)
         self._forget_expired()
 
     def get(self, key: bytes) -> Item | None:
@@ -194,17 +206,54 @@ class Partition:
             before = None if stored is None else stored.item
             for change in index_changes(self.schema, before, command.item):
                 if change.delete_key is not None:
-                    self._owe(OwedImage(self.owed_count, entry.slot, change.index, change.delete_key, None))
+                    self._owe(entry.slot, change.index, change.delete_key, None, command.key)
                 if change.put_key is not None:
-                    self._owe(OwedImage(self.owed_count, entry.slot, change.index, change.put_key, change.entry))
+                    self._owe(entry.slot, change.index, change.put_key, change.entry, command.key)
         if command.item is None:
             self.items.pop(command.key, None)
         else:
             self.items[command.key] = StoredItem(command.item, entry.slot, entry.time_ns)
 
-    def _owe(self, owed: OwedImage) -> None:
-        self.owed.append(owed)
+    def _owe(self, slot: int, index: str, key: bytes, item: Item | None, source: bytes) -> None:
+        self.owed.append(OwedImage(self.owed_count, slot, index, key, item, source))
         self.owed_count += 1
+
+    def _divide(self, command: Split) -> None:
+        """Let everything fall into two halves. Both get all remembered answers: a retry may come to either."""
+        self.split = command
+        self.halves = (self._half(command.left), self._half(command.right))
+        self.items.clear()
+        self.dedup.clear()
+        self.dedup_order.clear()
+        self.owed.clear()
+        self.tombstones.clear()
+
+    def middle(self) -> bytes:
+        """The key behind about half of the data; b"" if there are not two items."""
+        if len(self.items) < 2:
+            return b""
+        sizes = [item_size(stored.item) for stored in self.items.values()]
+        half, before = sum(sizes) // 2, 0
+        keys: list[bytes] = list(self.items)
+        for place, key in enumerate(keys):
+            if place and before >= half:
+                return key
+            before += sizes[place]
+        return keys[-1]
+
+    def _half(self, spec: GroupSpec) -> Partition:
+        """What one child inherits. Versions go on, since its log does."""
+        half = Partition(spec, self.keep_ns)
+        half.applied, half.log_time_ns = self.applied, self.log_time_ns
+        half.dedup = dict(self.dedup)
+        half.dedup_order = deque(self.dedup_order)
+        keys = self.items.irange(spec.low, spec.high or None, inclusive=(True, False))
+        half.items.update({key: self.items[key] for key in keys})
+        for owed in self.owed:
+            if spec.holds(owed.source):
+                half._owe(owed.slot, owed.index, owed.key, owed.item, owed.source)
+        half.tombstones = {key: known for key, known in self.tombstones.items() if spec.holds(key)}
+        return half
 
     def _index(self, entry: Entry, command: IndexWrite) -> None:
         if not self.is_newer(command) and not self.renews(command):

@@ -87,3 +87,11 @@ class DroppedGroups(Record):
 class CommittedUpTo(Record):
     group: str
     slot: int
+
+
+@dataclass(slots=True)
+class SplitApplied(Record):
+    """The group's Split at this slot is applied: the children's records may follow from here."""
+
+    group: str
+    slot: int

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dynalab_impl.effects import Record
+from dynalab_impl.effects import Effects, Record
+from dynalab_impl.partition import Partition
 from dynalab_impl.records import (
     AcceptedEntries,
     CommittedUpTo,
@@ -20,15 +21,17 @@ from dynalab_impl.records import (
     SnapshotBegin,
     SnapshotEnd,
     SnapshotPiece,
+    SplitApplied,
 )
 from dynalab_impl.replication.catchup import install
 from dynalab_impl.snapshot import Incoming
+from dynalab_impl.splitting import make_children
 
 if TYPE_CHECKING:
     from dynalab_impl.storage_node import StorageNode
 
 
-def replay(node: StorageNode, record: Record, reading: dict[tuple[str, int], Incoming]) -> None:
+def replay(node: StorageNode, record: Record, reading: dict[tuple[str, int], Incoming], effects: Effects) -> None:
     """Records of a group whose beginning was let go are passed over until its snapshot begins."""
     if isinstance(record, AcceptedEntries):
         if record.group in node.replicas:
@@ -41,6 +44,14 @@ def replay(node: StorageNode, record: Record, reading: dict[tuple[str, int], Inc
             node.replicas[record.group].recover_commit(record.slot)
     elif isinstance(record, HostedGroup):
         node.replicas[record.spec.group] = node.make_replica(record.spec, record.learner)
+    elif isinstance(record, SplitApplied):
+        parent = node.replicas.get(record.group)
+        if parent is not None:
+            parent.recover_commit(record.slot)
+            parent.advance(record.slot, effects)
+            if isinstance(parent.state, Partition) and parent.state.split is not None:
+                parent.state.taken = True
+                make_children(node, parent, effects)
     elif isinstance(record, SnapshotBegin):
         _replay_snapshot(node, record, reading)
     elif isinstance(record, SnapshotPiece):

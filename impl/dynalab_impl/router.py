@@ -30,6 +30,7 @@ from dynalab_impl.effects import (
 )
 from dynalab_impl.pending import Lookup, Pending
 from dynalab_impl.plain import copy_plain, fingerprint
+from dynalab_impl.splitting import divided
 from dynalab_model.errors import DynamoError, internal_server_error, resource_not_found, throttling
 from dynalab_model.items import bind_get, bind_write
 from dynalab_model.operations import (
@@ -330,6 +331,21 @@ class Router:
                 self.leaders[pending.group] = message.leader
             self._try(pending, effects)
 
+    def _on_moved(self, sender: Address, message: m.Moved, effects: Effects) -> None:
+        """A partition was split. Its children have its leader, at first."""
+        children = (message.left, message.right)
+        table = self.maps.get(message.left.table)
+        if table is not None:
+            self.maps[message.left.table] = divided(table, message.group, children)
+        leader = self.leaders.pop(message.group, None)
+        if leader is not None:
+            for child in children:
+                self.leaders.setdefault(child.group, leader)
+        pending = self.pending.get(message.number)
+        if pending is not None and pending.group == message.group:
+            pending.hops += 1
+            self._try(pending, effects)
+
     def _forget_leader(self, pending: Pending) -> None:
         if type(pending.operation) in _TABLES:
             self.catalog_leader = None
@@ -451,5 +467,6 @@ HANDLERS: dict[type, str] = {
     m.GetReply: "_on_get_reply",
     m.RangeReply: "_on_range_reply",
     m.Redirect: "_on_redirect",
+    m.Moved: "_on_moved",
     m.LookupReply: "_on_lookup_reply",
 }

@@ -48,6 +48,7 @@ class OwedImage:
     index: str
     key: bytes
     item: Item | None
+    source: bytes  # the base item's key
 
 
 @dataclass(slots=True)
@@ -55,6 +56,14 @@ class TombstoneImage:
     key: bytes
     version: int
     time_ns: Nanoseconds
+
+
+@dataclass(slots=True)
+class SplitImage:
+    """The partition was split: its data is in these two now."""
+
+    left: GroupSpec
+    right: GroupSpec
 
 
 @dataclass(slots=True)
@@ -78,7 +87,26 @@ class LeftoverImage:
     groups: tuple[GroupSpec, ...]
 
 
-Image: TypeAlias = RowImage | OutcomeImage | OwedImage | TombstoneImage | TableImage | NodeImage | LeftoverImage
+@dataclass(slots=True)
+class DividedImage:
+    """A partition that was split, until every member has the children."""
+
+    parent: GroupSpec
+    left: str
+    right: str
+
+
+Image: TypeAlias = (
+    RowImage
+    | OutcomeImage
+    | OwedImage
+    | TombstoneImage
+    | SplitImage
+    | TableImage
+    | NodeImage
+    | LeftoverImage
+    | DividedImage
+)
 
 
 @dataclass(slots=True)

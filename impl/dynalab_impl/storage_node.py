@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dynalab_impl import catalog_duties, data_duties, heartbeats, index_duties
+from dynalab_impl import catalog_duties, data_duties, heartbeats, index_duties, splitting
 from dynalab_impl import messages as m
 from dynalab_impl.catalog import CATALOG, Catalog, CatalogKeeper, catalog_spec
 from dynalab_impl.effects import (
@@ -84,14 +84,15 @@ class StorageNode:
         reading: dict[tuple[str, int], Incoming] = {}  # snapshots that have begun and not ended yet
         for record in effects.read_log():
             fresh = False
-            replay(self, record, reading)
+            replay(self, record, reading, effects)
         if fresh:
             self.snapshots.header = effects.append(Formatted(self.incarnation))
             if self.incarnation == 1 and self.address in self.topology.catalog_members():
                 self._host(catalog_spec(self.topology), learner=False, effects=effects)
         else:
-            for replica in self.replicas.values():
+            for replica in list(self.replicas.values()):
                 replica.recovered(effects)
+                self.settle(replica, effects)
             effects.tell(Event("log-recovered", "", 0, len(self.replicas)))
         # Nodes that were started together must not tick together: candidates would meet in every election.
         effects.set_timer(TICK, self.topology.timing.heartbeat_ns // 2 + effects.random_bits(TICK_SPREAD_BITS))
@@ -115,12 +116,16 @@ class StorageNode:
             self.propagate(replica, effects, retry=True)
         self.beat(effects, list(self.replicas.values()))
         catalog_duties.keep_catalog(self, effects)
+        splitting.push_splits(self, effects)
         self.snapshots.tick(self.replicas, self.incarnation, self.dropped, effects)
         if not self.registered:
-            members = self.topology.catalog_members()
-            self.catalog_hint += 1
-            to = members[self.catalog_hint % len(members)]
-            effects.send(to, m.Register(m.Member(self.address, self.incarnation)), NOTHING)
+            effects.send(self.next_catalog_member(), m.Register(m.Member(self.address, self.incarnation)), NOTHING)
+
+    def next_catalog_member(self) -> Address:
+        """Whom to tell something that the catalog's leader should hear: one member after another."""
+        members = self.topology.catalog_members()
+        self.catalog_hint += 1
+        return members[self.catalog_hint % len(members)]
 
     def on_request(self, token: RequestToken, operation: Operation, effects: Effects) -> None:
         raise AssertionError("clients talk to routers")
@@ -138,10 +143,10 @@ class StorageNode:
         getattr(replica, GROUP_HANDLERS[type(message)])(sender, message, effects)
         lead = replica.leading
         if lead is not None and not was_leading:
-            self._begin_leading(replica, effects)
+            self.begin_leading(replica, effects)
         self.after(replica, effects)
 
-    def _begin_leading(self, replica: Replica, effects: Effects) -> None:
+    def begin_leading(self, replica: Replica, effects: Effects) -> None:
         """A new leader needs its first renewal at once: without a lease it cannot serve."""
         self.led[replica.spec.group] = replica
         self.beat(effects, [replica])
@@ -151,7 +156,8 @@ class StorageNode:
             self.propagators[replica.spec.group] = Propagator(replica.spec.group)
 
     def after(self, replica: Replica, effects: Effects) -> None:
-        """What follows from newly committed entries, at a leader."""
+        """What follows from newly committed entries."""
+        self.settle(replica, effects)
         if replica.leading is not None and not replica.spec.index:
             state = replica.state
             if isinstance(state, Partition):
@@ -184,6 +190,8 @@ class StorageNode:
         if spec.group not in self.replicas:
             if spec.group in self.dropped or mine not in spec.members:
                 return  # a disk newer than the catalog knows: the group's leader will adopt it
+            if spec.origin:
+                return  # a child comes with its parent's Split, or from its leader: an empty one must not vote
             self._host(spec, learner=False, effects=effects)
         effects.send(sender, m.Hosted(spec.group, self.incarnation))
 
@@ -193,6 +201,11 @@ class StorageNode:
             self._host(spec, learner=True, effects=effects)
 
     def _on_drop(self, sender: Address, message: m.Drop, effects: Effects) -> None:
+        replica = self.replicas.get(message.group)
+        split = None if replica is None else splitting.moved(replica)
+        if split is not None and not message.divided:
+            effects.send(sender, m.WasSplit(message.group, split.left, split.right), NOTHING)
+            return  # the catalog must know of the children first, or nobody would drop them
         if message.group not in self.dropped:
             self.dropped[message.group] = True
             self.replicas.pop(message.group, None)
@@ -226,6 +239,11 @@ class StorageNode:
     on_index_reply = index_duties.on_index_reply
     on_redirect = index_duties.on_redirect
     propagate = index_duties.propagate
+    settle = splitting.settle
+    on_split_now = splitting.on_split_now
+    on_moved = splitting.on_moved
+    on_was_split = catalog_duties.on_was_split
+    on_split_wanted = catalog_duties.on_split_wanted
 
     # --- looking in from outside ------------------------------------------------------------------------------------
 
@@ -233,7 +251,7 @@ class StorageNode:
         """Applied items of every group of this table and its indexes that this node hosts: group → key bytes → item."""
         out: dict[str, dict[bytes, Item]] = {}
         for group, replica in self.replicas.items():
-            if replica.spec.table == table and isinstance(replica.state, Partition):
+            if replica.spec.table == table and isinstance(replica.state, Partition) and replica.state.split is None:
                 out[group] = {key: stored.item for key, stored in replica.state.items.items()}
         return out
 
@@ -280,4 +298,8 @@ HANDLERS: dict[type, str] = {
     m.GetRequest: "on_get",
     m.RangeRequest: "on_range",
     m.Redirect: "on_redirect",
+    m.Moved: "on_moved",
+    m.SplitNow: "on_split_now",
+    m.SplitWanted: "on_split_wanted",
+    m.WasSplit: "on_was_split",
 }

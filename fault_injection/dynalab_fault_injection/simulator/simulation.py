@@ -21,7 +21,7 @@ from dynalab_fault_injection.simulator.host import Host
 from dynalab_fault_injection.simulator.network import Delays, HeapEntry, Network
 from dynalab_fault_injection.simulator.randomness import below, stream
 from dynalab_fault_injection.simulator.trace import BATCH, Trace
-from dynalab_impl.effects import Address, Node, Record, RequestToken, Response, Topology
+from dynalab_impl.effects import Address, Message, Node, Record, RequestToken, Response, Topology
 from dynalab_model.events import Event
 from dynalab_model.operations import Operation
 
@@ -153,6 +153,10 @@ class Simulation:
         arrival_ns = self.now + delays.client_ns + self._client_draw(delays.spread_bits)
         heappush(self._heap, (arrival_ns, self._next(), REQUEST, self.storage_count + router, token, operation))
         return token
+
+    def order(self, index: int, message: Message) -> None:
+        """Hand a machine a message as if it had sent it to itself: an operator's order."""
+        heappush(self._heap, (self.now, self._next(), DELIVER, index, index, message))
 
     def count(self, name: str, more: int = 1) -> None:
         """Add to one of the simulator's own counters."""

@@ -28,7 +28,7 @@ def suspect(replica: Replica, effects: Effects) -> None:
     """Once a tick at a replica whose time is over: ask the others first. It stands when a quorum has not heard a leader
     either; silence is no answer, or a replica that nobody reaches would depose every leader in turn.
     """
-    if replica.role == "learner" or effects.now_ns < replica.no_vote_until_ns:
+    if replica.role == "learner" or not replica.has_state or effects.now_ns < replica.no_vote_until_ns:
         return
     silent, replica.unheard = replica.unheard, [replica.me]
     zones = [(1, f"{address.region}/{address.zone}") for address in silent]
@@ -62,7 +62,7 @@ def on_probe_reply(replica: Replica, sender: Address, message: ProbeReply, effec
 
 def stand(replica: Replica, effects: Effects) -> None:
     """Phase 1: ask everybody for a promise in a ballot of one's own."""
-    if replica.role == "learner" or effects.now_ns < replica.no_vote_until_ns:
+    if replica.role == "learner" or not replica.has_state or effects.now_ns < replica.no_vote_until_ns:
         return
     virgin = replica.promised == NO_BALLOT
     replica.stop_leading(effects)

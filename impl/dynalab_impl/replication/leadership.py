@@ -42,6 +42,7 @@ def propose(replica: Replica, command: Command, request: RequestId, expiry_ns: N
     # Two leaders' logs part ways at a barrier. Because nothing stands behind one that is not committed, a merge of
     # logs in phase 1 never puts a write behind another than the one that its condition saw.
     assert replica.commit_index >= lead.barrier_slot, "nothing is proposed behind an uncommitted barrier"
+    assert not lead.splitting, "nothing is proposed behind a Split"
     log = replica.log
     slot = len(log) + 1
     time_ns = max(effects.wall_ns, replica.last_time_ns())
@@ -142,7 +143,7 @@ def tick(replica: Replica, effects: Effects) -> None:
 
 def _propose_readmission(replica: Replica, effects: Effects) -> None:
     lead = replica.leading
-    if lead is None or lead.readmitting or replica.commit_index < lead.barrier_slot:
+    if lead is None or lead.readmitting or lead.splitting or replica.commit_index < lead.barrier_slot:
         return
     for member in replica.members:
         peer = lead.peers.get(member.address)

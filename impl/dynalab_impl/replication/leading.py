@@ -64,6 +64,7 @@ class Leading:
     served: bool = False
     lease_lost: bool = False
     readmitting: bool = False
+    splitting: bool = False  # a Split is logged: nothing goes behind it
 
     def voters(self, members: tuple[Member, ...]) -> list[Peer]:
         """The peers whose disks the group has admitted, in the order of the members."""

@@ -321,6 +321,15 @@ class Replica:
             if member.address != self.me:
                 effects.send(member.address, message)
 
+    def is_changing(self) -> bool:
+        """Whether a change of the membership is under way at this leader."""
+        return self.leading is not None and self.leading.readmitting
+
+    @property
+    def has_state(self) -> bool:
+        """False for a partition's child that has come to this node without data, until its leader's snapshot is in."""
+        return self.commit_index >= self.spec.origin
+
     @property
     def is_leader(self) -> bool:
         return self.leading is not None

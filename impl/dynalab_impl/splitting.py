@@ -1,0 +1,177 @@
+"""Splits: one partition becomes two, without moving an item between nodes (ATC'22 §4; S34, S43).
+
+Rules:
+- *The entry decides.* A leader logs a Split and nothing behind it. Every replica that applies it divides its state at
+  that slot, so the children are equal on all members. Nobody decides twice: a later leader finds the entry or not.
+- *Children inherit* members, promises, leader and lease, dedup table, version numbering (their logs go on behind the
+  slot of the Split, their `origin`), and what is owed to indexes.
+- *The parent is silent.* Past its Split it serves nothing and says where its data went. Its group lives on, so that
+  members that lag behind come to the Split; the catalog has it dropped when every member hosts both children.
+- *Without state.* A member that was given the parent's state from behind the Split gets the children empty. Such a
+  replica promises what its parent promised, never stands, serves nothing, and takes its leader's snapshot.
+- *No two changes at once.* Neither a membership change and a Split, nor two Splits, are under way in one group.
+
+These functions are methods of `StorageNode`, kept in a room of their own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dynalab_impl import messages as m
+from dynalab_impl.catalog import replaced
+from dynalab_impl.effects import NOTHING, Address, Effects
+from dynalab_impl.partition import Partition
+from dynalab_impl.records import SplitApplied
+from dynalab_impl.replication import leading as leaders
+from dynalab_impl.replication.leading import Leading
+from dynalab_impl.replication.log import Log
+from dynalab_impl.replication.replica import Replica
+from dynalab_model.events import Event
+
+if TYPE_CHECKING:
+    from dynalab_impl.storage_node import StorageNode
+
+
+def moved(replica: Replica) -> m.Split | None:
+    """The Split that this replica has applied, if it has."""
+    state = replica.state
+    return state.split if type(state) is Partition else None
+
+
+def on_split_now(node: StorageNode, sender: Address, message: m.SplitNow, effects: Effects) -> None:
+    """Divide this partition, if it is whole and has something to divide; else nothing happens, and it is asked again
+    or not.
+    """
+    replica = node.replicas.get(message.group)
+    if replica is None or not may_split(replica, effects.now_ns):
+        return
+    state, spec = replica.state, replica.spec
+    assert isinstance(state, Partition) and replica.leading is not None
+    at = message.at or state.middle()
+    if not at or at == spec.low or not spec.holds(at):
+        return
+    left, right = halves_of(replica, at)
+    replica.propose(m.Split(left, right), m.NO_REQUEST, 0, effects)
+    replica.leading.splitting = True
+    effects.tell(Event("split-logged", spec.group, replica.leading.ballot[0], left.origin))
+
+
+def may_split(replica: Replica, now_ns: int) -> bool:
+    """A partition that its leader serves, and whose group no change is under way in."""
+    lead = replica.leading
+    return (
+        lead is not None
+        and isinstance(replica.state, Partition)
+        and replica.state.split is None
+        and replica.may_serve(now_ns)
+        and not lead.splitting
+        and not replica.is_changing()
+    )
+
+
+def halves_of(replica: Replica, at: bytes) -> tuple[m.GroupSpec, m.GroupSpec]:
+    """The children of a group that is split at this key, as of the next slot of its log."""
+    spec, origin = replica.spec, len(replica.log) + 1
+
+    def child(number: int, low: bytes, high: bytes) -> m.GroupSpec:
+        name = f"{spec.group}.{number}"
+        return m.GroupSpec(name, spec.table, spec.index, low, high, replica.members, spec.schema, origin)
+
+    return child(0, spec.low, at), child(1, at, spec.high)
+
+
+def settle(node: StorageNode, parent: Replica, effects: Effects) -> None:
+    """After anything that may have applied entries: a Split makes the children, once."""
+    state = parent.state
+    if type(state) is not Partition or state.split is None or state.taken:
+        return
+    state.taken = True
+    effects.append(SplitApplied(parent.spec.group, parent.commit_index))
+    children = make_children(node, parent, effects)
+    for child in children:
+        effects.tell(Event("split-applied", child.spec.group, child.promised[0], child.spec.origin))
+        if child.leading is not None:
+            node.begin_leading(child, effects)
+    table = node.maps.get(parent.spec.table)
+    if table is not None:
+        node.maps[parent.spec.table] = divided(table, parent.spec.group, (state.split.left, state.split.right))
+
+
+def make_children(node: StorageNode, parent: Replica, effects: Effects) -> list[Replica]:
+    """The two replicas that take over from this one; also when the node's log is read back."""
+    state = parent.state
+    assert isinstance(state, Partition) and state.split is not None
+    halves, state.halves = state.halves, None
+    made: list[Replica] = []
+    for number, spec in enumerate((state.split.left, state.split.right)):
+        if spec.group in node.replicas or spec.group in node.dropped:
+            continue
+        if halves is None and not any(member.address == node.address for member in spec.members):
+            continue  # a learner of the parent that was never a member: the children's leaders adopt it or not
+        child = node.make_replica(spec, learner=parent.role == "learner")
+        inherit(child, parent, None if halves is None else halves[number], effects)
+        node.replicas[spec.group] = child
+        if parent.spec.group in node.snapshots.begun:
+            node.snapshots.begun[spec.group] = node.snapshots.begun[parent.spec.group]
+        made.append(child)
+    return made
+
+
+def inherit(child: Replica, parent: Replica, half: Partition | None, effects: Effects) -> None:
+    """Promise, place in the log, leader and lease of the parent."""
+    slot = child.spec.origin
+    child.members = child.spec.members
+    child.promised = parent.promised
+    child.no_vote_until_ns = parent.no_vote_until_ns
+    child.begin_following(effects)
+    if half is None:
+        return
+    child.state = half
+    child.log = Log(slot)
+    child.commit_index = child.recorded_commit = child.matched = slot
+    child.barrier = parent.barrier
+    if parent.leading is not None:
+        child.role, child.leader, child.following = "leader", child.me, parent.following
+        child.leading = _inherited(parent.leading, child)
+    elif parent.following == parent.promised and parent.role != "candidate":
+        child.following, child.leader = parent.following, parent.leader
+        child.leader_heard_ns = parent.leader_heard_ns
+
+
+def _inherited(lead: Leading, child: Replica) -> Leading:
+    """The same leadership, over the child: same ballot, same lease, same wait for the predecessor's."""
+    own = leaders.begin(lead.ballot, lead.barrier_slot, lead.serve_after_ns, child.me, child.members)
+    own.durable_slot = child.spec.origin
+    own.lease_from_ns, own.served, own.lease_lost = lead.lease_from_ns, lead.served, lead.lease_lost
+    for address, peer in own.peers.items():
+        before = lead.peers.get(address)
+        if before is not None:
+            peer.incarnation, peer.renewed_ns = before.incarnation, before.renewed_ns
+        # What lies up to the Split needs no votes any more; a peer that has not come so far says so, and gets a
+        # snapshot.
+        peer.match = child.spec.origin if before is not None and before.match >= child.spec.origin else 0
+        peer.next = child.spec.origin + 1
+    return own
+
+
+def push_splits(node: StorageNode, effects: Effects) -> None:
+    """Once a tick: leaders of divided groups tell the catalog, until it has them dropped."""
+    for replica in node.replicas.values():
+        if replica.leading is None:
+            continue
+        split = moved(replica)
+        if split is not None:
+            effects.send(node.next_catalog_member(), m.WasSplit(replica.spec.group, split.left, split.right), NOTHING)
+
+
+def divided(table: m.TableMap, group: str, children: tuple[m.GroupSpec, ...]) -> m.TableMap:
+    """The map with the group's children in its place; unchanged if it is not there."""
+    return m.TableMap(table.schema, table.status, replaced(table.groups, group, children))
+
+
+def on_moved(node: StorageNode, sender: Address, message: m.Moved, effects: Effects) -> None:
+    """An index partition that this node's propagators feed was split: their next retry goes to the children."""
+    table = node.maps.get(message.left.table)
+    if table is not None:
+        node.maps[message.left.table] = divided(table, message.group, (message.left, message.right))
