@@ -57,13 +57,12 @@ def begin(router: Router, pending: Pending, effects: Effects) -> None:
     requests = operation.gets if isinstance(operation, BatchGetItem) else operation.writes
     schemas: dict[str, TableSchema] = {}
     for name in dict.fromkeys(request.table for request in requests):
-        table = router.maps.get(name)
-        if table is None:
+        schema = router.routes.schemas.get(name)
+        if schema is None:
             pending.table = name
-            router.wait_for_map(pending, effects)
+            router.wait_for_table(pending, effects)
             return
-        schemas[name] = table.schema
-    pending.waiting = False
+        schemas[name] = schema
     try:
         if isinstance(operation, BatchGetItem):
             keys = bind_gets(schemas, operation)

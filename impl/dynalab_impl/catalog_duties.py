@@ -13,6 +13,7 @@ from dynalab_impl import messages as m
 from dynalab_impl.catalog import CATALOG, Catalog, change_of, is_change
 from dynalab_impl.effects import NOTHING, Address, Effects
 from dynalab_impl.jsons import as_json
+from dynalab_impl.metadata import Find, Found
 from dynalab_impl.replication.leading import Waiter
 from dynalab_impl.replication.replica import Replica
 from dynalab_model.errors import DynamoError
@@ -62,6 +63,28 @@ def on_register(node: StorageNode, sender: Address, message: m.Register, effects
 
 def on_registered(node: StorageNode, sender: Address, message: m.Registered, effects: Effects) -> None:
     node.registered = node.registered or message.incarnation == node.incarnation
+
+
+def on_find(node: StorageNode, sender: Address, message: Find, effects: Effects) -> None:
+    """Where a key lies, for a router. Only the leader answers: the others may not know a table that is ACTIVE."""
+    replica = serving_catalog(node, effects)
+    if replica is None:
+        hint = node.replicas[CATALOG].leader if CATALOG in node.replicas else None
+        effects.send(sender, m.Redirect(0, message.table, hint, CATALOG in node.replicas), NOTHING)
+        return
+    catalog = replica.state
+    assert isinstance(catalog, Catalog)
+    table = catalog.tables.get(message.table)
+    spec = None
+    if table is None:
+        node.directory.forget(message.table)
+    else:
+        ranges = node.directory.ranges(message.table, table.groups).get(message.index)
+        if ranges is not None:
+            spec = ranges.below(message.key) if message.below else ranges.floor(message.key)
+    status = "" if table is None else table.status
+    found = Found(message.table, message.index, message.key, message.below, status, spec)
+    effects.send(sender, found, NOTHING)
 
 
 def on_lookup(node: StorageNode, sender: Address, message: m.Lookup, effects: Effects) -> None:

@@ -148,6 +148,7 @@ class Timing:
     attempt_ns: Nanoseconds = 400_000_000  # a router tries another replica after this
     request_ns: Nanoseconds = 5_000_000_000  # a router gives up on a client request after this
     dedup_ns: Nanoseconds = 20_000_000_000  # a retried request is recognised for this long (log time)
+    refresh_ns: Nanoseconds = 1_000_000_000  # a router that refreshes on hits does it once in this time, a partition
 
     def stretched_lease_ns(self) -> Nanoseconds:
         """How long a new leader waits on its own fast clock so that an old leader's lease has ended on its slow one."""
@@ -166,6 +167,8 @@ class Topology:
     partitions_per_table: int = 4
     partitions_per_index: int = 2
     log_records_max: int = 20_000  # after so many records a node writes snapshots, and lets go of the log before them
+    cached_partitions_max: int = 10_000  # a router remembers where so many partitions lie
+    refresh_on_hit: bool = False  # routers ask the metadata service also for what they know (ATC'22 §4)
     timing: Timing = field(default_factory=Timing)
 
     def catalog_members(self) -> tuple[Address, ...]:

@@ -1,4 +1,4 @@
-"""What a router has in its hands: client requests that are being worked on, and questions to the catalog.
+"""What a router has in its hands: client requests that are being worked on.
 
 Plain data and the arithmetic of a range read over partitions; sending and answering is the router's.
 """
@@ -25,11 +25,11 @@ class Pending:
     retry_ns: Nanoseconds
     table: str
     key: bytes = b""
-    group: str = ""
+    spec: m.GroupSpec | None = None  # the partition asked last
     target: int = 0
     hops: int = 0
     sent: bool = False
-    waiting: bool = False  # for the table's map
+    asking: bool = False  # the metadata service; its answer lets the request go on
     batch: int = 0  # the number of the batch that this is a part of, and its place there
     place_in_batch: int = 0
     plan: ReadPlan | None = None
@@ -56,32 +56,20 @@ class Pending:
         else:
             self.high, self.done = spec.low, not spec.low
 
-    def place(self, table: m.TableMap) -> m.GroupSpec | None:
-        """The partition to ask next: the one that holds the key, or where the range read stands. None: there is no
-        more to read.
+    @property
+    def group(self) -> str:
+        """The partition's group that was asked last."""
+        return "" if self.spec is None else self.spec.group
+
+    @property
+    def more(self) -> bool:
+        """Whether a range read has still something to read."""
+        return not self.done and not (self.high and self.low >= self.high)
+
+    def place(self, plan: ReadPlan) -> tuple[str, bytes, bool]:
+        """Where a range read stands: the index, a key, and whether the partition that holds it is next (False), or the
+        one that holds the keys below it (True).
         """
-        if self.plan is None:
-            return next(spec for spec in table.groups if not spec.index and spec.holds(self.key))
-        if self.done or (self.high and self.low >= self.high):
-            return None
-        index = self.plan.index or ""
-        for spec in table.groups:
-            if spec.index != index:
-                continue
-            if self.plan.forward:
-                found = spec.holds(self.low)
-            elif not self.high:
-                found = not spec.high
-            else:
-                found = spec.low < self.high and (not spec.high or self.high <= spec.high)
-            if found:
-                return spec
-        raise AssertionError("the groups of a table cover the key space")
-
-
-@dataclass(slots=True)
-class Lookup:
-    """A question to the catalog about a table, asked of one member after another."""
-
-    retry_ns: Nanoseconds
-    target: int
+        if plan.forward:
+            return plan.index or "", self.low, False
+        return plan.index or "", self.high, True

@@ -1,8 +1,8 @@
 """The request router: finds the partition, sends to the right replica, tries again, and assembles pages (ATC'22; S17,
 S21, S87).
 
-A router keeps no data: it caches the partition maps of tables and the last known leader of each group, and both may
-be stale. A node that is asked wrongly says so (Redirect), and the router goes on. Every write carries the router's
+A router keeps no data: it caches where partitions lie (`routes`) and the last known leader of each group, and both
+may be stale. A node that is asked wrongly says so (Redirect), and the router goes on. Every write carries the router's
 incarnation, a number and an expiry, so however often it is sent, it happens at most once.
 
 What the client is told: a storage node's answer is final. If none comes until the deadline, a write that was sent may
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TypeAlias, cast, get_args
 
-from dynalab_impl import batching
+from dynalab_impl import batching, lookups
 from dynalab_impl import messages as m
 from dynalab_impl.effects import (
     JSON,
@@ -28,10 +28,12 @@ from dynalab_impl.effects import (
     TimerName,
     Topology,
 )
-from dynalab_impl.pending import Lookup, Pending
+from dynalab_impl.lookups import HOPS_MAX, Lookup
+from dynalab_impl.metadata import Found, Question
+from dynalab_impl.pending import Pending
 from dynalab_impl.plain import copy_plain, fingerprint
-from dynalab_impl.splitting import divided
-from dynalab_model.errors import DynamoError, internal_server_error, resource_not_found, throttling
+from dynalab_impl.routes import Routes
+from dynalab_model.errors import DynamoError, internal_server_error, throttling
 from dynalab_model.items import bind_get, bind_write
 from dynalab_model.operations import (
     BatchGetItem,
@@ -49,12 +51,11 @@ from dynalab_model.operations import (
     UpdateItem,
 )
 from dynalab_model.pages import PageBuilder, get_response, plan_read
-from dynalab_model.tables import check_serves
+from dynalab_model.schema import TableSchema
 
 SWEEP: TimerName = ("sweep",)
 SWEEP_NS = 20_000_000
 BACKOFF_NS = 40_000_000  # after an answer "not here" that names no leader
-HOPS_MAX = 6  # redirects followed at once before the next one waits
 ROWS_MAX = 1000  # of one range read; a page may take several
 PENDING_MAX = 10_000  # more requests at once are refused before anything is sent
 
@@ -83,11 +84,10 @@ class Router:
         "catalog_leader",
         "eventual_policy",
         "identity",
-        "leaders",
         "lookups",
-        "maps",
         "next_number",
         "pending",
+        "routes",
         "sweeping",
         "topology",
     )
@@ -96,9 +96,8 @@ class Router:
         self.address = address
         self.topology = topology
         self.identity = f"{address.node}#{incarnation}"
-        self.maps: dict[str, m.TableMap] = {}
-        self.leaders: dict[str, Address] = {}
-        self.lookups: dict[str, Lookup] = {}
+        self.routes = Routes(topology.cached_partitions_max)
+        self.lookups: dict[Question, Lookup] = {}
         self.pending: dict[int, Pending] = {}
         self.batches: dict[int, batching.Batch] = {}
         self.next_number = 1
@@ -142,7 +141,7 @@ class Router:
         if type(operation) in _TABLES:
             self._ask_catalog(pending, effects)
         else:
-            self._bind(pending, effects)
+            self.bind(pending, effects)
 
     def has_room(self, count: int) -> bool:
         """Whether so many more requests may be pending."""
@@ -153,10 +152,9 @@ class Router:
         self.next_number += 1
         return number
 
-    def wait_for_map(self, pending: Pending, effects: Effects) -> None:
-        """Ask the catalog about the request's table; `_bind` comes again with the answer."""
-        pending.waiting = True
-        self._look_up(pending.table, effects)
+    def wait_for_table(self, pending: Pending, effects: Effects) -> None:
+        """Ask for the keys of the request's table (any of its partitions tells); `bind` comes again with the answer."""
+        lookups.ask(self, pending, (pending.table, "", b"", False), effects)
 
     def send_part(
         self, batch: Pending, place: int, request: GetItem | PutItem | DeleteItem, key: bytes, effects: Effects
@@ -168,49 +166,58 @@ class Router:
         )
         part.batch, part.place_in_batch = batch.number, place
         self.pending[number] = part
-        self._dispatch(part, self.maps[request.table], effects)
+        self._dispatch(part, effects)
 
-    def _bind(self, pending: Pending, effects: Effects) -> None:
-        """Check the request against the table and send it, once the table's map is known."""
+    def bind(self, pending: Pending, effects: Effects) -> None:
+        """Check the request against the table and send it, once the table is known."""
         operation = pending.operation
         if type(operation) in _BATCHES:
             batching.begin(self, pending, effects)
             return
-        table = self.maps.get(pending.table)
-        if table is None:
-            self.wait_for_map(pending, effects)
+        schema = self.routes.schemas.get(pending.table)
+        if schema is None:
+            self.wait_for_table(pending, effects)
             return
-        pending.waiting = False
         try:
             if type(operation) is GetItem:
-                pending.key = bind_get(table.schema, operation)
+                pending.key = bind_get(schema, operation)
             elif type(operation) is Query or type(operation) is Scan:
-                self._plan(pending, operation, table)
+                self._plan(pending, operation, schema)
             else:
-                pending.key = bind_write(table.schema, cast("PutItem | UpdateItem | DeleteItem", operation))
+                pending.key = bind_write(schema, cast("PutItem | UpdateItem | DeleteItem", operation))
         except DynamoError as error:
             self.finish_with(pending, error, effects)
             return
-        self._dispatch(pending, table, effects)
+        self._dispatch(pending, effects)
 
-    def _plan(self, pending: Pending, operation: Query | Scan, table: m.TableMap) -> None:
+    def _plan(self, pending: Pending, operation: Query | Scan, schema: TableSchema) -> None:
         if pending.plan is not None:
             return
-        plan = pending.plan = plan_read(table.schema, operation)
-        pending.page = PageBuilder(table.schema, operation)
+        plan = pending.plan = plan_read(schema, operation)
+        pending.page = PageBuilder(schema, operation)
         pending.low, pending.high = plan.low, plan.high
         if plan.start_after is not None:
             pending.step(plan.start_after)
 
-    def _dispatch(self, pending: Pending, table: m.TableMap, effects: Effects) -> None:
+    def _dispatch(self, pending: Pending, effects: Effects) -> None:
         """One attempt: to the leader for writes and strong reads, to any replica for eventual ones."""
         operation = pending.operation
         plan = pending.plan
-        spec = pending.place(table)
+        index, key, below = "", pending.key, False
+        if plan is not None:
+            if not pending.more:
+                self._finish_page(pending, effects)
+                return
+            index, key, below = pending.place(plan)
+        spec = self.routes.find(pending.table, index, key, below)
         if spec is None:
-            self._finish_page(pending, effects)
+            lookups.ask(self, pending, (pending.table, index, key, below), effects)
             return
-        pending.group = spec.group
+        pending.spec = spec
+        if self.topology.refresh_on_hit and self.routes.due(
+            spec.group, effects.now_ns, self.topology.timing.refresh_ns
+        ):
+            lookups.refresh(self, spec, effects)
         consistent = bool(getattr(operation, "consistent", True))
         to = self._replica(spec, pending, consistent, effects)
         pending.retry_ns = effects.now_ns + self.topology.timing.attempt_ns
@@ -240,9 +247,9 @@ class Router:
     def _replica(self, spec: m.GroupSpec, pending: Pending, consistent: bool, effects: Effects) -> Address:
         members = spec.members
         if consistent or self.eventual_policy == "leader":
-            return self.leaders.get(spec.group) or members[pending.target % len(members)].address
+            return self.routes.leaders.get(spec.group) or members[pending.target % len(members)].address
         if self.eventual_policy == "stalest":
-            leader = self.leaders.get(spec.group, members[0].address)
+            leader = self.routes.leaders.get(spec.group, members[0].address)
             return [x.address for x in members if x.address != leader][-1]
         # Uniform over the members: 16 bits modulo three is even to one part in twenty thousand.
         return members[(effects.random_bits(16) + pending.target) % len(members)].address
@@ -259,9 +266,9 @@ class Router:
         if type(pending.operation) in _TABLES:
             self.catalog_leader = sender
             if isinstance(pending.operation, DeleteTable):
-                self.maps.pop(pending.table, None)
+                self.routes.forget(pending.table)
         else:
-            self.leaders[pending.group] = sender
+            self.routes.leaders[pending.group] = sender
         self._finish(pending, message.status, message.body, message.error or None, effects)
 
     def _on_get_reply(self, sender: Address, message: m.GetReply, effects: Effects) -> None:
@@ -271,19 +278,16 @@ class Router:
         operation = pending.operation
         assert type(operation) is GetItem
         if operation.consistent:
-            self.leaders[pending.group] = sender
+            self.routes.leaders[pending.group] = sender
         self._finish(pending, 200, cast(_Body, get_response(operation, message.item)), None, effects)
 
     def _on_range_reply(self, sender: Address, message: m.RangeReply, effects: Effects) -> None:
         pending = self.pending.get(message.number)
-        table = None if pending is None else self.maps.get(pending.table)
-        if pending is None or table is None or pending.page is None or message.group != pending.group:
+        spec = None if pending is None else pending.spec
+        if pending is None or spec is None or pending.page is None or message.group != spec.group:
             return
-        spec = next((spec for spec in table.groups if spec.group == message.group), None)
-        if spec is None:
-            return  # the name was taken again in the meantime: the sweep asks the new table
         if cast("Query | Scan", pending.operation).consistent:
-            self.leaders[pending.group] = sender
+            self.routes.leaders[pending.group] = sender
         try:
             for key, item in zip(message.keys, message.items, strict=True):
                 pending.step(key)
@@ -300,20 +304,19 @@ class Router:
         pending.number = self._next_number()
         self.pending[pending.number] = pending
         pending.target = pending.hops = 0
-        self._dispatch(pending, table, effects)
+        self._dispatch(pending, effects)
 
     def _on_redirect(self, sender: Address, message: m.Redirect, effects: Effects) -> None:
         pending = self.pending.get(message.number)
         if pending is None:
             if message.number == 0:
-                self._redirect_lookup(message, effects)
+                lookups.on_redirect(self, message, effects)
             return
         in_catalog = type(pending.operation) in _TABLES
         if not in_catalog and message.group != pending.group:
             return
-        if not message.hosted and not in_catalog and self.maps.pop(pending.table, None) is not None:
-            # The map may be of a table that is gone, or the node of this leader may have lost its disk: ask again.
-            pending.waiting = True
+        if not message.hosted and not in_catalog and self.routes.drop(message.group):
+            # The partition may be of a table that is gone, or the node may have lost its disk: the sweep asks again.
             pending.target += 1
             self._forget_leader(pending)
             pending.retry_ns = effects.now_ns + BACKOFF_NS
@@ -328,19 +331,17 @@ class Router:
             if in_catalog:
                 self.catalog_leader = message.leader
             else:
-                self.leaders[pending.group] = message.leader
+                self.routes.leaders[pending.group] = message.leader
             self._try(pending, effects)
 
     def _on_moved(self, sender: Address, message: m.Moved, effects: Effects) -> None:
         """A partition was split. Its children have its leader, at first."""
-        children = (message.left, message.right)
-        table = self.maps.get(message.left.table)
-        if table is not None:
-            self.maps[message.left.table] = divided(table, message.group, children)
-        leader = self.leaders.pop(message.group, None)
-        if leader is not None:
-            for child in children:
-                self.leaders.setdefault(child.group, leader)
+        leader = self.routes.leaders.get(message.group)
+        if self.routes.drop(message.group):
+            for child in (message.left, message.right):
+                self.routes.put(child, effects.now_ns)
+                if leader is not None:
+                    self.routes.leaders[child.group] = leader
         pending = self.pending.get(message.number)
         if pending is not None and pending.group == message.group:
             pending.hops += 1
@@ -350,17 +351,13 @@ class Router:
         if type(pending.operation) in _TABLES:
             self.catalog_leader = None
         else:
-            self.leaders.pop(pending.group, None)
+            self.routes.leaders.pop(pending.group, None)
 
     def _try(self, pending: Pending, effects: Effects) -> None:
         if type(pending.operation) in _TABLES:
             self._ask_catalog(pending, effects)
             return
-        table = self.maps.get(pending.table)
-        if table is None or pending.waiting:
-            self._bind(pending, effects)
-        else:
-            self._dispatch(pending, table, effects)
+        self.bind(pending, effects)
 
     def on_timer(self, name: TimerName, effects: Effects) -> None:
         """The sweep: give up what is over its deadline, try again what has had no answer."""
@@ -368,21 +365,21 @@ class Router:
         now_ns = effects.now_ns
         for pending in list(self.pending.values()):
             if now_ns >= pending.deadline_ns:
-                self._give_up(pending, effects)
-            elif now_ns >= pending.retry_ns and not (pending.waiting and pending.table in self.lookups):
+                self.give_up(pending, effects)
+            elif now_ns >= pending.retry_ns and not pending.asking:
                 pending.target += 1
                 pending.hops = 0
                 self._forget_leader(pending)
                 self._try(pending, effects)
-        for table, lookup in list(self.lookups.items()):
+        for question, lookup in list(self.lookups.items()):
             if now_ns >= lookup.retry_ns:
-                self._send_lookup(table, lookup, effects)
+                lookups.send(self, question, lookup, effects)
         if self.pending or self.lookups:
             effects.set_timer(SWEEP, SWEEP_NS)
         else:
             self.sweeping = False
 
-    def _give_up(self, pending: Pending, effects: Effects) -> None:
+    def give_up(self, pending: Pending, effects: Effects) -> None:
         unknown = pending.sent or type(pending.operation) not in _WRITES
         self.finish_with(pending, internal_server_error() if unknown else throttling(control_plane=True), effects)
 
@@ -412,46 +409,8 @@ class Router:
         operation = cast("TableOperation", pending.operation)
         effects.send(to, m.TableRequest(pending.number, request, pending.expiry_ns, operation), NOTHING)
 
-    def _look_up(self, table: str, effects: Effects) -> None:
-        if table not in self.lookups:
-            lookup = self.lookups[table] = Lookup(0, 0)
-            self._send_lookup(table, lookup, effects)
-
-    def _send_lookup(self, table: str, lookup: Lookup, effects: Effects) -> None:
-        members = self.topology.catalog_members()
-        to = self.catalog_leader if lookup.target == 0 and self.catalog_leader else None
-        lookup.target += 1
-        lookup.retry_ns = effects.now_ns + self.topology.timing.attempt_ns
-        effects.send(to or members[lookup.target % len(members)], m.Lookup(table), NOTHING)
-
-    def _redirect_lookup(self, message: m.Redirect, effects: Effects) -> None:
-        lookup = self.lookups.get(message.group)
-        if lookup is not None and message.leader is not None and lookup.target <= HOPS_MAX:
-            lookup.target += 1
-            effects.send(message.leader, m.Lookup(message.group), NOTHING)
-
-    def _on_lookup_reply(self, sender: Address, message: m.LookupReply, effects: Effects) -> None:
-        if self.lookups.pop(message.table, None) is None:
-            return
-        self.catalog_leader = sender
-        missing: DynamoError | None = None
-        if message.map is None:
-            missing = resource_not_found()
-        else:
-            try:
-                check_serves(message.map.status)
-                self.maps[message.table] = message.map
-            except DynamoError as error:
-                missing = error
-        for pending in list(self.pending.values()):
-            if not pending.waiting or pending.table != message.table:
-                continue
-            if missing is None:
-                self._bind(pending, effects)
-            elif pending.sent:
-                self._give_up(pending, effects)  # an earlier attempt may have reached the table before it went
-            else:
-                self.finish_with(pending, missing, effects)
+    def _on_found(self, sender: Address, message: Found, effects: Effects) -> None:
+        lookups.on_found(self, sender, message, effects)
 
     def copy(self) -> Router:
         """An independent copy, for the explorer to branch."""
@@ -468,5 +427,5 @@ HANDLERS: dict[type, str] = {
     m.RangeReply: "_on_range_reply",
     m.Redirect: "_on_redirect",
     m.Moved: "_on_moved",
-    m.LookupReply: "_on_lookup_reply",
+    Found: "_on_found",
 }

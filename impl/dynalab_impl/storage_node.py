@@ -23,6 +23,7 @@ from dynalab_impl.effects import (
     TimerName,
     Topology,
 )
+from dynalab_impl.metadata import Find
 from dynalab_impl.partition import Partition
 from dynalab_impl.plain import copy_plain, fingerprint
 from dynalab_impl.propagator import Propagator
@@ -33,6 +34,7 @@ from dynalab_impl.records import (
 )
 from dynalab_impl.recovery import replay
 from dynalab_impl.replication.replica import Replica
+from dynalab_impl.routes import Directory
 from dynalab_impl.snapshot import Incoming, SnapshotTaken, TakeSnapshot
 from dynalab_impl.snapshot_writer import SnapshotWriter
 from dynalab_model.events import Event
@@ -49,6 +51,7 @@ class StorageNode:
     __slots__ = (
         "address",
         "catalog_hint",
+        "directory",
         "dropped",
         "incarnation",
         "keeper",
@@ -76,6 +79,7 @@ class StorageNode:
         self.registered = False
         self.snapshots = SnapshotWriter(topology.log_records_max)
         self.catalog_hint = 0
+        self.directory = Directory()  # for the questions of routers, while this node leads the catalog
 
     # --- life -------------------------------------------------------------------------------------------------------
 
@@ -220,6 +224,7 @@ class StorageNode:
     on_dropped = catalog_duties.on_dropped
     on_register = catalog_duties.on_register
     on_registered = catalog_duties.on_registered
+    on_find = catalog_duties.on_find
     on_lookup = catalog_duties.on_lookup
     on_lookup_reply = catalog_duties.on_lookup_reply
     on_table_request = catalog_duties.on_table_request
@@ -289,6 +294,7 @@ HANDLERS: dict[type, str] = {
     m.Dropped: "on_dropped",
     m.Register: "on_register",
     m.Registered: "on_registered",
+    Find: "on_find",
     m.Lookup: "on_lookup",
     m.LookupReply: "on_lookup_reply",
     m.TableRequest: "on_table_request",
