@@ -81,7 +81,7 @@ def begin(router: Router, pending: Pending, effects: Effects) -> None:
 
 def take(router: Router, part: Pending, outcome: Part, effects: Effects) -> None:
     """One part has its outcome; the last one brings the answer."""
-    batch = router.batches[part.batch]
+    batch = cast(Batch, router.batches[part.batch])
     assert batch.parts[part.place_in_batch] is None, "a part has one outcome"
     batch.parts[part.place_in_batch] = outcome
     batch.left -= 1

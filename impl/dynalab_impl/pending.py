@@ -6,11 +6,15 @@ Plain data and the arithmetic of a range read over partitions; sending and answe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from dynalab_impl import messages as m
 from dynalab_impl.effects import Nanoseconds, RequestToken
-from dynalab_model.operations import Operation
+from dynalab_model.operations import ExecuteStatement, Operation, ReadOperation, WriteOperation
 from dynalab_model.pages import PageBuilder, ReadPlan
+
+# What a batch or a statement consists of.
+PartOperation: TypeAlias = ReadOperation | WriteOperation | ExecuteStatement
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TypeAlias, cast, get_args
 
-from dynalab_impl import batching, lookups
+from dynalab_impl import batching, lookups, statements
 from dynalab_impl import messages as m
 from dynalab_impl.effects import (
     JSON,
@@ -30,17 +30,19 @@ from dynalab_impl.effects import (
 )
 from dynalab_impl.lookups import HOPS_MAX, Lookup
 from dynalab_impl.metadata import Found, Question
-from dynalab_impl.pending import Pending
+from dynalab_impl.pending import PartOperation, Pending
 from dynalab_impl.plain import copy_plain, fingerprint
 from dynalab_impl.routes import Routes
 from dynalab_model.errors import DynamoError, internal_server_error, throttling
 from dynalab_model.items import bind_get, bind_write
 from dynalab_model.operations import (
+    BatchExecuteStatement,
     BatchGetItem,
     BatchWriteItem,
     CreateTable,
     DeleteItem,
     DeleteTable,
+    ExecuteStatement,
     GetItem,
     ListTables,
     Operation,
@@ -59,8 +61,9 @@ BACKOFF_NS = 40_000_000  # after an answer "not here" that names no leader
 ROWS_MAX = 1000  # of one range read; a page may take several
 PENDING_MAX = 10_000  # more requests at once are refused before anything is sent
 
-_WRITES = frozenset({PutItem, UpdateItem, DeleteItem, BatchWriteItem})
 _BATCHES = frozenset({BatchGetItem, BatchWriteItem})
+_STATEMENTS = frozenset({ExecuteStatement, BatchExecuteStatement})
+_WRITES = frozenset({PutItem, UpdateItem, DeleteItem, BatchWriteItem}) | _STATEMENTS
 _TABLES: frozenset[type] = frozenset(get_args(TableOperation))
 _Body: TypeAlias = dict[str, JSON]
 
@@ -99,7 +102,7 @@ class Router:
         self.routes = Routes(topology.cached_partitions_max)
         self.lookups: dict[Question, Lookup] = {}
         self.pending: dict[int, Pending] = {}
-        self.batches: dict[int, batching.Batch] = {}
+        self.batches: dict[int, batching.Batch | statements.Running | statements.Members] = {}
         self.next_number = 1
         self.sweeping = False
         self.catalog_leader: Address | None = None
@@ -156,16 +159,27 @@ class Router:
         """Ask for the keys of the request's table (any of its partitions tells); `bind` comes again with the answer."""
         lookups.ask(self, pending, (pending.table, "", b"", False), effects)
 
+    def schema_of(self, pending: Pending, effects: Effects) -> TableSchema | None:
+        """The keys of the request's table; None after asking for them: `bind` comes again with the answer."""
+        schema = self.routes.schemas.get(pending.table)
+        if schema is None:
+            self.wait_for_table(pending, effects)
+        return schema
+
+    def part_of(self, whole: Pending, place: int, operation: PartOperation) -> Pending:
+        """One request of a batch or of a statement: a request of its own, with the deadline of the whole."""
+        number, table = self._next_number(), operation.table
+        part = Pending(number, whole.token, operation, whole.deadline_ns, whole.expiry_ns, whole.retry_ns, table)
+        part.batch, part.place_in_batch = whole.number, place
+        self.pending[number] = part
+        return part
+
     def send_part(
         self, batch: Pending, place: int, request: GetItem | PutItem | DeleteItem, key: bytes, effects: Effects
     ) -> None:
         """One request of a batch whose tables are known: from here on a request of its own."""
-        number = self._next_number()
-        part = Pending(
-            number, batch.token, request, batch.deadline_ns, batch.expiry_ns, effects.now_ns, request.table, key
-        )
-        part.batch, part.place_in_batch = batch.number, place
-        self.pending[number] = part
+        part = self.part_of(batch, place, request)
+        part.key = key
         self._dispatch(part, effects)
 
     def bind(self, pending: Pending, effects: Effects) -> None:
@@ -173,6 +187,9 @@ class Router:
         operation = pending.operation
         if type(operation) in _BATCHES:
             batching.begin(self, pending, effects)
+            return
+        if type(operation) in _STATEMENTS:
+            statements.begin(self, pending, effects)
             return
         schema = self.routes.schemas.get(pending.table)
         if schema is None:
@@ -394,7 +411,9 @@ class Router:
     def _finish(self, pending: Pending, status: int, body: _Body, error: str | None, effects: Effects) -> None:
         self.pending.pop(pending.number, None)
         if pending.batch:
-            batching.take(self, pending, batching.Part(status, body, error or ""), effects)
+            batched = isinstance(self.batches[pending.batch], batching.Batch)
+            take = batching.take if batched else statements.take
+            take(self, pending, batching.Part(status, body, error or ""), effects)
             return
         effects.reply(pending.token, Response(status, body, error), NOTHING)
 

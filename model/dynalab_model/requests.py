@@ -34,6 +34,7 @@ from dynalab_model.operations import (
     Scan,
     UpdateItem,
 )
+from dynalab_model.partiql import parse_batch_execute_statement, parse_execute_statement
 from dynalab_model.placeholders import LEGACY, VALUES, placeholders
 from dynalab_model.settings_requests import (
     READ_PARSERS,
@@ -259,6 +260,8 @@ OPERATIONS: dict[str, Callable[[dict[str, object]], Operation]] = {
     "Scan": _scan,
     "BatchGetItem": parse_batch_get,
     "BatchWriteItem": parse_batch_write,
+    "ExecuteStatement": parse_execute_statement,
+    "BatchExecuteStatement": parse_batch_execute_statement,
     "UpdateTable": parse_update_table,
     "UpdateTimeToLive": parse_update_time_to_live,
     "TagResource": parse_tag_resource,

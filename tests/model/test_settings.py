@@ -395,7 +395,7 @@ def test_a_feature_that_is_off_answers_as_the_service_does(
         ("DescribeBackup", {"BackupArn": ARN + "/backup/1"}, "BackupNotFoundException"),
         ("DescribeGlobalTable", {"GlobalTableName": "Ttt"}, "GlobalTableNotFoundException"),
         ("CreateBackup", {"TableName": "Ttt", "BackupName": "b"}, "ValidationException"),
-        ("ExecuteStatement", {"Statement": "SELECT * FROM Ttt"}, "ValidationException"),
+        ("ExecuteTransaction", {"TransactStatements": []}, "ValidationException"),
     ],
 )
 def test_what_is_not_there_is_refused_with_the_services_code(

@@ -18,7 +18,14 @@ Rules of this room:
 
 from __future__ import annotations
 
-from dynalab_model.partiql.batch import batch_response, begin_batch, member_error, member_response
+from dynalab_model.partiql.batch import (
+    batch_response,
+    begin_batch,
+    check_targets,
+    member_error,
+    member_response,
+    target,
+)
 from dynalab_model.partiql.requests import parse_batch_execute_statement, parse_execute_statement
 from dynalab_model.partiql.run import Run, begin
 from dynalab_model.partiql.translate import translate
@@ -28,9 +35,11 @@ __all__ = [
     "batch_response",
     "begin",
     "begin_batch",
+    "check_targets",
     "member_error",
     "member_response",
     "parse_batch_execute_statement",
     "parse_execute_statement",
+    "target",
     "translate",
 ]

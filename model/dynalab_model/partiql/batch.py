@@ -40,16 +40,21 @@ def begin_batch(tables: Mapping[str, TableSchema | DynamoError], op: BatchExecut
             if isinstance(schema, DynamoError):
                 raise schema
             run = begin(schema, member)
-            targets.append((member.table, _target(schema, run)))
+            targets.append((member.table, target(schema, run)))
             runs.append(run)
         except DynamoError as error:
             runs.append(error)
-    if len(dict.fromkeys(targets)) < len(targets):
-        raise refused("batch-duplicates")
+    check_targets(targets)
     return runs
 
 
-def _target(schema: TableSchema, run: Run) -> bytes:
+def check_targets(targets: Sequence[tuple[str, bytes]]) -> None:
+    """Refuse a batch that names an item of a table twice."""
+    if len(dict.fromkeys(targets)) < len(targets):
+        raise refused("batch-duplicates")
+
+
+def target(schema: TableSchema, run: Run) -> bytes:
     """The one item that a member is about, by key bytes."""
     if run.key is None:
         raise refused("batch-point")
@@ -87,8 +92,9 @@ def member_response(run: Run) -> Response:
 
 
 def batch_response(
-    op: BatchExecuteStatement, members: Sequence[Response], runs: Sequence[Run | DynamoError]
+    op: BatchExecuteStatement, members: Sequence[Response | None], runs: Sequence[Run | DynamoError | None]
 ) -> Response:
-    """The answer, from what the members came to."""
+    """The answer, from what the members came to, and the runs of those that were bound."""
+    assert None not in members, "every member has an outcome"
     charged = [{"ConsumedCapacity": run.consumed} for run in runs if isinstance(run, Run) and run.consumed is not None]
     return with_capacity({"Responses": list(members)}, op.capacity, charged)
