@@ -16,13 +16,18 @@ from typing import Protocol
 
 
 class File(Protocol):
-    """A file open for appending."""
+    """A file open for appending, or for overwriting in place."""
 
     def append(self, data: bytes) -> None:
         """Write at the end. Durable only after `fsync`."""
 
+    def overwrite(self, offset: int, data: bytes) -> None:
+        """Write over bytes that are there already. Durable only after `fsync`; a power cut before may leave any of its
+        sectors old.
+        """
+
     def fsync(self) -> None:
-        """Returns once everything appended so far is on disk."""
+        """Returns once everything written so far is on disk."""
 
     def truncate(self, size_bytes: int) -> None:
         """Cut the file to that size. Durable only after `fsync`."""
@@ -48,6 +53,9 @@ class FileSystem(Protocol):
     def open_append(self, path: str, *, create: bool) -> File:
         """Open for appending; `create` makes a new, empty file and refuses one that is there."""
 
+    def open_in_place(self, path: str) -> File:
+        """Open a file that is there for overwriting."""
+
     def rename(self, source: str, target: str) -> None:
         """Put `source` in the place of `target`, at once. Durable after `fsync_dir`."""
 
@@ -57,8 +65,12 @@ class FileSystem(Protocol):
         """Returns once the names in that directory are on disk."""
 
 
+# The time of the last change need not be on disk; the size is, where that matters.
+_sync_data = getattr(os, "fdatasync", os.fsync)
+
+
 class RealFile:
-    """A file descriptor opened with O_APPEND."""
+    """A file descriptor."""
 
     __slots__ = ("_fd",)
 
@@ -70,8 +82,13 @@ class RealFile:
         while view:  # a write may be short when the disk is nearly full
             view = view[os.write(self._fd, view) :]
 
+    def overwrite(self, offset: int, data: bytes) -> None:
+        written = os.pwrite(self._fd, data, offset)
+        if written != len(data):
+            raise OSError(f"{written} of {len(data)} bytes were written")
+
     def fsync(self) -> None:
-        os.fsync(self._fd)
+        _sync_data(self._fd)
 
     def truncate(self, size_bytes: int) -> None:
         os.ftruncate(self._fd, size_bytes)
@@ -104,6 +121,9 @@ class RealFileSystem:
     def open_append(self, path: str, *, create: bool) -> File:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | (os.O_CREAT | os.O_EXCL if create else 0)
         return RealFile(os.open(path, flags, 0o600))
+
+    def open_in_place(self, path: str) -> File:
+        return RealFile(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
 
     def rename(self, source: str, target: str) -> None:
         os.replace(source, target)

@@ -2,19 +2,20 @@
 
 Rules of this room:
 
-1. Segments are named `segment-00000001.log`, `…2.log`, without a gap. Only the last one is appended to.
-2. A new segment is begun only after the one before it was synced whole. So a torn tail can stand at the end of the last
-   segment alone: anything unreadable elsewhere is damage, and a damaged log is not used (its replica comes back as a
-   learner).
-3. Whatever `open_log` gives to the node is on disk: it syncs what it read, because a killed process leaves bytes in the
-   page cache that a power cut could still take away after the node has acted on them.
-4. A batch (what one sync covers) is one frame, so it survives whole or not at all. Were each record a frame, a torn
-   batch could end with a good one behind a bad one, and would look like damage.
+1. Segments are named `segment-00000001.log`, `…2.log`, without a gap. Only the last one is appended to. Their frames
+   are numbered through all segments, under checksums that know the directory's name.
+2. The file `synced` says which frame is the last that is on disk (`synced_mark`). Anything unreadable up to that one is
+   damage, and a damaged log is not used (its replica comes back as a learner). What lies behind it was acknowledged to
+   nobody and is cut, readable or not: after a sync that failed the page cache may show what no disk holds.
+3. Whatever `open_log` gives to the node is on disk: the names are synced again and the mark is written anew, because a
+   killed process leaves both in the page cache, where a power cut could still take them back after the node has acted
+   on what they say.
+4. A batch (what one sync covers) is one frame, so it survives whole or not at all.
 5. One thread at a time: the driver's loop calls `stage`, `truncate` and `take`, which touch no file, and hands what
    `take` gave to a worker; nobody else touches the files.
 6. Truncation deletes whole segments from the front. First the file `first-segment` names, for good, the oldest segment
-   that still counts; then what lies before it is deleted, in any order, now or after a restart. So a segment that is
-   missing at or behind that one is damage, as ever, and one that was deleted never is.
+   that still counts and its first frame; then what lies before it is deleted, in any order, now or after a restart. So
+   a segment that is missing at or behind that one is damage, as ever, and one that was deleted never is.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from dynalab.drivers.disk import File, FileSystem, parent_of, write_atomically
+from dynalab.drivers.synced_mark import SyncedMark, create_mark, disk_name, open_mark
 from dynalab_impl.effects import Position
 from dynalab_impl.storage import wal
 
@@ -33,12 +35,13 @@ from dynalab_impl.storage import wal
 # of a small store, some MB between two snapshots, must not be doubled by what cannot be deleted yet. To begin one costs
 # two calls more in some hundred syncs. (Tried on ext4: 64 MiB was no faster than 1 MiB.)
 SEGMENT_BYTES_MAX = 1024 * 1024
-BATCH_BYTES_MAX = 1024 * 1024  # a larger batch is written as several, each synced before the next
+BATCH_BYTES_MAX = 1024 * 1024  # a larger batch is written as several frames
 SEGMENTS_DELETED_PER_SYNC_MAX = 4  # who waits for a sync waits for no more deletions than these: 0.7 ms each on ext4
 FIRST_SEGMENT = "first-segment"
 _PREFIX = "segment-"
 _SUFFIX = ".log"
 _LENGTH = struct.Struct("<I")
+_FIRST = struct.Struct("<QQ")
 
 
 class DamagedLog(Exception):
@@ -85,7 +88,7 @@ def create_log(fs: FileSystem, directory: str) -> None:
     was lost.
     """
     if not fs.exists(directory + "/" + segment_name(1)):
-        fs.make_dir(directory)
+        create_mark(fs, directory)
         fs.open_append(directory + "/" + segment_name(1), create=True).close()
     fs.fsync_dir(directory)
     fs.fsync_dir(parent_of(directory))
@@ -96,73 +99,121 @@ def log_exists(fs: FileSystem, directory: str) -> bool:
     return bool(_segments_in(fs, directory)) or fs.exists(directory + "/" + FIRST_SEGMENT)
 
 
+def holds_records(fs: FileSystem, directory: str) -> bool:
+    """Whether anything was ever written to a log there."""
+    return fs.exists(directory + "/" + FIRST_SEGMENT) or any(
+        fs.read(directory + "/" + name) for name in _segments_in(fs, directory)
+    )
+
+
 def _segments_in(fs: FileSystem, directory: str) -> list[str]:
     return [name for name in fs.list_dir(directory) if name.startswith(_PREFIX) and name.endswith(_SUFFIX)]
 
 
-def _write_first(fs: FileSystem, directory: str, number: int) -> None:
-    """From now on the segments before that one do not count."""
-    write_atomically(fs, directory + "/" + FIRST_SEGMENT, wal.frame(segment_name(number).encode()))
+def _write_first(fs: FileSystem, directory: str, segment: int, frame: int) -> None:
+    """From now on the segments before that one, which begins with that frame, do not count."""
+    content = wal.frame(_FIRST.pack(segment, frame), 1, disk_name(directory))
+    write_atomically(fs, directory + "/" + FIRST_SEGMENT, content)
 
 
-def _read_first(fs: FileSystem, directory: str) -> int:
-    """The number of the oldest segment that counts. Raises DamagedLog."""
+def _read_first(fs: FileSystem, directory: str) -> tuple[int, int]:
+    """The oldest segment that counts, and its first frame. Raises DamagedLog."""
     path = directory + "/" + FIRST_SEGMENT
     if not fs.exists(path):
-        return 1
+        return 1, 1
     # Under a checksum, like every record: a number that rotted upwards would delete what is needed.
-    found = wal.recover(fs.read(path))
+    found = wal.recover(fs.read(path), disk_name(directory))
     if found.torn or len(found.payloads) != 1:
         raise DamagedLog(f"{path} cannot be read")
-    return int(found.payloads[0].decode().removeprefix(_PREFIX).removesuffix(_SUFFIX))
+    segment, frame = _FIRST.unpack(found.payloads[0])
+    return int(segment), int(frame)
+
+
+@dataclass(frozen=True, slots=True)
+class _Closed:
+    """A segment that is not appended to any more: its number, and the last record and frame in it."""
+
+    number: int
+    written: Position
+    frames: int
 
 
 @dataclass(slots=True)
 class _Segments:
-    """The segments of a log: which there are, and at which position each of them ends."""
+    """The segments of a log: which there are, and where each of them ends."""
 
     number: int  # of the one that is appended to
     size_bytes: int  # of that one
     written: Position = 0  # the last record in it
-    closed: deque[tuple[int, Position]] = field(default_factory=deque)  # those before it that count: (number, last)
+    frames: int = 0  # the last frame in it
+    closed: deque[_Closed] = field(default_factory=deque)  # those before it that count
     doomed: deque[int] = field(default_factory=deque)  # those that do not count any more, and are not deleted yet
+
+    def close(self) -> None:
+        self.closed.append(_Closed(self.number, self.written, self.frames))
 
 
 def open_log(fs: FileSystem, directory: str, *, segment_bytes_max: int = SEGMENT_BYTES_MAX) -> OpenedLog:
-    """Read the log back, cut a torn tail, and make ready for appending. Positions begin at 1. Raises DamagedLog."""
+    """Read the log back, cut its tail, and make ready for appending. Positions begin at 1. Raises DamagedLog."""
     # The names first. A killed process may have left a segment just created, or the name of the first segment just
     # replaced, that a power cut could still take back: the records in the one, and for the other those deleted below.
     fs.fsync_dir(directory)
-    first = _read_first(fs, directory)
+    first, first_frame = _read_first(fs, directory)
     names = _segments_in(fs, directory)
     leftovers = [name for name in names if name < segment_name(first)]
     names = names[len(leftovers) :]
     if names != [segment_name(first + offset) for offset in range(len(names))] or not names:
         found_names = ", ".join(names) or "none"
         raise DamagedLog(f"{directory}: the segments from {first} on are {found_names}; one is missing")
-    payloads: list[bytes] = []
-    torn_bytes = 0
-    segments = _Segments(first, 0)
-    for number, name in enumerate(names, first):
-        data = fs.read(directory + "/" + name)
-        found = wal.recover(data)
-        unreadable = len(data) - found.valid_bytes
-        if found.damaged or (unreadable and name != names[-1]):
-            raise DamagedLog(f"{directory}/{name}: a record at byte {found.valid_bytes} cannot be read")
-        if number > first:
-            segments.closed.append((segments.number, segments.written))
-        for batch in found.payloads:
-            payloads.extend(_unpack(batch))
-        segments.number, segments.size_bytes, segments.written = number, found.valid_bytes, len(payloads)
-        torn_bytes = unreadable
+    try:
+        mark = open_mark(fs, directory)
+    except (ValueError, FileNotFoundError) as error:
+        raise DamagedLog(f"{directory}: {error}") from error
+    try:
+        segments, payloads, cut = _read_segments(fs, directory, names, _Segments(first, 0, 0, first_frame - 1), mark)
+    except DamagedLog:
+        mark.close()
+        raise
     for name in leftovers:
         fs.remove(directory + "/" + name)
-    file = fs.open_append(directory + "/" + names[-1], create=False)
-    if torn_bytes:
-        # Cut before anything is appended: a good record behind a torn one would never be found again.
+    file = fs.open_append(directory + "/" + segment_name(segments.number), create=False)
+    if cut:
+        # Cut before anything is appended: what lies there has the numbers of frames that are still to come.
         file.truncate(segments.size_bytes)
-    file.fsync()  # rule 3, and the cut itself
-    return OpenedLog(LogFiles(fs, directory, file, segments, segment_bytes_max), payloads, torn_bytes)
+    mark.write(segments.frames)
+    return OpenedLog(LogFiles(fs, directory, file, mark, segments, segment_bytes_max), payloads, cut)
+
+
+def _read_segments(
+    fs: FileSystem, directory: str, names: list[str], segments: _Segments, mark: SyncedMark
+) -> tuple[_Segments, list[bytes], int]:
+    """The records up to the mark, and how many bytes lie behind them in the last segment that has any of them. Raises
+    DamagedLog.
+    """
+    payloads: list[bytes] = []
+    cut = 0
+    for number, name in enumerate(names, segments.number):
+        data = fs.read(directory + "/" + name)
+        if number > segments.number and segments.frames >= mark.frames:
+            fs.remove(directory + "/" + name)  # begun, and nothing in it was synced
+            cut += len(data)
+            continue
+        found = wal.recover(data, disk_name(directory), segments.frames + 1)
+        batches = found.payloads[: mark.frames - segments.frames]
+        size_bytes = sum(wal.HEADER_BYTES + len(batch) for batch in batches)
+        if number > segments.number:
+            segments.close()
+        for batch in batches:
+            payloads.extend(_unpack(batch))
+        segments.number, segments.size_bytes, segments.written = number, size_bytes, len(payloads)
+        segments.frames += len(batches)
+        cut = len(data) - size_bytes
+        if cut and segments.frames < mark.frames:
+            what = "lies in another's place" if found.misplaced else "cannot be read"
+            raise DamagedLog(f"{directory}/{name}: a record at byte {size_bytes} {what}")
+    if segments.frames < mark.frames:
+        raise DamagedLog(f"{directory}: ends with frame {segments.frames}, and {mark.frames} had been synced")
+    return segments, payloads, cut
 
 
 class LogFiles:
@@ -177,18 +228,27 @@ class LogFiles:
     ...     log.stage(payload); log.take()()
     >>> log.truncate(3); log.stage(b"four"); log.take()()
     >>> fs.list_dir("log")
-    ['first-segment', 'segment-00000003.log', 'segment-00000004.log']
+    ['first-segment', 'segment-00000003.log', 'segment-00000004.log', 'synced']
     >>> open_log(fs, "log").payloads
     [b'three', b'four']
     """
 
-    __slots__ = ("_before", "_directory", "_file", "_fs", "_segment_bytes_max", "_segments", "_staged")
+    __slots__ = ("_before", "_directory", "_file", "_fs", "_mark", "_segment_bytes_max", "_segments", "_staged")
 
-    def __init__(self, fs: FileSystem, directory: str, file: File, segments: _Segments, segment_bytes_max: int) -> None:
+    def __init__(
+        self,
+        fs: FileSystem,
+        directory: str,
+        file: File,
+        mark: SyncedMark,
+        segments: _Segments,
+        segment_bytes_max: int,
+    ) -> None:
         self._fs = fs
         self._directory = directory
         self._file = file
-        self._segments = segments  # the worker's, as is the file
+        self._mark = mark
+        self._segments = segments  # the worker's, as are the files
         self._segment_bytes_max = segment_bytes_max
         self._staged: list[bytes] = []
         self._before: Position = 0
@@ -216,21 +276,25 @@ class LogFiles:
         return job
 
     def _sync(self, records: list[bytes]) -> None:
-        segments = self._segments
+        segments, name = self._segments, disk_name(self._directory)
         for batch, count in _batches(records):
             if segments.size_bytes >= self._segment_bytes_max:
                 self._begin_segment()
-            frame = wal.frame(batch)
+            frame = wal.frame(batch, segments.frames + 1, name)
             self._file.append(frame)
             self._file.fsync()
             segments.size_bytes += len(frame)
             segments.written += count
+            segments.frames += 1
+        if segments.frames > self._mark.frames:
+            # Only now: a mark that outran its frames would make of a torn tail a lost disk.
+            self._mark.write(segments.frames)
 
     def _begin_segment(self) -> None:
-        # The old segment ends with a synced batch (rule 2), so it needs no sync of its own here.
+        # The old segment ends with a synced batch, so it needs no sync of its own here.
         segments = self._segments
         self._file.close()
-        segments.closed.append((segments.number, segments.written))
+        segments.close()
         segments.number += 1
         segments.size_bytes = 0
         self._file = self._fs.open_append(self._directory + "/" + segment_name(segments.number), create=True)
@@ -239,12 +303,14 @@ class LogFiles:
     def _drop(self, before: Position) -> None:
         closed, doomed = self._segments.closed, self._segments.doomed
         assert before <= self._segments.written + 1, "what is not on disk cannot be replaced by what is"
-        count = len(doomed)
-        while closed and closed[0][1] < before:
-            doomed.append(closed.popleft()[0])
+        count, frames = len(doomed), 0
+        while closed and closed[0].written < before:
+            gone = closed.popleft()
+            doomed.append(gone.number)
+            frames = gone.frames
         if len(doomed) > count:
             # On disk before anything is deleted: a gap that nothing explains is damage.
-            _write_first(self._fs, self._directory, doomed[-1] + 1)
+            _write_first(self._fs, self._directory, doomed[-1] + 1, frames + 1)
         for _ in range(min(len(doomed), SEGMENTS_DELETED_PER_SYNC_MAX)):
             # Not synced: a name that comes back is deleted at the next start.
             self._fs.remove(self._directory + "/" + segment_name(doomed.popleft()))
@@ -253,6 +319,7 @@ class LogFiles:
         """Forget what was staged and never taken."""
         self._staged.clear()
         self._file.close()
+        self._mark.close()
 
 
 def _batches(records: list[bytes]) -> Iterator[tuple[bytes, int]]:

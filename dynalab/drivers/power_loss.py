@@ -1,19 +1,22 @@
 """A file system in memory that forgets what was not synced. The strictest disk that the rules of `disk` allow.
 
-`lose_power` gives the disk as it is found after a power cut: bytes that were never synced are gone, and so are names
-(created, renamed, removed) whose directory was never synced. Every call is counted, so a test can cut the power before
-each of them in turn, and `deaf_to` turns the syncs of one call site into nothing, so a test can show that the site is
-needed.
+`lose_power` gives the disk as it is found after a power cut: bytes that were never synced are gone (or all but some
+sectors of them), and so are names (created, renamed, removed) whose directory was never synced. Every call is counted,
+so a test can cut the power before each of them in turn, and `deaf_to` turns the syncs of one call site into nothing, so
+a test can show that the site is needed.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 
 from dynalab.drivers.disk import File, parent_of
+
+SECTOR_BYTES = 512
 
 
 class PowerCut(Exception):
@@ -34,18 +37,54 @@ class _Directory:
     removed: set[str] = field(default_factory=set)  # since the last sync
 
 
-def _after_power_loss(directory: _Directory, *, renames_kept: bool, removals_kept: bool) -> _Directory:
+def _unsynced(inode: _Inode) -> list[int]:
+    """The sectors that are not on disk as they were written."""
+    sectors = range(-(-max(len(inode.data), len(inode.synced)) // SECTOR_BYTES))
+    return [at for at in sectors if _sector(inode.data, at) != _sector(inode.synced, at)]
+
+
+def _sector(data: bytes | bytearray, at: int) -> bytes:
+    return bytes(data[at * SECTOR_BYTES : (at + 1) * SECTOR_BYTES])
+
+
+def _with_sectors(inode: _Inode, kept: Iterator[bool]) -> bytes:
+    """What was synced, and those unsynced sectors that reached the disk by themselves. A sector that is missing before
+    one of them reads as zeros.
+    """
+    found = bytearray(inode.synced)
+    for at in _unsynced(inode):
+        if next(kept):
+            sector = _sector(inode.data, at)
+            found.extend(bytes(max(0, at * SECTOR_BYTES - len(found))))
+            found[at * SECTOR_BYTES : (at + 1) * SECTOR_BYTES] = sector
+    return bytes(found)
+
+
+def _after_power_loss(
+    directory: _Directory, *, renames_kept: bool, removals_kept: bool, kept: Iterator[bool]
+) -> _Directory:
     found = _Directory()
     survivors = directory.synced | directory.renamed if renames_kept else directory.synced
     for name, entry in survivors.items():
         if removals_kept and name in directory.removed:
             continue
         if isinstance(entry, _Directory):
-            found.entries[name] = _after_power_loss(entry, renames_kept=renames_kept, removals_kept=removals_kept)
+            found.entries[name] = _after_power_loss(
+                entry, renames_kept=renames_kept, removals_kept=removals_kept, kept=kept
+            )
         else:
-            found.entries[name] = _Inode(bytearray(entry.synced), entry.synced)
+            left = _with_sectors(entry, kept)
+            found.entries[name] = _Inode(bytearray(left), left)
     found.synced = dict(found.entries)
     return found
+
+
+def _durable_files(directory: _Directory) -> Iterator[_Inode]:
+    for entry in directory.synced.values():
+        if isinstance(entry, _Directory):
+            yield from _durable_files(entry)
+        else:
+            yield entry
 
 
 class PowerLossFileSystem:
@@ -69,15 +108,28 @@ class PowerLossFileSystem:
         self.calls = 0
         self.sync_sites: set[str] = set()
 
-    def lose_power(self, *, renames_kept: bool = False, removals_kept: bool = False) -> PowerLossFileSystem:
+    def unsynced_sectors(self) -> int:
+        """How many sectors a power cut may take or leave, in files whose names are on disk."""
+        with self._lock:
+            return sum(len(_unsynced(inode)) for inode in _durable_files(self._root))
+
+    def lose_power(
+        self, *, renames_kept: bool = False, removals_kept: bool = False, sectors_kept: int = 0
+    ) -> PowerLossFileSystem:
         """The disk as the next start finds it; this one is left as it is.
 
         A disk may also write a name before it is asked to, in any order: with `renames_kept` the renames reached it by
         themselves, and the files and directories created before them did not; with `removals_kept` the removals did.
+        `sectors_kept` has a bit for each of the `unsynced_sectors`: those that are set reached the disk, too.
         """
         found = PowerLossFileSystem()
         with self._lock:  # other threads may be writing: the cut falls between two calls
-            found._root = _after_power_loss(self._root, renames_kept=renames_kept, removals_kept=removals_kept)
+            found._root = _after_power_loss(
+                self._root,
+                renames_kept=renames_kept,
+                removals_kept=removals_kept,
+                kept=(bool(sectors_kept >> bit & 1) for bit in count()),
+            )
         return found
 
     def kill_process(self) -> PowerLossFileSystem:
@@ -93,8 +145,12 @@ class PowerLossFileSystem:
 
     def damage(self, path: str, offset: int) -> None:
         """Rot: flip every bit of one byte, on the disk itself."""
+        self.misdirect(path, offset, bytes([self._file(path).data[offset] ^ 0xFF]))
+
+    def misdirect(self, path: str, offset: int, data: bytes) -> None:
+        """A write that was meant for another place lands here, on the disk itself."""
         inode = self._file(path)
-        inode.data[offset] ^= 0xFF
+        inode.data[offset : offset + len(data)] = data
         inode.synced = bytes(inode.data)
 
     def lose_tree(self, path: str) -> None:
@@ -139,6 +195,9 @@ class PowerLossFileSystem:
                     raise FileExistsError(path)
                 entries[name] = _Inode()
             return _PowerLossFile(self, self._file(path))
+
+    def open_in_place(self, path: str) -> File:
+        return _PowerLossFile(self, self._file(path))
 
     def rename(self, source: str, target: str) -> None:
         with self._lock:
@@ -207,6 +266,12 @@ class _PowerLossFile:
         with self._fs._lock:
             self._fs._count()
             self._inode.data += data
+
+    def overwrite(self, offset: int, data: bytes) -> None:
+        with self._fs._lock:
+            self._fs._count()
+            assert offset + len(data) <= len(self._inode.data), "only what is there is overwritten"
+            self._inode.data[offset : offset + len(data)] = data
 
     def fsync(self) -> None:
         with self._fs._lock:

@@ -26,6 +26,7 @@ from dynalab.drivers.log_files import (
     DamagedLog,
     LogFiles,
     create_log,
+    holds_records,
     log_exists,
     make_dir_durably,
     open_log,
@@ -214,7 +215,7 @@ class FileStore:
         for address in topology.storage:
             manifest.incarnations[address] = FIRST_INCARNATION
             directory = self._directory(address, FIRST_INCARNATION)
-            if any(self._fs.read(directory + "/" + name) for name in self._fs.list_dir(directory)):
+            if holds_records(self._fs, directory):
                 raise StoreError(
                     f"{self._root} holds logs but no {MANIFEST}: it was lost, and without it promises could be broken."
                     " Restore it, or use another directory."

@@ -14,6 +14,7 @@ import pytest
 from dynalab.drivers.log_files import FIRST_SEGMENT, DamagedLog, open_log, segment_name
 from dynalab.drivers.power_loss import PowerCut, PowerLossFileSystem
 from dynalab.drivers.store import FileStore, NodeDisk, StoreError
+from dynalab.drivers.synced_mark import MARK
 from dynalab_impl.effects import Address, Record, layout
 from dynalab_impl.records import Promised
 
@@ -194,7 +195,7 @@ def test_the_history_truncates_twice_and_a_node_that_never_asks_keeps_everything
         f"z1-n1.1/{FIRST_SEGMENT}",
         f"no z1-n1.1/{segment_name(2)}",
     ]
-    assert fs.list_dir("lab/data/z2-n2.1") == [segment_name(1)]
+    assert fs.list_dir("lab/data/z2-n2.1") == [segment_name(1), MARK]
 
 
 def sync_sites() -> list[str]:
@@ -208,13 +209,13 @@ def test_the_history_reaches_every_sync_of_the_drivers() -> None:
 
     found = set()
     for file in Path(dynalab.drivers.__path__[0]).glob("*.py"):
-        if file.name in ("disk.py", "log_files.py", "store.py"):
+        if file.name in ("disk.py", "log_files.py", "store.py", "synced_mark.py"):
             for number, line in enumerate(file.read_text().splitlines(), 1):
                 code = line.partition("#")[0].strip()
                 if (".fsync(" in code and not code.startswith("os.")) or ".fsync_dir(" in code:
                     found.add(f"{file.name}:{number}")
     assert set(sync_sites()) == found
-    assert len(found) == 10
+    assert len(found) == 11
 
 
 @pytest.mark.parametrize("site", sync_sites())

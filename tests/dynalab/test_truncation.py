@@ -26,6 +26,7 @@ from dynalab.drivers.log_files import (
 )
 from dynalab.drivers.power_loss import PowerCut, PowerLossFileSystem
 from dynalab.drivers.store import FileStore, MemoryDisk, MemoryStore, Store, records_of
+from dynalab.drivers.synced_mark import MARK
 from dynalab_impl.effects import Address, Effects, Message, Position, Record
 from dynalab_impl.records import Promised
 from tests.dynalab.toys import FIRST, REQUEST, SECOND, TOPOLOGY, Counter, counter, run, settle
@@ -72,14 +73,14 @@ def test_a_segment_leaves_the_disk_once_all_its_records_were_let_go() -> None:
     log.truncate(4)
     assert fs.calls == calls, "the loop's thread touches no file"
     log.take()()
-    assert fs.list_dir(DIRECTORY) == [FIRST_SEGMENT, segment_name(4), segment_name(5)]
+    assert fs.list_dir(DIRECTORY) == [FIRST_SEGMENT, segment_name(4), segment_name(5), MARK]
     log.truncate(2)  # less than before: nothing more to drop
     calls = fs.calls
     log.take()()
     assert fs.calls == calls
     log.truncate(6)
     write(log, 6)
-    assert fs.list_dir(DIRECTORY) == [FIRST_SEGMENT, segment_name(6)]
+    assert fs.list_dir(DIRECTORY) == [FIRST_SEGMENT, segment_name(6), MARK]
     assert open_log(fs, DIRECTORY).payloads == [payload(6)]
 
 
@@ -110,11 +111,11 @@ def test_many_segments_are_named_once_and_deleted_a_few_a_sync() -> None:
     log.truncate(last)
     log.take()()
     first = fs.read(f"{DIRECTORY}/{FIRST_SEGMENT}")
-    assert len(fs.list_dir(DIRECTORY)) == 1 + last - SEGMENTS_DELETED_PER_SYNC_MAX
+    assert len(fs.list_dir(DIRECTORY)) == 2 + last - SEGMENTS_DELETED_PER_SYNC_MAX
     # A process that dies here leaves the rest to the next one.
     assert open_log(fs.lose_power(), DIRECTORY).payloads == [payload(last)]
     write(log, last + 1)
-    assert fs.list_dir(DIRECTORY) == [FIRST_SEGMENT, segment_name(last), segment_name(last + 1)]
+    assert fs.list_dir(DIRECTORY) == [FIRST_SEGMENT, segment_name(last), segment_name(last + 1), MARK]
     assert fs.read(f"{DIRECTORY}/{FIRST_SEGMENT}") == first
 
 
@@ -403,7 +404,7 @@ def test_files_of_a_real_directory_stay_few(tmp_path: Path) -> None:
 
     run(work)
     names = sorted(path.name for path in (tmp_path / "data" / "z1-n1.1").iterdir())
-    assert names[0] == FIRST_SEGMENT and 2 <= len(names) <= 4
+    assert names[0] == FIRST_SEGMENT and 2 <= len(names) <= 5
     assert segment_name(5) < names[1]
     again = FileStore(RealFileSystem(), str(tmp_path / "data"), TOPOLOGY)
     assert list(records_of(again, FIRST))[-1] == Promised("g", (150, "n1"))

@@ -8,31 +8,46 @@ from hypothesis import strategies as st
 
 from dynalab_impl.storage.wal import HEADER_BYTES, frame, recover
 
-PAYLOADS = [b"first", b"", b"second record", bytes(range(256)), b"last"]
-LOG = b"".join(frame(p) for p in PAYLOADS if p)
-KEPT = [p for p in PAYLOADS if p]
+KEPT = [b"first", b"x", b"second record", bytes(range(256)), b"last"]
+FRAMES = [frame(payload, 7 + at, "disk") for at, payload in enumerate(KEPT)]
+LOG = b"".join(FRAMES)
+ENDS = [sum(map(len, FRAMES[: at + 1])) for at in range(len(FRAMES))]
 
 
 @pytest.mark.claim("torn-tail")
 @pytest.mark.parametrize("cut", range(len(LOG) + 1))
-def test_a_log_cut_at_any_byte_gives_back_whole_records_only(cut: int) -> None:
-    recovery = recover(LOG[:cut])
-    assert recovery.payloads == KEPT[: len(recovery.payloads)]
-    assert not recovery.damaged
-    assert recovery.torn == (recovery.valid_bytes != cut)
-    assert recover(LOG[: recovery.valid_bytes]).torn is False
+def test_a_log_cut_at_any_byte_gives_back_whole_records_and_a_tail_is_cut_only_above_the_synced_position(
+    cut: int,
+) -> None:
+    whole = sum(end <= cut for end in ENDS)
+    for synced in range(6, 12):
+        recovery = recover(LOG[:cut], "disk", 7, synced)
+        assert recovery.payloads == KEPT[:whole]
+        assert recovery.damaged == (whole < synced - 6)
+        assert recovery.torn == (recovery.valid_bytes != cut)
+    assert recover(LOG[: recovery.valid_bytes], "disk", 7).torn is False
 
 
-@pytest.mark.claim("torn-tail")
+@pytest.mark.claim("rot")
 @pytest.mark.parametrize("at", range(len(LOG)))
-def test_a_flipped_byte_never_yields_another_record(at: int) -> None:
+def test_a_flipped_byte_never_yields_another_record_and_is_damage_wherever_it_had_been_synced(at: int) -> None:
     rotten = LOG[:at] + bytes([LOG[at] ^ 0x41]) + LOG[at + 1 :]
-    recovery = recover(rotten)
-    assert recovery.payloads == KEPT[: len(recovery.payloads)]
-    assert recovery.torn
-    last_begins = len(LOG) - len(frame(KEPT[-1]))
-    # Damage before the last record must not pass for a torn tail: cutting there would forget what was acknowledged.
-    assert recovery.damaged == (at < last_begins)
+    hurt = sum(end <= at for end in ENDS)
+    recovery = recover(rotten, "disk", 7, synced=11)
+    assert recovery.payloads == KEPT[:hurt]
+    assert recovery.damaged, "also in the very last record"
+    assert not recover(rotten, "disk", 7, synced=6 + hurt).damaged, "what was never synced is a torn tail"
+
+
+@pytest.mark.parametrize("place", range(len(KEPT)))
+def test_a_frame_in_anothers_place_or_of_another_disk_is_none_though_every_byte_of_it_is_right(place: int) -> None:
+    for other in range(len(KEPT)):
+        if other != place:
+            strayed = recover(b"".join([*FRAMES[:place], FRAMES[other], *FRAMES[place + 1 :]]), "disk", 7, synced=11)
+            assert (strayed.payloads, strayed.damaged, strayed.misplaced) == (KEPT[:place], True, True)
+    foreign = frame(KEPT[place], 7 + place, "another disk")
+    strayed = recover(b"".join([*FRAMES[:place], foreign, *FRAMES[place + 1 :]]), "disk", 7, synced=11)
+    assert (strayed.payloads, strayed.damaged, strayed.misplaced) == (KEPT[:place], True, False)
 
 
 @given(st.binary(max_size=200))
@@ -42,5 +57,5 @@ def test_recovery_takes_any_bytes(data: bytes) -> None:
 
 
 def test_preallocated_zeros_are_no_records() -> None:
-    recovery = recover(frame(b"one") + bytes(64))
+    recovery = recover(frame(b"one") + bytes(64), synced=1)
     assert (recovery.payloads, recovery.torn, recovery.damaged) == ([b"one"], True, False)

@@ -1,8 +1,10 @@
-"""A node's disk: the bytes of its write-ahead log, and how they survive a power loss.
+"""A node's disk: the bytes of its write-ahead log, and how they survive a power loss, rot and writes gone astray.
 
-What was synced survives. Of what was written and not synced a random prefix survives, cut at any byte, so the last
-record may be torn. A lost disk is an empty one. Records are framed by the implementation's own write-ahead log format
-and come back through its own recovery, so that recovery is under test and not imitated.
+What was synced survives. Of what was written and not synced a power loss leaves a prefix, cut at any byte, or any of
+its sectors and not the others. The position of the last finished sync is kept apart from the log and is never wrong
+(the files of the real drivers see to that). A lost disk is an empty one under another name. Records are framed by the
+implementation's own write-ahead log format and come back through its own recovery, so that recovery is under test and
+not imitated.
 
 Records are turned into bytes when the node dies, not when they are written: the bytes are the same (records are never
 changed after they were appended; `eager` frames at once and a test holds the two against each other), and a node that
@@ -19,6 +21,8 @@ from typing import Protocol
 from dynalab_fault_injection.simulator.randomness import below
 from dynalab_impl.effects import Message, Record
 
+SECTOR_BYTES = 512
+
 
 class Recovered(Protocol):
     """What recovery of a log's bytes gives (`dynalab_impl.storage.wal.Recovery`)."""
@@ -31,16 +35,22 @@ class Recovered(Protocol):
     def torn(self) -> bool: ...
     @property
     def damaged(self) -> bool: ...
+    @property
+    def misplaced(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How messages and records become bytes: the implementation's codec and log format, or a toy's in tests."""
+    """How messages and records become bytes: the implementation's codec and log format, or a toy's in tests.
+
+    `frame` takes a payload, its number in the log and the disk's name; `recover` the bytes, the disk's name, the
+    number of the first frame and that of the last one that was synced.
+    """
 
     encode: Callable[[Message | Record], bytes]
     decode: Callable[[bytes], Message | Record]
-    frame: Callable[[bytes], bytes]
-    recover: Callable[[bytes], Recovered]
+    frame: Callable[[bytes, int, str], bytes]
+    recover: Callable[[bytes, str, int, int], Recovered]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +65,41 @@ class PowerLoss:
         return self.kept_bytes < self.unsynced_bytes
 
 
+class DamagedDisk(Exception):
+    """Something that had been synced cannot be read any more: the disk counts as lost."""
+
+
 class Disk:
-    """The log of one node. Positions count records from 1; a prefix may have been dropped (`truncate`)."""
+    """The log of one node. Positions count records from 1; a prefix may have been dropped (`truncate`).
 
-    __slots__ = ("_data", "_dropped", "_eager", "_format", "_frames", "_records", "_synced", "torn_tails")
+    `name` is the machine's; the disk's own, which its checksums begin with, also counts the disks that were lost.
+    """
 
-    def __init__(self, format: Format, *, eager: bool = False) -> None:
+    __slots__ = (
+        "_data",
+        "_dropped",
+        "_eager",
+        "_format",
+        "_frames",
+        "_generation",
+        "_hurt",
+        "_name",
+        "_origin",
+        "_records",
+        "_starts",
+        "_synced",
+        "torn_tails",
+    )
+
+    def __init__(self, format: Format, name: str = "", *, eager: bool = False) -> None:
         self._format = format
+        self._name = name
         self._eager = eager
+        self._generation = 1
+        self._origin = 0  # frames that lay before position 1: positions begin anew at each opening, numbers never
         self._data = b""  # what a crash left; only between `crash` and `open`
+        self._starts: list[int] = []  # ... and where each frame of it that had been synced begins, and the last ends
+        self._hurt = False  # ... and whether more was done to it than a power loss does
         self._dropped = 0  # records before this many positions are gone
         self._records: list[Record] = []
         self._frames: list[bytes] = []  # of the first so many records
@@ -82,6 +118,11 @@ class Disk:
     @property
     def synced(self) -> int:
         return self._synced
+
+    @property
+    def identity(self) -> str:
+        """What the checksums on this disk begin with."""
+        return f"{self._name}#{self._generation}"
 
     def append(self, record: Record) -> int:
         """Write a record; it survives a crash for certain once `sync` covered it."""
@@ -114,31 +155,80 @@ class Disk:
         return count
 
     def crash(self, random: Random) -> PowerLoss:
-        """Cut the power: the synced prefix stays, and of the rest as many bytes as the draw says."""
+        """Cut the power: the synced prefix stays, and of the rest as many bytes, or such sectors, as the draw says."""
         self._frame_all()
         synced = self._synced - self._dropped
-        boundary = sum(map(len, self._frames[:synced]))
+        starts = [0]
+        for framed in self._frames[:synced]:
+            starts.append(starts[-1] + len(framed))
+        boundary = starts[-1]
         data = b"".join(self._frames)
         unsynced = len(data) - boundary
-        kept = below(random, unsynced + 1)
-        self._data = data[: boundary + kept]
+        if unsynced and random.getrandbits(2) == 0:
+            sectors = -(-len(data) // SECTOR_BYTES) - boundary // SECTOR_BYTES
+            self._data = keep_sectors(data, boundary, random.getrandbits(sectors))
+        else:
+            self._data = data[: boundary + below(random, unsynced + 1)]
+        self._starts = starts
         self._records, self._frames = [], []
-        return PowerLoss(unsynced, kept)
+        return PowerLoss(unsynced, len(self._data) - boundary)
+
+    def rot(self, random: Random) -> bool:
+        """Flip one bit of one record that had been synced, while the machine is down; False if there is none."""
+        if len(self._starts) < 2:
+            return False
+        number = below(random, len(self._starts) - 1)
+        start, end = self._starts[number], self._starts[number + 1]
+        at = start + below(random, end - start)
+        self._data = self._data[:at] + bytes([self._data[at] ^ (1 << below(random, 8))]) + self._data[at + 1 :]
+        self._hurt = True
+        return True
+
+    def misdirect(self, random: Random, foreign: bytes) -> bool:
+        """Put the frame of another disk, or of another place on this one (`foreign` is empty), where one had been
+        synced, while the machine is down; False if there are not enough.
+
+        The worst of them is played: it fits exactly, and every byte of it is right.
+        """
+        count = len(self._starts) - 1
+        if count < 2:
+            return False
+        place = below(random, count)
+        if not foreign:
+            other = (place + 1 + below(random, count - 1)) % count
+            foreign = self._data[self._starts[other] : self._starts[other + 1]]
+        self._data = self._data[: self._starts[place]] + foreign + self._data[self._starts[place + 1] :]
+        self._starts = self._starts[: place + 1]  # behind it nothing lies where it did
+        self._hurt = True
+        return True
+
+    def frame_at(self, random: Random) -> bytes:
+        """A frame of a running machine's disk that had been synced, as it lies there; b"" if there is none."""
+        synced = self._synced - self._dropped
+        if synced <= 0:
+            return b""
+        at = below(random, synced)
+        return self._frames[at] if at < len(self._frames) else self._framed(at)
 
     def wipe(self) -> None:
         """Lose the disk of a machine that is down: a new, empty one takes its place."""
-        self._data = b""
+        self._data, self._starts, self._hurt = b"", [], False
         self._records, self._frames = [], []
-        self._synced = self._dropped = 0
+        self._synced = self._dropped = self._origin = 0
+        self._generation += 1
 
     def open(self) -> list[Record]:
         """Recover the log after a crash: cut a torn tail, and give the records. They are on disk, so they count as
-        synced; positions begin at 1 again.
+        synced; positions begin at 1 again. Raises DamagedDisk.
         """
-        recovered = self._format.recover(self._data)
-        # Only the unsynced suffix was touched, so damage anywhere else is a fault of recovery itself.
-        assert not recovered.damaged, "recovery reports damage, and the simulator did none"
-        assert len(recovered.payloads) >= self._synced - self._dropped, "recovery lost a record that had been synced"
+        first = self._origin + self._dropped + 1
+        synced = self._origin + self._synced
+        recovered = self._format.recover(self._data, self.identity, first, synced)
+        if recovered.damaged:
+            # Only the unsynced suffix was touched unless a fault did more; else it is a fault of recovery itself.
+            assert self._hurt, "recovery reports damage, and the simulator did none"
+            raise DamagedDisk("misplaced" if recovered.misplaced else "unreadable")
+        assert self._hurt or first + len(recovered.payloads) > synced, "recovery lost a record that had been synced"
         if recovered.torn:
             self.torn_tails += 1
         records: list[Record] = []
@@ -146,13 +236,42 @@ class Disk:
             record = self._format.decode(payload)
             assert isinstance(record, Record)
             records.append(record)
-        self._data = b""
+        self._data, self._starts, self._hurt = b"", [], False
         self._records = list(records)
-        self._frames = [self._format.frame(payload) for payload in recovered.payloads]
+        self._frames = [
+            self._format.frame(payload, first + at, self.identity) for at, payload in enumerate(recovered.payloads)
+        ]
+        self._origin = first - 1
         self._dropped = 0
         self._synced = len(records)
         return records
 
+    def _framed(self, at: int) -> bytes:
+        payload = self._format.encode(self._records[at])
+        return self._format.frame(payload, self._origin + self._dropped + at + 1, self.identity)
+
     def _frame_all(self) -> None:
-        encode, frame = self._format.encode, self._format.frame
-        self._frames += [frame(encode(record)) for record in self._records[len(self._frames) :]]
+        self._frames += [self._framed(at) for at in range(len(self._frames), len(self._records))]
+
+
+def keep_sectors(data: bytes, boundary: int, kept: int) -> bytes:
+    """What is left of `data` if of its sectors from that of byte `boundary` on only those reached the disk whose bit
+    in `kept` is set. The bytes before the boundary were there already; what never came reads as zeros, or as the end.
+
+    >>> data = b"a" * 500 + b"b" * 1000
+    >>> left = keep_sectors(data, 500, 0b100)
+    >>> left == b"a" * 500 + bytes(524) + b"b" * 476, keep_sectors(data, 500, 0) == data[:500]
+    (True, True)
+    """
+    parts = [data[:boundary]]
+    end = boundary
+    at = boundary
+    while at < len(data):
+        upto = min(at // SECTOR_BYTES * SECTOR_BYTES + SECTOR_BYTES, len(data))
+        here = kept & 1
+        parts.append(data[at:upto] if here else bytes(upto - at))
+        if here:
+            end = upto
+        kept >>= 1
+        at = upto
+    return b"".join(parts)[:end]

@@ -67,7 +67,9 @@ class Host:
         "random_bits",
         "slowness",
         "sync_covers",
+        "sync_fails",
         "sync_ns",
+        "sync_slowness",
         "sync_spread_bits",
         "syncing",
         "time_ns",
@@ -128,6 +130,8 @@ class Host:
         self.syncing = False
         self.sync_ns = 0
         self.sync_spread_bits = 0
+        self.sync_fails = False  # every sync that ends now ends with an error
+        self.sync_slowness = 1
         self.waiting: list[tuple[Position, int, Any]] = []  # (position, target or -1, message or (token, response))
         self.timers: dict[TimerName, tuple[int, int]] = {}  # name: (number of its event, local deadline)
         self.trap: Callable[[int], None] | None = None  # called with the length of the next sync when that begins
@@ -212,7 +216,8 @@ class Host:
         """
         self.syncing = True
         self.sync_covers = self.appended
-        done_ns = self.depart_ns + self.sync_ns + self.disk_random.getrandbits(self.sync_spread_bits)
+        length_ns = self.sync_ns + self.disk_random.getrandbits(self.sync_spread_bits)
+        done_ns = self.depart_ns + length_ns * self.sync_slowness
         if self.trap is not None:
             trap, self.trap = self.trap, None
             trap(done_ns - self.time_ns)

@@ -16,7 +16,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Protocol, TypeAlias
 
-from dynalab_fault_injection.simulator.disk import Disk, Format
+from dynalab_fault_injection.simulator.disk import DamagedDisk, Disk, Format
 from dynalab_fault_injection.simulator.host import Host
 from dynalab_fault_injection.simulator.network import Delays, HeapEntry, Network
 from dynalab_fault_injection.simulator.randomness import below, stream
@@ -111,7 +111,7 @@ class Simulation:
             Host(
                 index,
                 address,
-                Disk(format, eager=through_codec),
+                Disk(format, str(address), eager=through_codec),
                 self.network,
                 self._heap,
                 self._next,
@@ -183,6 +183,12 @@ class Simulation:
         self.count("crashes")
         self.trace.pending.append((self.now, "crash", index, loss.unsynced_bytes, loss.kept_bytes))
 
+    def _fail_sync(self, host: Host) -> None:
+        """A sync came back with an error: the node crashes, and nothing that waited for it leaves."""
+        self.count("failed-syncs")
+        if host.node is not None:
+            self.crash(host.index)
+
     def wipe(self, index: int) -> None:
         """Take away the disk of a machine that is down. It comes back under a higher incarnation."""
         host = self.hosts[index]
@@ -203,7 +209,13 @@ class Simulation:
         host.set_clock(self.now, local_ns=1 + self._scheduler.getrandbits(46))
         host.wall_shift_ns += before_ns - host.local_ns(self.now)
         torn = host.disk.torn_tails
-        records = host.disk.open()
+        try:
+            records = host.disk.open()
+        except DamagedDisk as damage:
+            # What had been synced cannot be read back: the disk counts as lost, with every promise on it.
+            self.count(f"disks-given-up-{damage}")
+            self.wipe(index)
+            records = host.disk.open()
         self.count("torn-tails-cut", host.disk.torn_tails - torn)
         self.count("restarts")
         self._boot(host, records)
@@ -246,6 +258,9 @@ class Simulation:
                         continue  # cancelled, replaced, or from before a crash
                 elif kind == SYNCED:
                     if a != host.epoch:
+                        continue
+                    if host.sync_fails:
+                        self._fail_sync(host)
                         continue
                     host.synced(b, time_ns)
                     if host.appended > b:

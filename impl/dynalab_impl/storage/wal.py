@@ -1,15 +1,21 @@
-"""The write-ahead log as bytes: framing with a checksum a record, and recovery of what a crash left.
+"""The write-ahead log as bytes: frames with a checksum and a place, and recovery of what a crash left.
 
-A record is `length (4 bytes) ‖ crc32 of length and payload (4 bytes) ‖ payload`. Drivers append frames and sync;
-after a crash `recover` tells which records survived. The last record may be torn: then the tail is cut. A bad record
-with good ones behind it is no torn tail but damage, and the log must not be trusted: cutting there would forget what
-was acknowledged.
+A frame is `length (4 bytes) ‖ sequence (8 bytes) ‖ crc32 (4 bytes) ‖ payload`. Frames of a log are numbered without a
+gap. The checksum covers length, sequence and payload, and begins with the name of the disk: a write that landed in
+another's place, on this disk or on another one, is no frame there, though every byte of it is right.
 
->>> log = frame(b"one") + frame(b"two")
->>> recover(log).payloads
+Which damage is which, only the *synced position* can tell: the number of the last frame that a finished sync covered.
+It is kept apart from the log. What cannot be read above it was never acknowledged: a torn tail, which is cut. What
+cannot be read at or below it had been acknowledged: the log is damaged and must not be trusted, because cutting there
+would forget promises.
+
+>>> log = frame(b"one", 1, "disk") + frame(b"two", 2, "disk")
+>>> recover(log, "disk").payloads
 [b'one', b'two']
->>> recover(log[:-1]).torn, recover(log[:-1]).payloads
-(True, [b'one'])
+>>> recover(log[:-1], "disk", synced=1).torn, recover(log[:-1], "disk", synced=2).damaged
+(True, True)
+>>> recover(frame(b"two", 2, "disk"), "disk").misplaced, recover(log, "another").payloads
+(True, [])
 """
 
 from __future__ import annotations
@@ -18,11 +24,11 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-HEADER_BYTES = 8
+HEADER_BYTES = 16
 RECORD_BYTES_MAX = 64 * 1024 * 1024  # a longer length is taken for damage, not believed
 
-_LENGTH = struct.Struct("<I")
-_HEADER = struct.Struct("<II")
+_PLACE = struct.Struct("<IQ")
+_HEADER = struct.Struct("<IQI")
 
 
 @dataclass(slots=True)
@@ -31,50 +37,50 @@ class Recovery:
 
     payloads: list[bytes]
     valid_bytes: int
-    torn: bool  # bytes behind the good prefix were cut: an append that never was synced
-    damaged: bool  # a good record lies behind a bad one: something that had been synced is gone
+    torn: bool  # bytes lie behind the good prefix: to be cut, unless the log is damaged
+    damaged: bool  # a frame that had been synced is not among them
+    misplaced: bool  # the first frame that is not is whole, and of another place in this log
 
 
-def frame(payload: bytes) -> bytes:
-    """One record, ready to append."""
+def frame(payload: bytes, sequence: int = 1, disk: str = "") -> bytes:
+    """One record, ready to append as number `sequence` of the log on that disk."""
     assert len(payload) <= RECORD_BYTES_MAX, "a record is bounded"
-    length = _LENGTH.pack(len(payload))
-    return length + _LENGTH.pack(zlib.crc32(payload, zlib.crc32(length))) + payload
+    assert sequence > 0, "frames count from 1"
+    place = _PLACE.pack(len(payload), sequence)
+    return place + zlib.crc32(payload, zlib.crc32(place, _seed(disk))).to_bytes(4, "little") + payload
 
 
-def recover(data: bytes) -> Recovery:
-    """Read a log back; never raises, whatever the bytes are."""
+def recover(data: bytes, disk: str = "", first: int = 1, synced: int = 0) -> Recovery:
+    """Read back the frames from number `first` on, of which those up to `synced` must be there. Never raises, whatever
+    the bytes are.
+    """
     payloads: list[bytes] = []
-    at = 0
-    while (end := _record_end(data, at)) is not None:
+    seed = _seed(disk)
+    at, sequence = 0, first
+    misplaced = False
+    while (found := _frame_at(data, at, seed)) is not None:
+        number, end = found
+        if number != sequence:
+            misplaced = True
+            break
         payloads.append(data[at + HEADER_BYTES : end])
-        at = end
-    if at == len(data):
-        return Recovery(payloads, at, torn=False, damaged=False)
-    return Recovery(payloads, at, torn=True, damaged=_good_record_behind(data, at))
+        at, sequence = end, sequence + 1
+    return Recovery(payloads, at, torn=at < len(data), damaged=sequence <= synced, misplaced=misplaced)
 
 
-def _record_end(data: bytes, at: int) -> int | None:
-    """Where the record that starts at `at` ends, or None if there is no whole and correct record."""
+def _seed(disk: str) -> int:
+    return zlib.crc32(disk.encode())
+
+
+def _frame_at(data: bytes, at: int, seed: int) -> tuple[int, int] | None:
+    """The number of the frame that starts at `at`, and where it ends; None if there is no whole and correct one."""
     if at + HEADER_BYTES > len(data):
         return None
-    length, checksum = _HEADER.unpack_from(data, at)
+    length, sequence, checksum = _HEADER.unpack_from(data, at)
     end = at + HEADER_BYTES + length
     if length > RECORD_BYTES_MAX or end > len(data):
         return None
     payload = memoryview(data)[at + HEADER_BYTES : end]
-    if zlib.crc32(payload, zlib.crc32(data[at : at + 4])) != checksum:
+    if zlib.crc32(payload, zlib.crc32(data[at : at + _PLACE.size], seed)) != checksum:
         return None
-    return int(end)
-
-
-def _good_record_behind(data: bytes, at: int) -> bool:
-    """Is there a whole record anywhere behind a bad one? A torn append can only be the last thing in a log.
-
-    An all-zero header is a valid record of length zero by accident of arithmetic only if its checksum matches, so
-    preallocated zeros do not count. Empty payloads are never written, hence never believed.
-    """
-    for start in range(at + 1, len(data) - HEADER_BYTES):
-        if data[start + 3] == 0 and data[start : start + 4] != b"\0\0\0\0" and _record_end(data, start) is not None:
-            return True
-    return False
+    return int(sequence), int(end)
