@@ -137,55 +137,10 @@ class KeyOrder:
         return self._deletes[last - 1] if last else 0
 
     def arrange(self, edges: Edges) -> tuple[list[int], list[int]]:
-        """Blocks in an order that fits real time and `edges`, and those that no order can hold (they hold a cycle).
-
-        Takes away, again and again, a block that nothing left must precede. Real time is asked of the two blocks that
-        settled first, instead of being written down as n² edges.
-        """
-        count = len(self.blocks)
-        waits = [0] * count
-        after: dict[int, list[int]] = {}
-        for one, other in edges:
-            waits[other] += 1
-            after.setdefault(one, []).append(other)
-        by_settled = sorted(range(count), key=lambda block: (self.blocks[block].settled_ns, block))
-        by_called = sorted(range(count), key=lambda block: (self.blocks[block].called_ns, block))
-        gone = [False] * count
-        free = [False] * count  # nothing that is left precedes it in real time
-        ready: list[tuple[int, int]] = []
-        arranged: list[int] = []
-        first = second = called = 0
-
-        def release(block: int) -> None:
-            if not free[block]:
-                free[block] = True
-                if not waits[block]:
-                    heappush(ready, (self.blocks[block].called_ns, block))
-
-        while len(arranged) < count:
-            while gone[by_settled[first]]:
-                first += 1
-            second = max(second, first + 1)
-            while second < count and gone[by_settled[second]]:
-                second += 1
-            earliest = self.blocks[by_settled[first]].settled_ns
-            while called < count and self.blocks[by_called[called]].called_ns <= earliest:
-                release(by_called[called])
-                called += 1
-            # The block that settled first does not precede itself: only the second can hold it back.
-            holder = self.blocks[by_settled[second]].settled_ns if second < count else FOREVER_NS
-            if self.blocks[by_settled[first]].called_ns <= holder:
-                release(by_settled[first])
-            if not ready:
-                return arranged, [block for block in range(count) if not gone[block]]
-            block = heappop(ready)[1]
-            gone[block] = True
-            arranged.append(block)
-            for other in after.get(block, ()):
-                waits[other] -= 1
-                if not waits[other] and free[other]:
-                    heappush(ready, (self.blocks[other].called_ns, other))
-        return arranged, []
+        """Blocks in an order that fits real time and `edges`, and those that no order can hold (they hold a cycle)."""
+        settled = [block.settled_ns for block in self.blocks]
+        called = [block.called_ns for block in self.blocks]
+        return arrange(settled, called, edges, called)
 
     def cycle(self, stuck: list[int], edges: Edges) -> list[int]:
         """Blocks that each must precede the next, and the last the first; real time is preferred to the edges."""
@@ -339,6 +294,63 @@ class KeyOrder:
                     return
         if self.arrange(self.ties)[1]:
             self.problem = "the writes contradict each other in real time"
+
+
+def arrange(
+    settled_ns: Sequence[int], called_ns: Sequence[int], edges: Iterable[tuple[int, int]], rank: Sequence[int]
+) -> tuple[list[int], list[int]]:
+    """Numbers in an order that fits `edges`, and real time: one precedes another if it settled before that was called.
+    Those of small `rank` come early. Then the numbers that no order can hold. O(n log n).
+
+    Takes away, again and again, a number that nothing left must precede. Real time is asked of the two that settled
+    first, instead of being written down as n² edges.
+
+    >>> arrange([5, 9, 9], [3, 4, 4], [(2, 1)], range(3)), arrange([5, 9, 9], [3, 6, 4], [(1, 0)], range(3))
+    (([0, 2, 1], []), ([2], [0, 1]))
+    """
+    count = len(settled_ns)
+    waits = [0] * count
+    after: dict[int, list[int]] = {}
+    for one, other in edges:
+        waits[other] += 1
+        after.setdefault(one, []).append(other)
+    by_settled = sorted(range(count), key=settled_ns.__getitem__)
+    by_called = sorted(range(count), key=called_ns.__getitem__)
+    gone = [False] * count
+    free = [False] * count  # nothing that is left precedes it in real time
+    ready: list[tuple[int, int]] = []
+    arranged: list[int] = []
+    first = second = called = 0
+    while len(arranged) < count:
+        while gone[by_settled[first]]:
+            first += 1
+        second = max(second, first + 1)
+        while second < count and gone[by_settled[second]]:
+            second += 1
+        earliest = by_settled[first]
+        while called < count and called_ns[by_called[called]] <= settled_ns[earliest]:
+            one = by_called[called]
+            called += 1
+            if not free[one]:
+                free[one] = True
+                if not waits[one]:
+                    heappush(ready, (rank[one], one))
+        # What settled first does not precede itself: only the second can hold it back.
+        holder_ns = settled_ns[by_settled[second]] if second < count else FOREVER_NS
+        if not free[earliest] and called_ns[earliest] <= holder_ns:
+            free[earliest] = True
+            if not waits[earliest]:
+                heappush(ready, (rank[earliest], earliest))
+        if not ready:
+            return arranged, [one for one in range(count) if not gone[one]]
+        taken = heappop(ready)[1]
+        gone[taken] = True
+        arranged.append(taken)
+        for other in after.get(taken, ()):
+            waits[other] -= 1
+            if not waits[other] and free[other]:
+                heappush(ready, (rank[other], other))
+    return arranged, []
 
 
 def deed(operation: Operation) -> str:

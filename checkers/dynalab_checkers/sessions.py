@@ -9,8 +9,9 @@
 | consistent-prefix | reads | sees what the key held after some prefix of its writes |
 
 Rules of this room:
-1. The order of a key's versions comes from `session_line` (where it is total) or from `key_order`. Nothing is guessed:
-   a session is accused only if *no* order of the writes that fits the history keeps the guarantees of all sessions.
+1. The order of a key's versions comes from `session_line` (where it is total, or one that keeps everything is found) or
+   from `key_order`. A session is accused only if *no* order of the writes that fits the history keeps the guarantees
+   of all sessions.
 2. Values are unique within a key. Where they repeat there is no version order and the verdict is unknown. Where the
    writes contradict each other in real time, what they replaced is judged alone; without a fault there, unknown too
    (it is for `linearizability` to judge).
@@ -35,7 +36,8 @@ from dataclasses import dataclass, field
 from dynalab_checkers.committed import check_committed, show, strangers, written
 from dynalab_checkers.history import MISSING, History, Missing, Operation, Scalar
 from dynalab_checkers.key_order import Edges, KeyOrder, deed, returned_before
-from dynalab_checkers.session_line import Line, StepBack, Walk, line_up, walk
+from dynalab_checkers.session_chains import chain_up
+from dynalab_checkers.session_line import Line, StepBack, Walk, a_line_holds, lined, walk
 from dynalab_checkers.verdict import Verdict
 
 CHECKER = "sessions"
@@ -128,16 +130,20 @@ def _judge_key(
     real_time: bool,
 ) -> Verdict | None:
     """The fault or the doubt about one key, None without any."""
-    line = line_up(operations, initial=initial, real_time=real_time)
-    if line is not None:
-        for floors, judged in _walks(guarantees):
-            found = walk(line, operations, flavours=flavours, floors=floors, judged=judged, real_time=real_time)
+    chains = chain_up(operations, initial=initial, real_time=real_time)
+    walks = list(_walks(guarantees))
+    if chains is not None and chains.only_order():
+        line = lined(chains, chains.chains)
+        for floors, judged in walks:
+            found = walk(line, operations, flavours, floors, judged, real_time=real_time)
             if isinstance(found, StepBack):
                 return _went_back(key, line, found, initial)
             if found is Walk.DOUBT:
                 break
         else:
             return None
+    elif chains is not None and a_line_holds(chains, operations, walks, flavours=flavours, real_time=real_time):
+        return None
     order = KeyOrder(operations, initial=initial, real_time=real_time)
     if order.problem:
         return Verdict("unknown", CHECKER, f"no version order of {key}: {order.problem}", key)
@@ -205,7 +211,7 @@ def _look(
             block = order.versions[possible[0]].block
             for floor in floors:
                 pair = order.versions[floor.versions[0]].block, block
-                if len(floor.versions) == 1 and pair[0] != pair[1]:
+                if len(floor.versions) == 1 and pair[0] != pair[1] and not order.before(floor.versions[0], possible[0]):
                     edges[pair] = edges.get(pair) or (floor.operation, operation)
         if not isinstance(value, Missing):
             _remember(session.reads, _Glimpse(operation, possible), order, linked)
