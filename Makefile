@@ -10,11 +10,13 @@ SEEDS  ?= 0:150
 JOBS   ?= 2
 BENCH  ?=
 STEPS  ?= 100000
+REQUESTS ?= 20000
+MINUTES ?= 10
 
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup campaign test lint serve docs shapes bench lockstep clean
+.PHONY: help setup campaign test lint serve lessons docs shapes bench lockstep clean
 
 help:
 	@echo "make setup      set up .venv (every other target does so by itself)"
@@ -22,9 +24,11 @@ help:
 	@echo "make test       lint, types, import contracts and all tests (under 15 minutes)"
 	@echo "make lint       only ruff, mypy and the import contracts"
 	@echo "make serve      the endpoint on http://127.0.0.1:$(PORT), with the laboratory open (PORT=...)"
+	@echo "make lessons    the small histories of the chapters, judged and drawn again"
 	@echo "make docs       the course, built strictly into site/"
 	@echo "make lockstep   model and service told the same, STEPS=100000 requests, every answer compared (minutes)"
 	@echo "make shapes     write the shapes of all requests anew, from the installed botocore"
+	@echo "make differential  the same REQUESTS=20000 to moto and dynalite, every difference judged (minutes; needs node and npm)"
 	@echo "make bench      speed of simulator, checkers and endpoint, beside moto and dynalite"
 
 setup: $(STAMP)
@@ -54,6 +58,9 @@ test: lint
 serve: $(STAMP)
 	$(VENV)/bin/dynalab serve --port $(PORT) --lab
 
+lessons: $(STAMP)
+	$(PY) docs/examples/lessons.py
+
 docs: $(STAMP)
 	$(PY) -m dynalab.site
 	$(VENV)/bin/mkdocs build --strict
@@ -69,6 +76,9 @@ bench: $(STAMP)
 
 lockstep: $(STAMP)
 	DYNALAB_LOCKSTEP_STEPS=$(STEPS) $(PY) -m pytest -s tests/properties/test_lockstep.py
+
+differential: $(STAMP)
+	$(PY) -m dynalab.differential --requests $(REQUESTS) --write
 
 clean:
 	rm -rf build dist site .mypy_cache .ruff_cache .import_linter_cache

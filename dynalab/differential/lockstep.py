@@ -10,15 +10,14 @@ from __future__ import annotations
 
 from typing import cast
 
+from dynalab.differential.quiescence import is_quiet
 from dynalab.differential.script import boto3_script
 from dynalab.differential.tables import Body, TableShape
 from dynalab_fault_injection.simulator import Format, Simulation
 from dynalab_impl import codec
 from dynalab_impl.effects import RequestToken, Response, Topology, layout
-from dynalab_impl.partition import Partition
 from dynalab_impl.service import make_node
 from dynalab_impl.storage import wal
-from dynalab_impl.storage_node import StorageNode
 from dynalab_model.database import State, apply
 from dynalab_model.errors import DynamoError
 from dynalab_model.operations import Operation, Query, Scan
@@ -125,25 +124,9 @@ class Pair:
     def settle(self) -> None:
         """Run until every index holds what its table owes it, on every replica."""
         give_up_ns = self._simulation.now + SETTLE_NS_MAX
-        while not self._is_quiet():
+        while not is_quiet(host.node for host in self._simulation.hosts):
             assert self._simulation.now < give_up_ns, "the indexes never caught up"
             self._run(10 * SLICE_NS)
-
-    def _is_quiet(self) -> bool:
-        applied: dict[str, int] = {}
-        for host in self._simulation.hosts:
-            node = host.node
-            if not isinstance(node, StorageNode):
-                continue
-            for group, replica in node.replicas.items():
-                state = replica.state
-                if not isinstance(state, Partition):
-                    continue
-                if state.owed or state.applied < len(replica.log):
-                    return False
-                if applied.setdefault(group, state.applied) != state.applied:
-                    return False
-        return True
 
     # --- the whole ----------------------------------------------------------------------------------------------
 
