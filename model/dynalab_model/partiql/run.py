@@ -21,7 +21,7 @@ from dynalab_model.errors import DynamoError, duplicate_item
 from dynalab_model.operations import DeleteItem, ExecuteStatement, GetItem, PutItem, Query, Scan, UpdateItem
 from dynalab_model.pages import PAGE_BYTES
 from dynalab_model.partiql.texts import refused
-from dynalab_model.partiql.translate import Request, translate
+from dynalab_model.partiql.translate import Request, Translation, translate
 from dynalab_model.schema import TableSchema
 from dynalab_model.values import Item, item_size, validate_item
 
@@ -36,6 +36,7 @@ class Run:
 
     op: ExecuteStatement
     requests: tuple[Request, ...]
+    points: bool
     key: Item | None
     place: int = 0
     start_key: Item | None = None
@@ -53,7 +54,7 @@ class Run:
         if self.ended:
             return None
         request = self.requests[self.place]
-        if isinstance(request, Query | Scan) and self.key is None:
+        if isinstance(request, Query | Scan) and not self.points:
             return replace(request, limit=self.left, start_key=self.start_key)
         return request
 
@@ -73,7 +74,7 @@ class Run:
         else:
             self._add(cast("list[object]", body["Items"]))
             self._evaluated(cast(int, body["ScannedCount"]))
-            self.last_key = cast("Item | None", body.get("LastEvaluatedKey")) if self.key is None else None
+            self.last_key = None if self.points else cast("Item | None", body.get("LastEvaluatedKey"))
         if self.last_key is not None:
             self.ended = True
             return
@@ -129,9 +130,9 @@ def begin(schema: TableSchema, op: ExecuteStatement) -> Run:
     (None, {'Items': [{'pk': {'S': 'a'}}]})
     """
     translation = translate(schema, op)
-    run = Run(op, translation.requests, translation.key, left=op.limit)
+    run = Run(op, translation.requests, translation.points, translation.key, left=op.limit)
     if op.next_token is not None:
-        run.place, run.start_key = _place(op, translation.requests)
+        run.place, run.start_key = _place(op, translation)
     return run
 
 
@@ -145,8 +146,9 @@ def _token(op: ExecuteStatement, place: int, start_key: Item | None) -> str:
     return urlsafe_b64encode(text.encode()).decode()
 
 
-def _place(op: ExecuteStatement, requests: tuple[Request, ...]) -> tuple[int, Item | None]:
+def _place(op: ExecuteStatement, translation: Translation) -> tuple[int, Item | None]:
     """Where a NextToken says to go on; refused when it is not one that this statement gave."""
+    requests, points = translation.requests, translation.points
     assert op.next_token is not None
     try:
         digest, place, start_key = json.loads(urlsafe_b64decode(op.next_token.encode()))
@@ -154,6 +156,6 @@ def _place(op: ExecuteStatement, requests: tuple[Request, ...]) -> tuple[int, It
     except (ValueError, TypeError, RecursionError, DynamoError):
         raise refused("token") from None
     known = type(place) is int and 0 <= place < len(requests) and isinstance(requests[place], GetItem | Query | Scan)
-    if digest != _digest(op) or not known or (start_key is not None and isinstance(requests[place], GetItem)):
+    if digest != _digest(op) or not known or (start_key is not None and points):
         raise refused("token")
     return place, start_key

@@ -31,11 +31,12 @@ _SORT = (":sort", ":to")
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """`requests` are to be carried out one after the other; `key` is the one item that they can be about, if it is
-    one.
+    """`requests` are to be carried out one after the other. `points` says that each is about one item, `key` which
+    item, if there is one request.
     """
 
     requests: tuple[Request, ...]
+    points: bool = True
     key: Item | None = None
 
 
@@ -96,7 +97,7 @@ def _select(schema: TableSchema, op: ExecuteStatement, select: Select) -> Transl
     hashes, said = partition_keys(terms, keys.hash.name, op.parameters)
     forward = _check_order(select, keys, hashes)
     if not hashes:
-        return Translation((_scan(op, select),))
+        return Translation((_scan(op, select),), points=False)
     left = [term for term in terms if term is not said]
     sort: SortTerm | None = None
     if keys.range is not None:
@@ -106,8 +107,8 @@ def _select(schema: TableSchema, op: ExecuteStatement, select: Select) -> Transl
     points = [_key(keys, value, sort) for value in hashes] if whole else []
     key = points[0] if len(points) == 1 else None
     if points and not left:
-        return Translation(tuple(_get(op, select, point) for point in points), key)
-    return Translation(_queries(op, select, keys, hashes, sort, left, forward), key)
+        return Translation(tuple(_get(op, select, point) for point in points), key=key)
+    return Translation(_queries(op, select, keys, hashes, sort, left, forward), whole, key)
 
 
 def _keys_read(schema: TableSchema, select: Select) -> KeySchema:
@@ -223,7 +224,7 @@ def _insert(schema: TableSchema, op: ExecuteStatement, insert: Insert) -> Transl
     writer = Writer(op.parameters)
     put = PutItem(op.table, item, f"attribute_not_exists({writer.name(schema.key.hash.name)})", capacity=op.capacity)
     put.names = writer.names
-    return Translation((put,), {name: item[name] for name in schema.key.names if name in item})
+    return Translation((put,), key={name: item[name] for name in schema.key.names if name in item})
 
 
 def _update(schema: TableSchema, op: ExecuteStatement, update: Update) -> Translation:
@@ -237,7 +238,7 @@ def _update(schema: TableSchema, op: ExecuteStatement, update: Update) -> Transl
         request.condition += f" AND {_all(writer, left, inside=True)}"
     request.names, request.values = writer.names, writer.values
     _check(writer, update=request.update, condition=request.condition)
-    return Translation((request,), key)
+    return Translation((request,), key=key)
 
 
 def _delete(schema: TableSchema, op: ExecuteStatement, delete: Delete) -> Translation:
@@ -250,7 +251,7 @@ def _delete(schema: TableSchema, op: ExecuteStatement, delete: Delete) -> Transl
         request.condition = f"{absent} OR {_all(writer, left, inside=True)}"
         request.names, request.values = writer.names, writer.values
         _check(writer, condition=request.condition)
-    return Translation((request,), key)
+    return Translation((request,), key=key)
 
 
 def _whole_key(keys: KeySchema, op: ExecuteStatement, where: Node | None) -> tuple[Item, list[Operation]]:
