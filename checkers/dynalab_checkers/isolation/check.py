@@ -302,7 +302,7 @@ def _verdict(analysis: Appends | Registers, result: _Result, asked: frozenset[st
     elif result.certified is False:
         verdict = UNKNOWN
         why = (
-            "no anomaly was seen, but neither was the order of all versions, and no serial order was found that "
+            "no anomaly was seen, but neither was the order of all versions, and no order of versions was found that "
             "explains them; reads before writes, or old values, would tell"
         )
     elif EMPTY in counts and not result.certified:

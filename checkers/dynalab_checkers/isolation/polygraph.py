@@ -107,6 +107,9 @@ class Search:
         self.clashes: dict[tuple[int, int], None] = {}  # versions that replaced the same one
         self.changes = 0
         self.order: list[int] = []
+        self.before: list[int] = []  # by node: mask of the nodes that come before it in any such order
+        self.active = 0
+        self.undecided: tuple[int, int, int, int] | None = None
         self.spent = 0
         self.of_key: dict[int, list[int]] = {}
         for version, key in enumerate(puzzle.key):
@@ -133,6 +136,7 @@ class Search:
                 counts = [before.bit_count() for before in state.before]
                 active = [node for node in range(self.nodes) if state.active >> node % self.puzzle.count & 1]
                 self.order = sorted(active, key=lambda node: (counts[node], node))
+                self.before, self.active = state.before, state.active
                 return True
             stack += reversed(choices)
         return False
@@ -212,8 +216,24 @@ class Search:
         """Put one version before another; False if that closes a cycle."""
         return all(self._link(state, edge) for edge in self._edges(state, one, other))
 
+    def _done(self, state: _State, one: int, other: int) -> bool:
+        """Whether all that follows if version `one` comes before version `other` is there already. The hot question."""
+        writer = self.puzzle.writer[one]
+        target = self.puzzle.writer[other]
+        self.spent += 1
+        if target == NONE:
+            return False
+        earlier = state.before[target + self.commit]
+        if state.readers[one] & ~(1 << target) & ~earlier:
+            return False
+        if writer == NONE:
+            return True
+        if self.snapshot and not {one, other} & self.puzzle.doubtful:
+            earlier = state.before[target]
+        return bool(earlier >> (writer + self.commit) & 1)
+
     def _possible(self, state: _State, one: int, other: int) -> bool:
-        """Whether version `one` may come before version `other`. The hot question."""
+        """Whether version `one` may come before version `other`."""
         writer = self.puzzle.writer
         target = writer[other]
         self.spent += 1
@@ -254,16 +274,22 @@ class Search:
         known = -1
         while known != self.changes:
             known = self.changes
+            self.undecided = None
             if not self._answer_forced(state):
                 return False
             for key in self.of_key:
                 chains = self._chains(state, key)
                 for place, (head, last) in enumerate(chains):
                     for other_head, other_last in chains[:place]:
+                        if self._done(state, other_last, head) or self._done(state, last, other_head):
+                            continue
                         forwards = self._possible(state, other_last, head)
                         backwards = self._possible(state, last, other_head)
                         if not forwards and not backwards:
                             return False
+                        if forwards and backwards:
+                            self.undecided = self.undecided or (other_last, head, last, other_head)
+                            continue
                         if not backwards and not self._precede(state, other_last, head):
                             return False
                         if not forwards and not self._precede(state, last, other_head):
@@ -326,7 +352,10 @@ class Search:
         return self._precede(state, version, own)
 
     def _choices(self, state: _State) -> list[_State] | None:
-        """The ways to go on where nothing is forced, one state each. None if everything is decided."""
+        """The ways to go on where nothing is forced, one state each. None if everything is decided.
+
+        The state was settled just before.
+        """
         branches: list[_State] = []
         if state.open:
             number, candidates = min(state.open, key=lambda one: (len(one[1]), one[0]))
@@ -336,17 +365,14 @@ class Search:
                 if self._answer(branch, number, version):
                     branches.append(branch)
             return branches
-        for key in self.of_key:
-            chains = self._chains(state, key)
-            for place, (head, last) in enumerate(chains):
-                for other_head, other_last in chains[:place]:
-                    if self._possible(state, last, other_head) and self._possible(state, other_last, head):
-                        for one, other in ((other_last, head), (last, other_head)):
-                            branch = self._branch(state)
-                            if self._precede(branch, one, other):
-                                branches.append(branch)
-                        return branches
-        return None
+        if self.undecided is None:
+            return None
+        last, other_head, other_last, head = self.undecided
+        for one, other in ((last, other_head), (other_last, head)):
+            branch = self._branch(state)
+            if self._precede(branch, one, other):
+                branches.append(branch)
+        return branches
 
     def _branch(self, state: _State) -> _State:
         self.spent += self.nodes

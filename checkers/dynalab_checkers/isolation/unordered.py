@@ -13,31 +13,21 @@ Rules of this room:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from dynalab_checkers.isolation.cycles import KINDS, SUFFIXES, Edge, name_of
+from dynalab_checkers.isolation.excerpt import Excerpt
 from dynalab_checkers.isolation.explain import describe_transaction
-from dynalab_checkers.isolation.graph import (
-    CODE_MASK,
-    KIND_NAMES,
-    LINK,
-    ORDER,
-    PROCESS,
-    REALTIME,
-    STAGE_NAMES,
-    WR,
-    Graph,
-    Timeline,
-    add_process_edges,
-)
-from dynalab_checkers.isolation.polygraph import NONE, Polygraph, Question, Search
-from dynalab_checkers.isolation.register import INITIAL, Access, Registers, Versions, absences
+from dynalab_checkers.isolation.graph import KIND_NAMES, LINK, ORDER, RW, STAGE_NAMES, WR
+from dynalab_checkers.isolation.polygraph import Search
+from dynalab_checkers.isolation.register import INITIAL, NO_VERSION, Registers
+from dynalab_checkers.isolation.rolling import Roll
 from dynalab_checkers.isolation.transactions import OK
 from dynalab_checkers.words import show, token
 
-# A history of more transactions is looked at through windows of so many, each half over the one before.
+# A history of more transactions is looked at through windows, each half over the one before.
 WHOLE_MAX: Final = 256
 WINDOW: Final = 128
 # Circles that an explanation names.
@@ -54,7 +44,6 @@ class Unordered:
     transactions: tuple[int, ...] = ()
     sentence: str = ""
     explanation: str = ""
-    order: list[int] = field(default_factory=list)
 
 
 def judge_unordered(
@@ -68,128 +57,72 @@ def judge_unordered(
     optional = _optional(found)
     numbers = [number for number, happened in enumerate(found.committed) if happened or number in optional]
     answer = Unordered()
-    several = len(numbers) > WHOLE_MAX
-    starts = range(0, len(numbers), WINDOW // 2) if several else range(1)
+    if len(numbers) <= WHOLE_MAX:
+        excerpt = Excerpt(found, ordered, optional, numbers)
+        search = Search(excerpt.polygraph(stage), snapshot=snapshot)
+        fits = search.run(budget)
+        answer.steps = search.spent
+        if fits is False:
+            return _refuted(excerpt, stage, snapshot, answer, budget)
+        if fits and whole:
+            points = [numbers[node % len(numbers)] * 2 + (node >= len(numbers)) for node in search.order]
+            answer.right = replays(found, points if snapshot else both_ends(point // 2 for point in points)) or None
+        return answer
+    roll = Roll(Excerpt(found, ordered, optional, numbers), stage)
+    rolled = roll.run(2 * budget)
+    answer.steps = roll.steps
+    if whole and rolled and replays(found, both_ends(roll.order)):
+        answer.right = True
+        return answer
+    # Where the roll got stuck there is mostly a reason.
+    half = WINDOW // 2
+    budget += answer.steps
+    starts = [max(0, roll.place - half), *range(0, len(numbers), half)]
     for start in starts:
-        members = numbers[start : start + WINDOW] if several else numbers
-        case = _Case(found, ordered, optional, members, snapshot)
-        search = Search(case.polygraph(stage), snapshot=snapshot)
-        fits = search.run(budget - answer.steps)
+        excerpt = Excerpt(found, ordered, optional, numbers[start : start + WINDOW])
+        search = Search(excerpt.polygraph(stage), snapshot=snapshot)
+        fits = search.run(min(budget // 8, budget - answer.steps))
         answer.steps += search.spent
         if fits is False:
-            return _refuted(case, stage, answer, budget)
-        if fits is None:
-            return answer
-        if not several and whole:
-            order = [members[node % len(members)] * 2 + (node >= len(members)) for node in search.order]
-            if replays(found, order if snapshot else [point + end for point in order for end in (0, 1)]):
-                answer.right, answer.order = True, [point // 2 for point in order if not point % 2]
+            return _refuted(excerpt, stage, snapshot, answer, budget)
+        if answer.steps > budget:
+            break
     return answer
 
 
-def _optional(found: Registers) -> set[int]:
-    """Transactions of unknown outcome whose deletes may be what some read of absence saw."""
-    unsure: set[int] = set()
-    for versions in found.keys.values():
-        if any(access.absent for access in versions.accesses):
-            unsure |= {versions.writer[version] for version in versions.tombstones}
-    return {number for number in unsure if not found.committed[number]}
+def _optional(found: Registers) -> dict[int, list[tuple[str, int]]]:
+    """Transactions of unknown outcome whose deletes may be what some read of absence saw, with all their versions."""
+    unsure = {
+        versions.writer[version]
+        for versions in found.keys.values()
+        if any(access.absent for access in versions.accesses)
+        for version in versions.tombstones
+    }
+    optional: dict[int, list[tuple[str, int]]] = {
+        number: [] for number in sorted(unsure) if not found.committed[number]
+    }
+    if optional:
+        for key, versions in found.keys.items():
+            for version, writer in enumerate(versions.writer):
+                if writer in optional:
+                    optional[writer].append((key, version))
+    return optional
 
 
-@dataclass(slots=True)
-class _Case:
-    """Some of the transactions, and what is known of them alone."""
-
-    found: Registers
-    ordered: Sequence[int]
-    optional: set[int]
-    members: list[int]
-    snapshot: bool
-
-    def polygraph(self, stage: int) -> Polygraph:
-        """Their constraints, with orders of time up to a stage."""
-        found = self.found
-        local = {number: place for place, number in enumerate(self.members)}
-        puzzle = Polygraph(len(self.members))
-        puzzle.optional = {local[number] for number in self.members if number in self.optional}
-        self._order_edges(puzzle, stage)
-        accesses: dict[str, list[Access]] = {}
-        for number in self.members:
-            for key, access in found.touched[number].items():
-                accesses.setdefault(key, []).append(access)
-        for key, of_key in accesses.items():
-            self._key(puzzle, found.keys[key], of_key, local)
-        return puzzle
-
-    def _order_edges(self, puzzle: Polygraph, stage: int) -> None:
-        operations = [self.found.transactions.operations[number] for number in self.members]
-        part = [self.ordered[number] for number in self.members]
-        if stage >= REALTIME:
-            line = Timeline.of(operations, part, range(len(operations)))
-            for number, needed in zip(line.by_call, line.needed, strict=True):
-                # Only those that no other one stands between: the rest follows.
-                latest = max((operations[one].call for one in line.by_return[:needed]), default=0)
-                for one in reversed(line.by_return[:needed]):
-                    ret = operations[one].ret
-                    if ret is None or ret < latest:
-                        break
-                    puzzle.known.append(Edge(one, number, ORDER, REALTIME))
-        if stage >= PROCESS:
-            graph = Graph(len(operations))
-            add_process_edges(graph, operations, part)
-            for one, row in enumerate(graph.successors):
-                puzzle.known += [Edge(one, edge >> 5, ORDER, (edge & CODE_MASK) >> 3) for edge in row]
-
-    def _key(self, puzzle: Polygraph, versions: Versions, accesses: Sequence[Access], local: dict[int, int]) -> None:
-        names: dict[int, int] = {}  # the numbers of this key's versions in the polygraph
-        number = puzzle.key[-1] + 1 if puzzle.key else 0
-        here = sorted({(local[writer], version) for writer, version in self._writes(versions, local)})
-        for writer, version in [(NONE, INITIAL), *here]:
-            names[version] = len(puzzle.writer)
-            puzzle.writer.append(writer)
-            puzzle.key.append(number)
-            puzzle.previous.append(NONE)
-            puzzle.readers.append([])
-        puzzle.doubtful |= {names[version] for version in versions.doubtful() if version in names}
-        for access in accesses:
-            reader = local[access.transaction]
-            own = names.get(access.write, NONE)
-            before = access.replaced if access.replaced >= 0 else access.read
-            if before >= 0 and before != access.write and before in names:
-                if before != INITIAL:
-                    puzzle.known.append(Edge(puzzle.writer[names[before]], reader, WR, 0))
-                if own == NONE:
-                    puzzle.readers[names[before]].append(reader)
-                else:
-                    puzzle.previous[own] = names[before]
-            elif access.absent:
-                candidates = absences(versions, access.transaction)
-                if all(version in names for version in candidates):
-                    puzzle.questions.append(Question(reader, own, tuple(names[version] for version in candidates)))
-
-    def _writes(self, versions: Versions, local: dict[int, int]) -> list[tuple[int, int]]:
-        happened = self.found.committed
-        return [
-            (writer, version)
-            for version, writer in enumerate(versions.writer)
-            if version > INITIAL and writer in local and (happened[writer] or writer in self.optional)
-        ]
-
-
-def _refuted(case: _Case, stage: int, answer: Unordered, budget: int) -> Unordered:
+def _refuted(excerpt: Excerpt, stage: int, snapshot: bool, answer: Unordered, budget: int) -> Unordered:
     """Of transactions that have no order: the smallest part, the mildest name, the sentence."""
-    found = case.found
+    found = excerpt.found
     answer.right = False
 
     def wrong(members: list[int], at: int) -> bool:
-        part = _Case(found, case.ordered, case.optional, members, case.snapshot)
-        search = Search(part.polygraph(at), snapshot=case.snapshot)
+        part = Excerpt(found, excerpt.ordered, excerpt.optional, members)
+        search = Search(part.polygraph(at), snapshot=snapshot)
         fits = search.run(budget // 4)
         answer.steps += search.spent
         return fits is False
 
-    stage = next(at for at in range(stage + 1) if at == stage or wrong(case.members, at))
-    members = case.members
+    stage = next(at for at in range(stage + 1) if at == stage or wrong(excerpt.members, at))
+    members = excerpt.members
     size = max(1, len(members) // 2)
     while True:
         place = 0
@@ -202,8 +135,8 @@ def _refuted(case: _Case, stage: int, answer: Unordered, budget: int) -> Unorder
         if size == 1:
             break
         size //= 2
-    part = _Case(found, case.ordered, case.optional, members, case.snapshot)
-    search = Search(part.polygraph(stage), snapshot=case.snapshot, tell=True)
+    part = Excerpt(found, excerpt.ordered, excerpt.optional, members)
+    search = Search(part.polygraph(stage), snapshot=snapshot, tell=True)
     search.run(budget)
     answer.transactions = tuple(members)
     circles = list(search.circles)
@@ -220,47 +153,70 @@ def _bare(name: str) -> str:
     return name.removesuffix("-process").removesuffix("-realtime")
 
 
-def _rests_on_no_lost_update(case: _Case) -> bool:
+def _rests_on_no_lost_update(excerpt: Excerpt) -> bool:
     """Whether somebody read a version and wrote the next, without being told what that replaced."""
-    touched = case.found.touched
+    touched = excerpt.found.touched
     return any(
         access.write >= 0 and access.replaced < 0 and (access.read >= 0 or access.absent)
-        for number in case.members
+        for number in excerpt.members
         for access in touched[number].values()
     )
 
 
-def _tell(case: _Case, circles: Sequence[tuple[Edge, ...]], answer: Unordered) -> None:
-    found, members = case.found, case.members
+def _tell(excerpt: Excerpt, circles: Sequence[tuple[Edge, ...]], answer: Unordered) -> None:
+    found, members = excerpt.found, excerpt.members
     transactions = found.transactions
     keys = sorted({key for number in members for key, access in found.touched[number].items() if access.write >= 0})
-    ways = [_circle(circle) for circle in circles[:TOLD_MAX]]
+    ways = [_circle(excerpt, circle) for circle in circles[:TOLD_MAX]]
     more = len(circles) - len(ways)
     about = " and ".join(show(key) for key in keys[:3]) + (f" and {len(keys) - 3} other keys" if len(keys) > 3 else "")
-    begin = f"nobody saw in which order the versions of {about} came, and no order of them fits these transactions"
-    answer.sentence = begin + (f" ({ways[0]}" + (f"; else {ways[1]}" if len(ways) > 1 else "") + ")" if ways else "")
+    answer.sentence = (
+        f"nobody saw in which order the versions of {about} came, and no order of them fits what these "
+        f"{len(members)} transactions returned"
+    )
     lines = [f"{answer.name} (no order of the versions fits)", "Let:"]
     for place, number in enumerate(members, 1):
         told = describe_transaction(transactions.operations[number], transactions.micros[number])
         lines.append(f"  T{place} = {told}")
-    lines += ["", "Then, whichever order its versions had, there is a circle:"]
+    lines += ["", "Then every order of the versions closes one of these circles:"]
     lines += [f"  - {way}" for way in ways]
     if more > 0:
         lines.append(f"  - ({more} more like these)")
     answer.explanation = "\n".join(lines)
 
 
-def _circle(circle: Sequence[Edge]) -> str:
-    """A circle on one line, by the names that the explanation gives.
-
-    >>> _circle([Edge(0, 1, 2, 0), Edge(1, 0, 3, 2)])
-    'T1 -rw-> T2 -realtime-> T1'
-    """
+def _circle(excerpt: Excerpt, circle: Sequence[Edge]) -> str:
+    """A circle on one line, by the names that the explanation gives: T1 -rw x-> T2 -realtime-> T1."""
     text = ""
     for edge in circle:
         label = STAGE_NAMES[edge.stage] if edge.kind == ORDER else "ww" if edge.kind == LINK else KIND_NAMES[edge.kind]
-        text += f"T{edge.source + 1} -{label}-> "
+        shared = [] if edge.kind == ORDER else _shared_keys(excerpt, edge)
+        text += f"T{edge.source + 1} -{' '.join([label, *shared])}-> "
     return f"{text}T{circle[0].source + 1}"
+
+
+def _shared_keys(excerpt: Excerpt, edge: Edge) -> list[str]:
+    """The keys that can be the reason of an edge."""
+    theirs = excerpt.found.touched[excerpt.members[edge.source]]
+    mine = excerpt.found.touched[excerpt.members[edge.target]]
+    keys: list[str] = []
+    for key, access in mine.items():
+        own = theirs.get(key)
+        if own is None:
+            continue
+        if edge.kind == WR:
+            fits = access.absent or access.read == own.write >= 0
+        else:
+            read = own.absent or own.read not in (NO_VERSION, access.write)
+            fits = access.write >= 0 and (read if edge.kind == RW else own.write >= 0)
+        if fits:
+            keys.append(key)
+    return keys
+
+
+def both_ends(order: Iterable[int]) -> list[int]:
+    """Start and commit of each transaction, one transaction after the other."""
+    return [2 * number + end for number in order for end in (0, 1)]
 
 
 def replays(found: Registers, points: Sequence[int]) -> bool:
