@@ -1,29 +1,26 @@
-"""The small histories of the chapters, their verdicts and their pictures. Run it to write all of them again.
+"""The small histories of the chapters, their verdicts and their pictures. `make lessons` writes all of them again.
 
     python docs/examples/lessons.py             writes docs/examples/histories/*.jsonl and docs/assets/lessons/*
-    python docs/examples/lessons.py FILE.jsonl  judges one history as its chapter does, and says why
 
 Rules of this room:
 - A chapter shows nothing that was drawn or judged by hand: the picture is made from the history, the sentence below it
   is the checker's, and a test holds both against what stands in docs/.
+- What a chapter judges, its reader can judge: `Lesson.command` is the line of `dynalab check` that says the same.
 - A history is as small as it can be: no operation can be left out of an invalid one (tested).
 - Times are in milliseconds, and no two events are at one instant.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dynalab_checkers.history import MISSING, History, Json, Operation, Scalar, read_jsonl, write_jsonl
-from dynalab_checkers.isolation import Cycle, check_transactions
+from dynalab_checkers.check import check_history
+from dynalab_checkers.history import MISSING, History, Json, Operation, Scalar, write_jsonl
+from dynalab_checkers.isolation import Cycle
 from dynalab_checkers.isolation.graph import KIND_NAMES, STAGE_NAMES
-from dynalab_checkers.linearizability import check_register
+from dynalab_checkers.judges import USUAL, Question
 from dynalab_checkers.picture import render
-from dynalab_checkers.sessions import check_sessions
-from dynalab_checkers.staleness import check_staleness
 from dynalab_checkers.verdict import Verdict
 
 DOCS = Path(__file__).resolve().parents[1]
@@ -36,14 +33,45 @@ Pair = tuple[Event, Event]
 
 
 @dataclass(frozen=True, slots=True)
+class Promise:
+    """What a history is held against: a model of `dynalab check`, and what it is asked besides."""
+
+    model: str
+    question: Question = USUAL
+
+    def options(self) -> list[str]:
+        """The same for the command line.
+
+        >>> " ".join(session("monotonic-writes", real_time=False).options())
+        '--model sessions --guarantee monotonic-writes --reads strong --no-real-time'
+        """
+        asked = self.question
+        told = [] if self.model == "register" else ["--model", self.model]
+        told += [word for name in asked.guarantees for word in ("--guarantee", name)]
+        told += [word for name in asked.reads for word in ("--reads", name)]
+        told += [] if asked.real_time else ["--no-real-time"]
+        told += [] if asked.versions_max is None else ["--versions-max", str(asked.versions_max)]
+        told += [] if asked.level == USUAL.level else ["--level", asked.level]
+        return told
+
+
+@dataclass(frozen=True, slots=True)
 class Lesson:
-    """One history: where it is told, who judges it, and what he must say."""
+    """One history: where it is told, what it is held against, and what must come out."""
 
     name: str
     title: str
     verdict: str
-    judge: Callable[[History], Verdict]
+    promise: Promise
     pairs: tuple[Pair, ...]
+
+    def judge(self, history: History) -> Verdict:
+        """The verdict on this history, or on a part of it."""
+        return check_history(history, self.promise.model, question=self.promise.question)
+
+    def command(self) -> list[str]:
+        """The command that judges the file of this lesson, from the root of the repository."""
+        return ["dynalab", "check", *self.promise.options(), f"docs/examples/histories/{self.name}.jsonl"]
 
     def history(self) -> History:
         """The operations, in the order of time."""
@@ -92,42 +120,40 @@ def txn(process: int, start: int, end: int, *micros: list[Json], kind: str = "ok
     return _pair(process, "txn", start, end, {"value": asked}, {"value": list(micros)}, kind)
 
 
-def session(guarantee: str, real_time: bool = True, flavour: str = "strong") -> Callable[[History], Verdict]:
-    """The judge of one session guarantee."""
-    return lambda history: check_sessions(history, guarantees=[guarantee], flavours=[flavour], real_time=real_time)
+def session(guarantee: str, real_time: bool = True, reads: str = "strong") -> Promise:
+    """One session guarantee."""
+    return Promise("sessions", Question(guarantees=(guarantee,), reads=(reads,), real_time=real_time))
 
 
-def isolation(model: str, kind: str = "list-append") -> Callable[[History], Verdict]:
-    """The judge of one isolation level."""
-    return lambda history: check_transactions(history, kind=kind, model=model)
+def isolation(level: str, model: str = "list-append") -> Promise:
+    """One isolation level."""
+    return Promise(model, Question(level=level))
 
 
-def fresh(history: History) -> Verdict:
-    """The judge of a bound: at most one version behind."""
-    return check_staleness(history, versions_max=1)
-
+REGISTER = Promise("register")
+FRESH = Promise("staleness", Question(versions_max=1))
 
 LESSONS = (
     # What is a consistent history?
-    Lesson("by-hand", "Three clients, one register", "valid", check_register, (
+    Lesson("by-hand", "Three clients, one register", "valid", REGISTER, (
         write(0, 0, 10, 1), write(1, 12, 40, 2), read(0, 16, 22, 1), read(2, 25, 34, 2), read(0, 30, 46, 2),
     )),
-    Lesson("stale-read", "A read goes back", "invalid", check_register, (
+    Lesson("stale-read", "A read goes back", "invalid", REGISTER, (
         write(0, 0, 10, 1), write(0, 14, 24, 2), read(1, 28, 36, 1),
     )),
-    Lesson("inversion", "New, then old, while the write still runs", "invalid", check_register, (
+    Lesson("inversion", "New, then old, while the write still runs", "invalid", REGISTER, (
         write(0, 0, 8, 1), write(0, 12, 50, 2), read(1, 16, 26, 2), read(2, 30, 40, 1),
     )),
-    Lesson("overlap", "Old, then new, while the write still runs", "valid", check_register, (
+    Lesson("overlap", "Old, then new, while the write still runs", "valid", REGISTER, (
         write(0, 0, 8, 1), write(0, 12, 50, 2), read(1, 16, 26, 1), read(2, 30, 40, 2),
     )),
-    Lesson("unknown", "A write that timed out takes effect later", "valid", check_register, (
+    Lesson("unknown", "A write that timed out takes effect later", "valid", REGISTER, (
         write(0, 0, 8, 1), write(1, 12, None, 2), read(2, 18, 26, 1), read(2, 32, 40, 2),
     )),
-    Lesson("unknown-undone", "A write that timed out cannot be undone", "invalid", check_register, (
+    Lesson("unknown-undone", "A write that timed out cannot be undone", "invalid", REGISTER, (
         write(0, 0, 8, 1), write(1, 12, None, 2), read(2, 18, 26, 2), read(2, 32, 40, 1),
     )),
-    Lesson("two-winners", "Two conditional writes win the same race", "invalid", check_register, (
+    Lesson("two-winners", "Two conditional writes win the same race", "invalid", REGISTER, (
         write(0, 0, 8, 1), cas(1, 12, 30, 1, 2), cas(2, 16, 34, 1, 3),
     )),
     # Sessions
@@ -143,10 +169,10 @@ LESSONS = (
     Lesson("writes-follow-reads", "Writes follow reads", "invalid", session("writes-follow-reads", real_time=False), (
         write(1, 0, 10, 1, 2), read(0, 14, 22, 1), write(0, 28, 38, 2, None),
     )),
-    Lesson("consistent-prefix", "Consistent prefix", "invalid", session("consistent-prefix", flavour="eventual"), (
+    Lesson("consistent-prefix", "Consistent prefix", "invalid", session("consistent-prefix", reads="eventual"), (
         cas(0, 0, 10, 1, 2, "fail"), read(1, 16, 26, 2, "eventual"),
     )),
-    Lesson("bounded-staleness", "Bounded staleness: at most one version behind", "invalid", fresh, (
+    Lesson("bounded-staleness", "Bounded staleness: at most one version behind", "invalid", FRESH, (
         write(0, 0, 8, 1, None), write(0, 12, 20, 2, 1), read(1, 26, 36, None, "eventual"),
     )),
     # Cycles
@@ -277,22 +303,5 @@ def write_all() -> None:
             (PICTURES / f"{lesson.name}-cycle.txt").write_text(explanation(lesson) + "\n", encoding="utf-8")
 
 
-def main(arguments: list[str]) -> int:
-    """Write everything, or judge the files named. Exit code 0: all valid; 1: not all."""
-    if not arguments:
-        write_all()
-        return 0
-    lessons = {lesson.name: lesson for lesson in LESSONS}
-    worst = 0
-    for argument in arguments:
-        lesson = lessons[Path(argument).stem]
-        verdict = lesson.judge(read_jsonl(argument))
-        print(f"{verdict.verdict:8} {lesson.title}")
-        for line in (explanation(lesson) or verdict.why).splitlines():
-            print(f"         {line}")
-        worst |= verdict.verdict != "valid"
-    return worst
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    write_all()

@@ -100,7 +100,7 @@ def check(
         else:
             click.echo(f"{result.verdict:8} {file}  ({result.seconds:.2f} s)")
             for line in _told(result):
-                click.echo(f"         {line}")
+                click.echo(f"         {line}".rstrip())
     if out is not None and judged:
         from dynalab_checkers.viewer import report_html
 
