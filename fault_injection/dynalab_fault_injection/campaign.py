@@ -52,6 +52,9 @@ MIXES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("zone-loss", "clock-offset"),
         ("slow-node", "partition"),
         ("node-crash", "node-crash-wipe"),
+        ("split", "node-crash"),
+        ("split", "partition", "duplicate"),
+        ("split", "node-crash-wipe", "delay"),
     ),
     "index": (
         ("index-lag", "node-crash"),
@@ -61,6 +64,8 @@ MIXES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("partition", "index-lag"),
         ("loss", "slow-node", "delay"),
         ("one-way-cut", "clock-offset", "clock-drift"),
+        ("split", "index-lag", "node-crash"),
+        ("split", "zone-loss", "reorder"),
     ),
 }
 

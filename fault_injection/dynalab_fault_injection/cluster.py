@@ -138,7 +138,7 @@ class Cluster:
         node = self.storage(index)
         if node is None:
             return False
-        if all((replica := node.replicas.get(group)) is not None and replica.role != "learner" for group in groups):
+        if all(_votes(node, group) for group in groups):
             self.wiped = None
             return True
         return False
@@ -154,3 +154,12 @@ class Cluster:
         for index in range(len(self.simulation.hosts)):
             if not self.simulation.is_up(index):
                 self.simulation.restart(index)
+
+
+def _votes(node: StorageNode, group: str) -> bool:
+    """Whether this node votes in the group again, or in both of the groups that it was split into."""
+    replica = node.replicas.get(group)
+    children = (f"{group}.0", f"{group}.1")
+    if any(child in node.replicas for child in children):
+        return all(_votes(node, child) for child in children)
+    return replica is not None and replica.role != "learner"

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from dynalab_fault_injection.cluster import Cluster
 from dynalab_fault_injection.simulator import CERTAIN, LinkRule, below, between, pick, shuffled
+from dynalab_fault_injection.split_fault import PartitionSplit
 
 MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
@@ -345,6 +346,7 @@ CATALOGUE: dict[str, Kind] = {
             16 * SECOND,
             ClockDrift,
         ),
+        Kind("split", "partitions are divided while they serve", 2 * SECOND, 4 * SECOND, PartitionSplit),
         Kind("slow-node", "a machine is slow, and work queues up before it", 2 * SECOND, 6 * SECOND, SlowNode),
     )
 }

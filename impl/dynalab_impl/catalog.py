@@ -237,9 +237,18 @@ class Catalog:
                 self.leftovers[table_id] = (*groups, *change.specs)
 
     def knows_split(self, group: str) -> bool:
-        """Whether this partition is known to have been split, or to belong to nothing any more."""
-        children = (f"{group}.0", f"{group}.1")
-        return group in self.divided or any(self.holds_group(name) or name in self.divided for name in children)
+        """Whether this partition is known to have been split, or will be when an earlier split is told."""
+        if group in self.divided:
+            return True
+        names = [*self.divided, *[spec.group for groups in self._all_groups() for spec in groups]]
+        return any(name.startswith(f"{group}.") or group.startswith(f"{name}.") for name in names)
+
+    def holds_group(self, group: str) -> bool:
+        """Whether a table, or what is left of one, has a group of this name."""
+        return any(spec.group == group for groups in self._all_groups() for spec in groups)
+
+    def _all_groups(self) -> list[tuple[GroupSpec, ...]]:
+        return [*[table.groups for table in self.tables.values()], *self.leftovers.values()]
 
     def _change_settings(self, change: CatalogChange, entry: Entry) -> dict[str, JSON]:
         assert isinstance(change.operation, SettingsChange)
@@ -293,11 +302,6 @@ class Catalog:
             return {"Table": table.description()}
         assert isinstance(operation, ListTables)
         return cast("dict[str, JSON]", list_tables(list(self.tables), operation.start, operation.limit))
-
-    def holds_group(self, group: str) -> bool:
-        """Whether a table, or what is left of one, has a group of this name."""
-        tables = any(spec.group == group for table in self.tables.values() for spec in table.groups)
-        return tables or any(spec.group == group for groups in self.leftovers.values() for spec in groups)
 
     def map(self, table: str) -> TableMap | None:
         found = self.tables.get(table)

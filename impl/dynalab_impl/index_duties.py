@@ -53,7 +53,7 @@ def propagate(node: StorageNode, replica: Replica, effects: Effects, retry: bool
     if table is None:
         if retry or not propagator.asked:
             propagator.asked = True
-            effects.send(node.next_catalog_member(), m.Lookup(replica.spec.table), NOTHING)
+            node.tell_catalog(m.Lookup(replica.spec.table), effects)
         return
     if retry:
         propagator.retry(replica, table, node.leaders, effects)
@@ -68,13 +68,15 @@ def on_index_reply(node: StorageNode, sender: Address, message: m.IndexReply, ef
 
 
 def on_redirect(node: StorageNode, sender: Address, message: m.Redirect, effects: Effects) -> None:
-    """An index group's leader is elsewhere, or the catalog's: find out which flight it was by its number."""
-    if message.number == 0:
-        if message.leader is not None and message.group not in node.maps:
-            effects.send(message.leader, m.Lookup(message.group), NOTHING)
-        return
+    """An index group's leader is elsewhere: find out which flight it was by its number. Answers of catalog members that
+    do not lead have none.
+    """
     for group, propagator in node.propagators.items():
         replica = node.replicas.get(group)
         table = None if replica is None else _map_of(node, replica)
-        if replica is not None and table is not None and replica.may_serve(effects.now_ns):
+        if replica is None or table is None:
+            continue
+        if not message.hosted and propagator.asked_of(message, table):
+            del node.maps[replica.spec.table]  # it is older than a split: the next retry asks the catalog
+        elif replica.may_serve(effects.now_ns):
             propagator.redirect(message, replica, table, node.leaders, effects)

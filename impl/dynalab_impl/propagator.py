@@ -77,11 +77,16 @@ class Propagator:
         flight = self.flights.get(message.number)
         if flight is None or message.leader is None or flight.attempts >= HOPS_MAX:
             return
-        if _index_group(table, flight.owed).group != message.group:
+        if not self.asked_of(message, table):
             return  # the answer to another propagator of this node
         flight.attempts += 1
         leaders[message.group] = message.leader
         self._send(message.number, flight, replica, table, leaders, effects)
+
+    def asked_of(self, message: Redirect, table: TableMap) -> bool:
+        """Whether this is an answer to one of the flights here."""
+        flight = self.flights.get(message.number)
+        return flight is not None and _index_group(table, flight.owed).group == message.group
 
     def on_reply(self, number: int, replica: Replica, effects: Effects) -> None:
         """One change is applied and committed in the index."""
@@ -93,7 +98,7 @@ class Propagator:
         partition = replica.state
         assert isinstance(partition, Partition)
         owed = partition.owed
-        if not owed:
+        if not owed or replica.leading is None or replica.leading.splitting:
             return
         first_open = min([f.owed.slot for f in self.flights.values()], default=0)
         at = max(0, self.sent_to - owed[0].sequence)  # a new leader has sent nothing of what its predecessor owed

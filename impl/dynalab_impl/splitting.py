@@ -5,6 +5,8 @@ Rules:
   that slot, so the children are equal on all members. Nobody decides twice: a later leader finds the entry or not.
 - *Children inherit* members, promises, leader and lease, dedup table, version numbering (their logs go on behind the
   slot of the Split, their `origin`), and what is owed to indexes.
+- *Only who logged it.* A leader that found the Split in an older ballot inherits nothing: the one that logged it may
+  have led the children already, and what it wrote there is known to their replicas alone. It stands for them.
 - *The parent is silent.* Past its Split it serves nothing and says where its data went. Its group lives on, so that
   members that lag behind come to the Split; the catalog has it dropped when every member hosts both children.
 - *Without state.* A member that was given the parent's state from behind the Split gets the children empty. Such a
@@ -20,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from dynalab_impl import messages as m
 from dynalab_impl.catalog import replaced
-from dynalab_impl.effects import NOTHING, Address, Effects
+from dynalab_impl.effects import Address, Effects
 from dynalab_impl.partition import Partition
 from dynalab_impl.records import SplitApplied
 from dynalab_impl.replication import leading as leaders
@@ -93,6 +95,8 @@ def settle(node: StorageNode, parent: Replica, effects: Effects) -> None:
         effects.tell(Event("split-applied", child.spec.group, child.promised[0], child.spec.origin))
         if child.leading is not None:
             node.begin_leading(child, effects)
+        elif parent.leading is not None:
+            child.stand(effects)
     table = node.maps.get(parent.spec.table)
     if table is not None:
         node.maps[parent.spec.table] = divided(table, parent.spec.group, (state.split.left, state.split.right))
@@ -132,8 +136,9 @@ def inherit(child: Replica, parent: Replica, half: Partition | None, effects: Ef
     child.commit_index = child.recorded_commit = child.matched = slot
     child.barrier = parent.barrier
     if parent.leading is not None:
-        child.role, child.leader, child.following = "leader", child.me, parent.following
-        child.leading = _inherited(parent.leading, child)
+        if parent.leading.barrier_slot < slot:
+            child.role, child.leader, child.following = "leader", child.me, parent.following
+            child.leading = _inherited(parent.leading, child)
     elif parent.following == parent.promised and parent.role != "candidate":
         child.following, child.leader = parent.following, parent.leader
         child.leader_heard_ns = parent.leader_heard_ns
@@ -162,7 +167,7 @@ def push_splits(node: StorageNode, effects: Effects) -> None:
             continue
         split = moved(replica)
         if split is not None:
-            effects.send(node.next_catalog_member(), m.WasSplit(replica.spec.group, split.left, split.right), NOTHING)
+            node.tell_catalog(m.WasSplit(replica.spec.group, split.left, split.right), effects)
 
 
 def divided(table: m.TableMap, group: str, children: tuple[m.GroupSpec, ...]) -> m.TableMap:

@@ -50,7 +50,6 @@ class StorageNode:
 
     __slots__ = (
         "address",
-        "catalog_hint",
         "directory",
         "dropped",
         "incarnation",
@@ -78,7 +77,6 @@ class StorageNode:
         self.leaders: dict[str, Address] = {}  # last known leaders of index groups
         self.registered = False
         self.snapshots = SnapshotWriter(topology.log_records_max)
-        self.catalog_hint = 0
         self.directory = Directory()  # for the questions of routers, while this node leads the catalog
 
     # --- life -------------------------------------------------------------------------------------------------------
@@ -123,13 +121,12 @@ class StorageNode:
         splitting.push_splits(self, effects)
         self.snapshots.tick(self.replicas, self.incarnation, self.dropped, effects)
         if not self.registered:
-            effects.send(self.next_catalog_member(), m.Register(m.Member(self.address, self.incarnation)), NOTHING)
+            self.tell_catalog(m.Register(m.Member(self.address, self.incarnation)), effects)
 
-    def next_catalog_member(self) -> Address:
-        """Whom to tell something that the catalog's leader should hear: one member after another."""
-        members = self.topology.catalog_members()
-        self.catalog_hint += 1
-        return members[self.catalog_hint % len(members)]
+    def tell_catalog(self, message: Message, effects: Effects) -> None:
+        """To every member of the catalog: who leads it takes the message, the others have no use for it."""
+        for member in self.topology.catalog_members():
+            effects.send(member, message, NOTHING)
 
     def on_request(self, token: RequestToken, operation: Operation, effects: Effects) -> None:
         raise AssertionError("clients talk to routers")

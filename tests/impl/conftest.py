@@ -106,7 +106,8 @@ class Lab:
             node: Any = self.simulation.hosts[index].node
             for group, replica in ({} if node is None else node.replicas).items():
                 spec = replica.spec
-                if spec.table == table and not spec.index and spec.holds(place) and replica.is_leader:
+                divided = getattr(replica.state, "split", None) is not None
+                if spec.table == table and not spec.index and spec.holds(place) and replica.is_leader and not divided:
                     return index, group
         raise AssertionError(f"nobody leads {key}")
 

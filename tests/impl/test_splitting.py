@@ -97,3 +97,194 @@ def test_versions_go_on_in_the_children(make_lab: MakeLab) -> None:
     newest = max(versions.values())
     assert newest > replica.spec.origin
     assert sorted(versions.values())[:-1] == sorted(v for v in versions.values() if v <= replica.spec.origin)
+
+
+def crash(lab: Lab, index: int) -> None:
+    lab.simulation.crash(index)
+
+
+def test_a_member_that_was_down_comes_to_the_split_through_the_parents_log(make_lab: MakeLab) -> None:
+    lab, parent = one_partition(make_lab)
+    leader = lab.leader(KEYS[0])[0]
+    away = next(index for index in lab.members(parent) if index != leader)
+    crash(lab, away)
+    split(lab, parent)
+    lab.put(KEYS[1], "while it was away")
+    lab.simulation.restart(away)
+    lab.run(8 * SECOND)
+    assert away in lab.members(f"{parent}.0") and away in lab.members(f"{parent}.1")
+    assert lab.members(parent) == []
+    for child in (f"{parent}.0", f"{parent}.1"):
+        copies = [replica.commit_index for replica in replicas(lab, child)]
+        assert len(set(copies)) == 1 and all(replica.has_state for replica in replicas(lab, child))
+
+
+def test_a_member_that_gets_the_parents_snapshot_takes_the_childrens_too(make_lab: MakeLab) -> None:
+    """The leaders have let go of the log up to the Split while a member was away: it gets a snapshot of a partition
+    that was divided, hosts the children without state, and may not stand for them before their snapshots are in."""
+    lab, parent = one_partition(make_lab, log_records_max=150)
+    leader = lab.leader(KEYS[0])[0]
+    away = next(index for index in lab.members(parent) if index != leader)
+    crash(lab, away)
+    for _ in range(8):
+        for key in KEYS:
+            lab.put(key, "before")
+    split(lab, parent)
+    for _ in range(8):
+        for key in KEYS:
+            lab.put(key, "after")
+    lab.simulation.restart(away)
+    lab.run(12 * SECOND)
+    assert lab.kinds().count("snapshot-installed") >= 2
+    for child in (f"{parent}.0", f"{parent}.1"):
+        states = [replica.state.items for replica in replicas(lab, child)]  # type: ignore[attr-defined]
+        assert len(states) == 3 and all(list(s) == list(states[0]) for s in states)
+    assert lab.members(parent) == []
+
+
+def test_a_leader_that_dies_with_its_split_unsent_loses_nothing(make_lab: MakeLab) -> None:
+    lab, parent = one_partition(make_lab)
+    leader = lab.leader(KEYS[0])[0]
+    others = [index for index in lab.members(parent) if index != leader]
+    rule = lab.rule("cut", [leader], others)
+    split(lab, parent, settle_ns=SECOND // 100)
+    crash(lab, leader)
+    lab.simulation.network.remove_rule(rule)
+    lab.run(5 * SECOND)
+    assert [lab.get(key) for key in KEYS] == [str(number) for number in range(len(KEYS))]
+    lab.simulation.restart(leader)
+    lab.run(5 * SECOND)
+    assert lab.put(KEYS[3], "x").status == 200
+    assert lab.members(f"{parent}.0") == [], "the entry was never chosen"
+
+
+@pytest.mark.claim("S34")
+def test_a_split_survives_the_leader_that_logged_it(make_lab: MakeLab) -> None:
+    lab, parent = one_partition(make_lab)
+    leader = lab.leader(KEYS[0])[0]
+    split(lab, parent, settle_ns=SECOND // 50)
+    crash(lab, leader)
+    lab.run(5 * SECOND)
+    assert {lab.leader(key)[1] for key in KEYS} == {f"{parent}.0", f"{parent}.1"}
+    assert [lab.get(key) for key in KEYS] == [str(number) for number in range(len(KEYS))]
+
+
+def test_all_nodes_restart_and_find_both_halves(make_lab: MakeLab) -> None:
+    lab, parent = one_partition(make_lab)
+    split(lab, parent, settle_ns=SECOND // 2)
+    everybody = range(lab.simulation.storage_count)
+    for index in everybody:
+        crash(lab, index)
+    for index in everybody:
+        lab.simulation.restart(index)
+    lab.run(6 * SECOND)
+    assert [lab.get(key) for key in KEYS] == [str(number) for number in range(len(KEYS))]
+    for key in KEYS:
+        lab.put(key, "later")
+    for index in everybody:
+        crash(lab, index)
+    for index in everybody:
+        lab.simulation.restart(index)
+    lab.run(6 * SECOND)
+    assert [lab.get(key) for key in KEYS] == ["later"] * len(KEYS)
+
+
+def test_halves_split_again_and_their_log_is_let_go(make_lab: MakeLab) -> None:
+    lab, parent = one_partition(make_lab, log_records_max=200)
+    split(lab, parent)
+    split(lab, f"{parent}.0")
+    split(lab, f"{parent}.1")
+    for _ in range(12):
+        for key in KEYS:
+            assert lab.put(key, "again").status == 200
+    lab.run(5 * SECOND)
+    leader = lab.leader(KEYS[0])[0]
+    lab.simulation.crash(leader)
+    lab.simulation.restart(leader)
+    lab.run(5 * SECOND)
+    assert sum(host.dropped for host in lab.simulation.hosts) > 0
+    assert len({lab.leader(key)[1] for key in KEYS}) == 4
+    assert [lab.get(key) for key in KEYS] == ["again"] * len(KEYS)
+
+
+def test_a_retry_of_a_write_from_before_the_split_is_recognised_by_the_child(make_lab: MakeLab) -> None:
+    """The answer is lost, the partition splits, the router asks again: the write must not happen twice."""
+    lab, parent = one_partition(make_lab)
+    leader = lab.leader(KEYS[0])[0]
+    router = lab.simulation.storage_count
+    rule = lab.rule("cut", [leader], [router])
+    token = lab.send(
+        "UpdateItem",
+        TableName="things",
+        Key={"pk": {"S": KEYS[5]}},
+        UpdateExpression="ADD n :one",
+        ExpressionAttributeValues={":one": {"N": "1"}},
+        ReturnValues="ALL_NEW",
+    )
+    lab.run(SECOND // 5)
+    split(lab, parent, settle_ns=SECOND // 5)
+    lab.simulation.network.remove_rule(rule)
+    lab.run(3 * SECOND)
+    answer = lab.answers[token]
+    assert answer.status == 200 and answer.body["Attributes"]["n"] == {"N": "1"}  # type: ignore[call-overload, index]
+    assert "dedup-answered" in lab.kinds()
+
+
+def test_a_query_goes_on_in_the_children(make_lab: MakeLab) -> None:
+    """S34: pages that are read around a split neither skip nor repeat, also inside one item collection."""
+    lab = make_lab(partitions=1)
+    lab.create(sort_key=True)
+    for number in range(40):
+        attributes = {"sk": {"N": str(number)}}
+        assert lab.put("k", number, attributes=attributes).status == 200
+    parent = lab.leader("k")[1]
+    seen: list[int] = []
+    start: Any = None
+    for page in range(20):
+        body: dict[str, Any] = {} if start is None else {"ExclusiveStartKey": start}
+        answer: Any = lab.call(
+            "Query",
+            TableName="things",
+            KeyConditionExpression="pk = :k",
+            ExpressionAttributeValues={":k": {"S": "k"}},
+            ConsistentRead=True,
+            Limit=3,
+            **body,
+        )
+        seen += [int(item["sk"]["N"]) for item in answer.body["Items"]]
+        start = answer.body.get("LastEvaluatedKey")
+        if start is None:
+            break
+        if page == 3:
+            split(lab, parent)
+        if page == 6:
+            split(lab, f"{parent}.1")
+    assert seen == list(range(40))
+
+
+def test_a_table_that_is_deleted_around_its_split_leaves_nothing_behind(make_lab: MakeLab) -> None:
+    for wait_ns in (0, SECOND // 200, SECOND // 20, SECOND):
+        lab, parent = one_partition(make_lab)
+        split(lab, parent, settle_ns=wait_ns)
+        assert lab.call("DeleteTable", TableName="things").status == 200
+        lab.run(12 * SECOND)
+        left = [
+            group
+            for index in range(lab.simulation.storage_count)
+            for group in lab.simulation.hosts[index].node.replicas  # type: ignore[union-attr]
+        ]
+        assert set(left) == {"catalog"}, (wait_ns, left)
+
+
+def test_splits_need_no_catalog_to_serve(make_lab: MakeLab) -> None:
+    """Whoever holds a piece of the divided partition says where its data went (static stability)."""
+    lab, parent = one_partition(make_lab, nodes_per_zone=3)
+    split_leader = lab.leader(KEYS[0])[0]
+    catalog = [i for i in lab.members("catalog") if i not in lab.members(parent)]
+    if len(catalog) < 2:
+        pytest.skip("the table shares its machines with the catalog in this layout")
+    for index in catalog:
+        crash(lab, index)
+    split(lab, parent)
+    assert [lab.get(key) for key in KEYS] == [str(number) for number in range(len(KEYS))]
+    assert lab.leader(KEYS[0])[0] == split_leader
