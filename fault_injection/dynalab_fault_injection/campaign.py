@@ -52,9 +52,9 @@ MIXES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("zone-loss", "clock-offset"),
         ("slow-node", "partition"),
         ("node-crash", "node-crash-wipe"),
-        ("split", "node-crash"),
-        ("split", "partition", "duplicate"),
-        ("split", "node-crash-wipe", "delay"),
+        ("log-rot", "partition"),
+        ("misdirected-write", "node-crash"),
+        ("sync-failure", "slow-disk", "loss"),
     ),
     "index": (
         ("index-lag", "node-crash"),
@@ -64,8 +64,7 @@ MIXES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("partition", "index-lag"),
         ("loss", "slow-node", "delay"),
         ("one-way-cut", "clock-offset", "clock-drift"),
-        ("split", "index-lag", "node-crash"),
-        ("split", "zone-loss", "reorder"),
+        ("sync-failure", "log-rot", "index-lag"),
     ),
 }
 

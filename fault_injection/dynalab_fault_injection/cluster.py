@@ -149,6 +149,28 @@ class Cluster:
         self.simulation.wipe(index)
         self.wiped = (index, groups)
 
+    def harm_disk(self, index: int, groups: tuple[str, ...], harm: str) -> bool:
+        """Hurt the disk of a machine that is down and had these groups' replicas, so that it counts as lost: `wipe`,
+        `rot`, or `stray` (a write of this disk or of another one lands in a record's place). False if nothing was there
+        to be hurt.
+        """
+        assert self.may_wipe(), "a second disk would be out of the atlas"
+        if harm == "wipe":
+            self.wipe(index, groups)
+            return True
+        hosts = self.simulation.hosts
+        if harm == "rot":
+            hurt = hosts[index].disk.rot(self.random)
+        else:
+            others = [other for other in self.storage_up() if other != index]
+            foreign = b""
+            if others and below(self.random, 2):
+                foreign = hosts[pick(self.random, others)].disk.frame_at(self.random)
+            hurt = hosts[index].disk.misdirect(self.random, foreign)
+        if hurt:
+            self.wiped = (index, groups)
+        return hurt
+
     def restart_all(self) -> None:
         """Start every machine that is down."""
         for index in range(len(self.simulation.hosts)):

@@ -5,7 +5,7 @@ Rules:
   dropped. A window in which nothing was hit proves nothing and says so.
 - Everything that a fault draws comes from the cluster's fault stream, in the order in which faults start.
 - Faults stay inside the promises of the service: clocks drift within `Timing.drift_ppm`, and one disk at a time is
-  lost (the atlas in `cluster`). What lies beyond is a class of its own and not in this table.
+  lost, by whatever harm (the atlas in `cluster`). What lies beyond is a class of its own and not in this table.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
+from dynalab_fault_injection import link_faults
 from dynalab_fault_injection.cluster import Cluster
-from dynalab_fault_injection.simulator import CERTAIN, LinkRule, below, between, pick, shuffled
-from dynalab_fault_injection.split_fault import PartitionSplit
+from dynalab_fault_injection.link_faults import add, lift
+from dynalab_fault_injection.simulator import LinkRule, below, between, pick, shuffled
 
-MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
-STRIKE_WITHIN_NS = 700 * MILLISECOND  # a crash waits so long for a sync to come
+STRIKE_WITHIN_NS = 7 * SECOND // 10  # a crash waits so long for a sync to come
 
 WALL_OFFSETS_NS = (3 * SECOND, 18 * SECOND)
 
-# Message classes that carry index changes; `index-lag` holds back these alone, so the base table stays quick.
-INDEX_TRAFFIC = ("IndexRequest", "IndexReply")
+# What may be done to the disk of a machine that is down, and the evidence of it. Each costs the machine its disk.
+HARMS = {"wipe": "disks-lost", "rot": "records-rotten", "stray": "writes-gone-astray"}
 
 
 class Fault(Protocol):
@@ -43,23 +43,24 @@ class Fault(Protocol):
 
 @dataclass(slots=True)
 class NodeCrash:
-    """A machine loses power, and starts again when the fault stops; with `wipe` on a new disk.
+    """A machine loses power, and starts again when the fault stops. While it is down its disk may be hurt, too: `harm`
+    is one of `HARMS`, or "".
 
     Power is cut in the middle of a sync, if one comes soon: a crash at a random instant nearly always finds the disk
     idle, and then nothing is lost and nothing is shown.
     """
 
-    wipe: bool = False
+    harm: str = ""
     evidence: dict[str, int] = field(default_factory=dict)
     _victim: int | None = None  # chosen, and still up
     _down: tuple[int, int] | None = None  # (machine, epoch): somebody else's crash of it is not ours to undo
 
     def start(self, cluster: Cluster) -> None:
-        if self.wipe and not cluster.may_wipe():
+        if self.harm and not cluster.may_wipe():
             return
         routers = cluster.routers_up()
         # One crash in eight hits a router, unless it is the last one that clients can talk to.
-        if not self.wipe and len(routers) > 1 and below(cluster.random, 8) == 0:
+        if not self.harm and len(routers) > 1 and below(cluster.random, 8) == 0:
             self._victim = pick(cluster.random, routers)
             self._strike(cluster)
             return
@@ -85,14 +86,13 @@ class NodeCrash:
 
     def _strike(self, cluster: Cluster) -> None:
         victim, self._victim = self._victim, None
-        if victim is None or not cluster.simulation.is_up(victim) or (self.wipe and not cluster.may_wipe()):
+        if victim is None or not cluster.simulation.is_up(victim) or (self.harm and not cluster.may_wipe()):
             return
         cluster.simulation.hosts[victim].trap = None
         groups = cluster.groups_on(victim)
         self.evidence = cluster.crash(victim)
-        if self.wipe:
-            cluster.wipe(victim, groups)
-            self.evidence["disks-lost"] = 1
+        if self.harm and cluster.harm_disk(victim, groups, self.harm):
+            self.evidence[HARMS[self.harm]] = 1
         self._down = (victim, cluster.simulation.hosts[victim].epoch)
 
 
@@ -121,29 +121,10 @@ class ZoneLoss:
 
     def stop(self, cluster: Cluster) -> None:
         if self._rule is not None:
-            _lift(cluster, self._rule, self.evidence)
+            lift(cluster, self._rule, self.evidence)
             self._rule = None
         _restart(cluster, self._down)
         self._down = []
-
-
-@dataclass(slots=True)
-class LinkFault:
-    """A rule on some links, built when the fault starts (so that it can aim at whoever leads then)."""
-
-    build: Callable[[Cluster], LinkRule | None]
-    evidence: dict[str, int] = field(default_factory=dict)
-    _rule: LinkRule | None = None
-
-    def start(self, cluster: Cluster) -> None:
-        self._rule = self.build(cluster)
-        if self._rule is not None:
-            cluster.simulation.network.add_rule(self._rule)
-
-    def stop(self, cluster: Cluster) -> None:
-        if self._rule is not None:
-            _lift(cluster, self._rule, self.evidence)
-            self._rule = None
 
 
 @dataclass(slots=True)
@@ -168,7 +149,7 @@ class ClockOffset:
         for index, by_ns, before in self._shifted:
             host = cluster.simulation.hosts[index]
             host.wall_shift_ns -= by_ns
-            _add(self.evidence, "steps-with-wrong-wall-clock", host.handled - before)
+            add(self.evidence, "steps-with-wrong-wall-clock", host.handled - before)
         self._shifted = []
 
 
@@ -195,7 +176,7 @@ class ClockDrift:
         for index, before in self._drifting:
             host = cluster.simulation.hosts[index]
             host.set_clock(cluster.simulation.now, ppm=0)
-            _add(self.evidence, "steps-on-a-drifting-clock", host.handled - before)
+            add(self.evidence, "steps-on-a-drifting-clock", host.handled - before)
         self._drifting = []
 
 
@@ -220,75 +201,61 @@ class SlowNode:
         index, handled, queued = self._slow
         host = cluster.simulation.hosts[index]
         host.slowness = 1
-        _add(self.evidence, "slow-steps", host.handled - handled)
-        _add(self.evidence, "steps-that-had-to-queue", host.queued - queued)
+        add(self.evidence, "slow-steps", host.handled - handled)
+        add(self.evidence, "steps-that-had-to-queue", host.queued - queued)
         self._slow = None
 
 
-# --- the link faults ------------------------------------------------------------------------------------------------
+@dataclass(slots=True)
+class SlowDisk:
+    """Every sync of a machine takes 50 to 200 times as long; what waits for it waits."""
+
+    evidence: dict[str, int] = field(default_factory=dict)
+    _slow: tuple[int, int] | None = None  # (machine, slow syncs before)
+
+    def start(self, cluster: Cluster) -> None:
+        victim = cluster.victim()
+        if victim is None:
+            return
+        host = cluster.simulation.hosts[victim]
+        host.sync_slowness = between(cluster.random, 50, 200)
+        self._slow = (victim, host.slow_syncs)
+
+    def stop(self, cluster: Cluster) -> None:
+        if self._slow is None:
+            return
+        index, before = self._slow
+        host = cluster.simulation.hosts[index]
+        host.sync_slowness = 1
+        add(self.evidence, "slow-syncs", host.slow_syncs - before)
+        self._slow = None
 
 
-def _partition(cluster: Cluster) -> LinkRule | None:
-    """A leader (mostly), with a machine or two and perhaps some routers, against all others."""
-    victim = cluster.victim()
-    if victim is None:
-        return None
-    simulation = cluster.simulation
-    storage = simulation.storage_count
-    others = [index for index in shuffled(cluster.random, range(storage)) if index != victim]
-    inside = [victim, *others[: below(cluster.random, 3)]]
-    routers = list(range(storage, len(simulation.hosts)))
-    outside = [index for index in range(storage) if index not in inside]
-    # A router that still reaches the old leader is what makes a lease matter: either routers are on one side each, or
-    # the cut is between storage nodes alone and routers reach both.
-    if below(cluster.random, 2):
-        for router in routers:
-            (inside if below(cluster.random, 2) else outside).append(router)
-    return LinkRule("cut", simulation.network.links(inside, outside, both_ways=True))
+@dataclass(slots=True)
+class SyncFailure:
+    """The next sync of a machine ends with an error. Its node must crash, and nothing that waited may leave; the
+    machine starts again when the fault stops.
+    """
 
+    evidence: dict[str, int] = field(default_factory=dict)
+    _victim: tuple[int, int] | None = None  # (machine, failed syncs before)
 
-def _one_way_cut(cluster: Cluster) -> LinkRule | None:
-    """One machine can hear the other storage nodes, and not be heard; or the other way round."""
-    victim = cluster.victim()
-    if victim is None:
-        return None
-    others = [index for index in range(cluster.simulation.storage_count) if index != victim]
-    links = cluster.simulation.network.links
-    mask = links([victim], others) if below(cluster.random, 2) else links(others, [victim])
-    return LinkRule("cut", mask)
+    def start(self, cluster: Cluster) -> None:
+        victim = cluster.victim()
+        if victim is not None:
+            host = cluster.simulation.hosts[victim]
+            host.sync_fails = True
+            self._victim = (victim, host.failed_syncs)
 
-
-def _everywhere(cluster: Cluster) -> bytearray:
-    everybody = list(range(len(cluster.simulation.hosts)))
-    return cluster.simulation.network.links(everybody, everybody)
-
-
-def _delay(cluster: Cluster) -> LinkRule | None:
-    victim = cluster.victim()
-    if victim is None:
-        return None
-    others = list(range(len(cluster.simulation.hosts)))
-    mask = cluster.simulation.network.links([victim], others, both_ways=True)
-    return LinkRule("delay", mask, delay_ns=between(cluster.random, 20, 300) * MILLISECOND, spread_bits=26)
-
-
-def _loss(cluster: Cluster) -> LinkRule:
-    return LinkRule("loss", _everywhere(cluster), chance=between(cluster.random, CERTAIN // 20, CERTAIN // 5))
-
-
-def _duplicate(cluster: Cluster) -> LinkRule:
-    # Second copies come up to 67 ms late, or up to 4.3 s: long after the first one was answered.
-    return LinkRule("duplicate", _everywhere(cluster), chance=CERTAIN // 4, spread_bits=pick(cluster.random, (26, 32)))
-
-
-def _reorder(cluster: Cluster) -> LinkRule:
-    return LinkRule("reorder", _everywhere(cluster), chance=CERTAIN // 4, spread_bits=pick(cluster.random, (24, 27)))
-
-
-def _index_lag(cluster: Cluster) -> LinkRule:
-    delay_ns = between(cluster.random, 200, 2000) * MILLISECOND
-    # Each message is held for its own time, so changes of one item overtake each other.
-    return LinkRule("delay", _everywhere(cluster), delay_ns=delay_ns, spread_bits=30, names=INDEX_TRAFFIC)
+    def stop(self, cluster: Cluster) -> None:
+        if self._victim is None:
+            return
+        index, before = self._victim
+        self._victim = None
+        host = cluster.simulation.hosts[index]
+        host.sync_fails = False
+        add(self.evidence, "syncs-that-failed", host.failed_syncs - before)
+        _restart(cluster, [(index, host.failed_epoch)])
 
 
 # --- the table ------------------------------------------------------------------------------------------------------
@@ -309,7 +276,7 @@ class Kind:
 def _link(
     name: str, sentence: str, shortest_s: int, longest_s: int, build: Callable[[Cluster], LinkRule | None]
 ) -> Kind:
-    return Kind(name, sentence, shortest_s * SECOND, longest_s * SECOND, lambda: LinkFault(build))
+    return Kind(name, sentence, shortest_s * SECOND, longest_s * SECOND, lambda: link_faults.LinkFault(build))
 
 
 CATALOGUE: dict[str, Kind] = {
@@ -321,23 +288,45 @@ CATALOGUE: dict[str, Kind] = {
             "a machine loses power and comes back with an empty disk",
             1 * SECOND,
             4 * SECOND,
-            lambda: NodeCrash(wipe=True),
+            lambda: NodeCrash("wipe"),
         ),
+        Kind(
+            "log-rot",
+            "a machine loses power, and one record of its log rots before it comes back",
+            1 * SECOND,
+            4 * SECOND,
+            lambda: NodeCrash("rot"),
+        ),
+        Kind(
+            "misdirected-write",
+            "a machine loses power; a write that was meant for another place or disk lies in the place of a record",
+            1 * SECOND,
+            4 * SECOND,
+            lambda: NodeCrash("stray"),
+        ),
+        Kind("sync-failure", "a sync of a machine's disk fails", 1 * SECOND, 5 * SECOND, SyncFailure),
+        Kind("slow-disk", "a machine's disk takes a hundred times as long to sync", 2 * SECOND, 6 * SECOND, SlowDisk),
         Kind("zone-loss", "a zone loses power or its links to the others", 3 * SECOND, 6 * SECOND, ZoneLoss),
         Kind(
             "index-lag",
             "index changes are held back on the way",
             2 * SECOND,
             6 * SECOND,
-            lambda: LinkFault(_index_lag),
+            lambda: link_faults.LinkFault(link_faults.index_lag),
             ("index",),
         ),
-        _link("partition", "two sides cannot talk to each other", 3, 11, _partition),
-        _link("one-way-cut", "a machine is heard and does not hear, or hears and is not heard", 3, 6, _one_way_cut),
-        _link("delay", "messages to and from a machine take much longer", 2, 6, _delay),
-        _link("loss", "messages are lost at random", 2, 6, _loss),
-        _link("duplicate", "messages arrive twice, the second time late", 2, 6, _duplicate),
-        _link("reorder", "messages are held back, and others overtake them", 2, 6, _reorder),
+        _link("partition", "two sides cannot talk to each other", 3, 11, link_faults.partition),
+        _link(
+            "one-way-cut",
+            "a machine is heard and does not hear, or hears and is not heard",
+            3,
+            6,
+            link_faults.one_way_cut,
+        ),
+        _link("delay", "messages to and from a machine take much longer", 2, 6, link_faults.delay),
+        _link("loss", "messages are lost at random", 2, 6, link_faults.loss),
+        _link("duplicate", "messages arrive twice, the second time late", 2, 6, link_faults.duplicate),
+        _link("reorder", "messages are held back, and others overtake them", 2, 6, link_faults.reorder),
         Kind("clock-offset", "wall clocks are wrong", 3 * SECOND, 8 * SECOND, ClockOffset),
         Kind(
             "clock-drift",
@@ -346,7 +335,6 @@ CATALOGUE: dict[str, Kind] = {
             16 * SECOND,
             ClockDrift,
         ),
-        Kind("split", "partitions are divided while they serve", 2 * SECOND, 4 * SECOND, PartitionSplit),
         Kind("slow-node", "a machine is slow, and work queues up before it", 2 * SECOND, 6 * SECOND, SlowNode),
     )
 }
@@ -402,25 +390,3 @@ def _restart(cluster: Cluster, down: list[tuple[int, int]]) -> None:
     for index, epoch in down:
         if not cluster.simulation.is_up(index) and cluster.simulation.hosts[index].epoch == epoch:
             cluster.simulation.restart(index)
-
-
-def _lift(cluster: Cluster, rule: LinkRule, evidence: dict[str, int]) -> None:
-    cluster.simulation.network.remove_rule(rule)
-    if rule.effect == "reorder":
-        # Held back is not yet out of order: somebody must have passed.
-        _add(evidence, "messages-reordered", rule.overtaken)
-        cluster.simulation.count("messages-reordered", rule.overtaken)
-        return
-    words = {
-        "cut": "messages-cut",
-        "loss": "messages-lost",
-        "duplicate": "messages-doubled",
-        "delay": "messages-delayed",
-    }
-    _add(evidence, "index-messages-delayed" if rule.names else words[rule.effect], rule.hits)
-    cluster.simulation.count("index-messages-delayed" if rule.names else words[rule.effect], rule.hits)
-
-
-def _add(evidence: dict[str, int], name: str, more: int) -> None:
-    if more:
-        evidence[name] = evidence.get(name, 0) + more

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from dynalab_fault_injection.cluster import Cluster
-from dynalab_fault_injection.faults import CATALOGUE, INDEX_TRAFFIC, SECOND, Fault, LinkFault, NodeCrash, heal, plan
+from dynalab_fault_injection.faults import CATALOGUE, HARMS, SECOND, Fault, NodeCrash, SlowDisk, SyncFailure, heal, plan
 from dynalab_fault_injection.implementation import implementation_format
+from dynalab_fault_injection.link_faults import INDEX_TRAFFIC, LinkFault
 from dynalab_fault_injection.operator import Operator
 from dynalab_fault_injection.simulator import LinkRule, Simulation, stream
 from dynalab_fault_injection.workloads import Index, Recorder
@@ -79,14 +80,68 @@ def test_a_crash_strikes_while_a_sync_runs_and_loses_the_unsynced_tail() -> None
     assert torn >= 2
 
 
+@pytest.mark.claim("rot")
+@pytest.mark.parametrize("harm", ["rot", "stray"])
+def test_a_hurt_record_is_always_found_and_costs_the_machine_its_disk(harm: str) -> None:
+    words: set[str] = set()
+    for seed in range(10):
+        formed = form(seed)
+        simulation = formed.simulation
+        fault = NodeCrash(harm)
+        window(formed, fault, 2)
+        given_up = {name: n for name, n in simulation.counters.items() if name.startswith("disks-given-up")}
+        assert sum(given_up.values()) == fault.evidence.get(HARMS[harm], 0), "found when it was there, and only then"
+        assert simulation.counters.get("wiped-disks", 0) == sum(given_up.values())
+        words |= set(given_up)
+        deadline_ns = simulation.now + 30 * SECOND
+        while not formed.cluster.may_wipe() and simulation.now < deadline_ns:
+            simulation.run_until(simulation.now + SECOND)
+        assert formed.cluster.may_wipe(), "its replicas never voted again"
+    assert words >= ({"disks-given-up-unreadable"} if harm == "rot" else {"disks-given-up-misplaced"})
+
+
+@pytest.mark.claim("failed-sync")
+def test_a_node_whose_sync_failed_crashes_and_nothing_that_waited_for_it_leaves() -> None:
+    lost = 0
+    for seed in range(6):
+        formed = form(seed)
+        simulation = formed.simulation
+        fault = SyncFailure()
+        fault.start(formed.cluster)
+        victim = next(host for host in simulation.hosts if host.sync_fails)
+        durable = victim.durable
+        end_ns = simulation.now + 2 * SECOND
+        while victim.node is not None and simulation.now < end_ns:
+            simulation.request(0, 0, put("colours", f"k{seed}", seed, {"colour": {"S": "red"}}))
+            simulation.run_until(simulation.now + SECOND // 100)
+        assert victim.node is None and victim.failed_syncs == 1
+        assert victim.disk.synced == durable, "what the sync did not confirm counts as not synced"
+        lost += simulation.counters["outputs-lost-in-crash"]
+        fault.stop(formed.cluster)
+        assert fault.evidence == {"syncs-that-failed": 1} and victim.node is not None and not victim.sync_fails
+        simulation.run_until(simulation.now + 2 * SECOND)
+        assert victim.durable > 0
+    assert lost > 0
+
+
+def test_on_a_slow_disk_syncs_take_long_and_serve_more_writes_at_once() -> None:
+    formed = form(1)
+    fault = SlowDisk()
+    before = [host.appended for host in formed.simulation.hosts]
+    window(formed, fault, 3)
+    (host,) = (host for host in formed.simulation.hosts if host.slow_syncs)
+    assert fault.evidence == {"slow-syncs": host.slow_syncs} and host.sync_slowness == 1
+    assert host.appended - before[host.index] > host.slow_syncs, "one sync served several appends"
+
+
 def test_no_second_disk_is_lost_before_the_first_ones_replicas_vote_again() -> None:
     formed = form(3)
     cluster, simulation = formed.cluster, formed.simulation
-    first = NodeCrash(wipe=True)
+    first = NodeCrash("wipe")
     first.start(cluster)
     simulation.run_until(simulation.now + SECOND)
     assert first.evidence["disks-lost"] == 1
-    second = NodeCrash(wipe=True)
+    second = NodeCrash("wipe")
     second.start(cluster)
     simulation.run_until(simulation.now + SECOND)
     assert second.evidence == {} and simulation.counters["wiped-disks"] == 1
@@ -97,7 +152,7 @@ def test_no_second_disk_is_lost_before_the_first_ones_replicas_vote_again() -> N
         simulation.run_until(simulation.now + SECOND)
     assert cluster.may_wipe(), "the wiped node never came back as a voter"
     assert simulation.told["learner-readmitted"] >= 1
-    third = NodeCrash(wipe=True)
+    third = NodeCrash("wipe")
     third.start(cluster)
     simulation.run_until(simulation.now + SECOND)
     assert third.evidence["disks-lost"] == 1

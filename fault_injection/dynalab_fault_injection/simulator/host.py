@@ -56,6 +56,8 @@ class Host:
         "dropped",
         "durable",
         "epoch",
+        "failed_epoch",
+        "failed_syncs",
         "handled",
         "inbox",
         "incarnation",
@@ -65,6 +67,7 @@ class Host:
         "ppm",
         "queued",
         "random_bits",
+        "slow_syncs",
         "slowness",
         "sync_covers",
         "sync_fails",
@@ -131,7 +134,10 @@ class Host:
         self.sync_ns = 0
         self.sync_spread_bits = 0
         self.sync_fails = False  # every sync that ends now ends with an error
+        self.failed_syncs = 0
+        self.failed_epoch = -1  # the epoch that the last of them began
         self.sync_slowness = 1
+        self.slow_syncs = 0
         self.waiting: list[tuple[Position, int, Any]] = []  # (position, target or -1, message or (token, response))
         self.timers: dict[TimerName, tuple[int, int]] = {}  # name: (number of its event, local deadline)
         self.trap: Callable[[int], None] | None = None  # called with the length of the next sync when that begins
@@ -217,7 +223,10 @@ class Host:
         self.syncing = True
         self.sync_covers = self.appended
         length_ns = self.sync_ns + self.disk_random.getrandbits(self.sync_spread_bits)
-        done_ns = self.depart_ns + length_ns * self.sync_slowness
+        if self.sync_slowness > 1:
+            length_ns *= self.sync_slowness
+            self.slow_syncs += 1
+        done_ns = self.depart_ns + length_ns
         if self.trap is not None:
             trap, self.trap = self.trap, None
             trap(done_ns - self.time_ns)

@@ -186,8 +186,9 @@ class Simulation:
     def _fail_sync(self, host: Host) -> None:
         """A sync came back with an error: the node crashes, and nothing that waited for it leaves."""
         self.count("failed-syncs")
-        if host.node is not None:
-            self.crash(host.index)
+        host.failed_syncs += 1
+        self.crash(host.index)
+        host.failed_epoch = host.epoch
 
     def wipe(self, index: int) -> None:
         """Take away the disk of a machine that is down. It comes back under a higher incarnation."""

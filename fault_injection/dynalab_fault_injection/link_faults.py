@@ -1,0 +1,121 @@
+"""Faults on links: what happens to messages while a window is open, and which links it aims at.
+
+What is built here is chosen when the fault starts, so that it can aim at whoever leads then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from dynalab_fault_injection.cluster import Cluster
+from dynalab_fault_injection.simulator import CERTAIN, LinkRule, below, between, pick, shuffled
+
+MILLISECOND = 1_000_000
+
+# Message classes that carry index changes; `index-lag` holds back these alone, so the base table stays quick.
+INDEX_TRAFFIC = ("IndexRequest", "IndexReply")
+
+
+@dataclass(slots=True)
+class LinkFault:
+    """A rule on some links, built when the fault starts (so that it can aim at whoever leads then)."""
+
+    build: Callable[[Cluster], LinkRule | None]
+    evidence: dict[str, int] = field(default_factory=dict)
+    _rule: LinkRule | None = None
+
+    def start(self, cluster: Cluster) -> None:
+        self._rule = self.build(cluster)
+        if self._rule is not None:
+            cluster.simulation.network.add_rule(self._rule)
+
+    def stop(self, cluster: Cluster) -> None:
+        if self._rule is not None:
+            lift(cluster, self._rule, self.evidence)
+            self._rule = None
+
+
+def partition(cluster: Cluster) -> LinkRule | None:
+    """A leader (mostly), with a machine or two and perhaps some routers, against all others."""
+    victim = cluster.victim()
+    if victim is None:
+        return None
+    simulation = cluster.simulation
+    storage = simulation.storage_count
+    others = [index for index in shuffled(cluster.random, range(storage)) if index != victim]
+    inside = [victim, *others[: below(cluster.random, 3)]]
+    routers = list(range(storage, len(simulation.hosts)))
+    outside = [index for index in range(storage) if index not in inside]
+    # A router that still reaches the old leader is what makes a lease matter: either routers are on one side each, or
+    # the cut is between storage nodes alone and routers reach both.
+    if below(cluster.random, 2):
+        for router in routers:
+            (inside if below(cluster.random, 2) else outside).append(router)
+    return LinkRule("cut", simulation.network.links(inside, outside, both_ways=True))
+
+
+def one_way_cut(cluster: Cluster) -> LinkRule | None:
+    """One machine can hear the other storage nodes, and not be heard; or the other way round."""
+    victim = cluster.victim()
+    if victim is None:
+        return None
+    others = [index for index in range(cluster.simulation.storage_count) if index != victim]
+    links = cluster.simulation.network.links
+    mask = links([victim], others) if below(cluster.random, 2) else links(others, [victim])
+    return LinkRule("cut", mask)
+
+
+def _everywhere(cluster: Cluster) -> bytearray:
+    everybody = list(range(len(cluster.simulation.hosts)))
+    return cluster.simulation.network.links(everybody, everybody)
+
+
+def delay(cluster: Cluster) -> LinkRule | None:
+    victim = cluster.victim()
+    if victim is None:
+        return None
+    others = list(range(len(cluster.simulation.hosts)))
+    mask = cluster.simulation.network.links([victim], others, both_ways=True)
+    return LinkRule("delay", mask, delay_ns=between(cluster.random, 20, 300) * MILLISECOND, spread_bits=26)
+
+
+def loss(cluster: Cluster) -> LinkRule:
+    return LinkRule("loss", _everywhere(cluster), chance=between(cluster.random, CERTAIN // 20, CERTAIN // 5))
+
+
+def duplicate(cluster: Cluster) -> LinkRule:
+    # Second copies come up to 67 ms late, or up to 4.3 s: long after the first one was answered.
+    return LinkRule("duplicate", _everywhere(cluster), chance=CERTAIN // 4, spread_bits=pick(cluster.random, (26, 32)))
+
+
+def reorder(cluster: Cluster) -> LinkRule:
+    return LinkRule("reorder", _everywhere(cluster), chance=CERTAIN // 4, spread_bits=pick(cluster.random, (24, 27)))
+
+
+def index_lag(cluster: Cluster) -> LinkRule:
+    delay_ns = between(cluster.random, 200, 2000) * MILLISECOND
+    # Each message is held for its own time, so changes of one item overtake each other.
+    return LinkRule("delay", _everywhere(cluster), delay_ns=delay_ns, spread_bits=30, names=INDEX_TRAFFIC)
+
+
+def lift(cluster: Cluster, rule: LinkRule, evidence: dict[str, int]) -> None:
+    cluster.simulation.network.remove_rule(rule)
+    if rule.effect == "reorder":
+        # Held back is not yet out of order: somebody must have passed.
+        add(evidence, "messages-reordered", rule.overtaken)
+        cluster.simulation.count("messages-reordered", rule.overtaken)
+        return
+    words = {
+        "cut": "messages-cut",
+        "loss": "messages-lost",
+        "duplicate": "messages-doubled",
+        "delay": "messages-delayed",
+    }
+    add(evidence, "index-messages-delayed" if rule.names else words[rule.effect], rule.hits)
+    cluster.simulation.count("index-messages-delayed" if rule.names else words[rule.effect], rule.hits)
+
+
+def add(evidence: dict[str, int], name: str, more: int) -> None:
+    if more:
+        evidence[name] = evidence.get(name, 0) + more
