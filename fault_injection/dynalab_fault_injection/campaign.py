@@ -55,6 +55,9 @@ MIXES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("log-rot", "partition"),
         ("misdirected-write", "node-crash"),
         ("sync-failure", "slow-disk", "loss"),
+        ("split", "node-crash"),
+        ("split", "partition", "duplicate"),
+        ("split", "node-crash-wipe", "delay"),
     ),
     "index": (
         ("index-lag", "node-crash"),
@@ -65,6 +68,8 @@ MIXES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("loss", "slow-node", "delay"),
         ("one-way-cut", "clock-offset", "clock-drift"),
         ("sync-failure", "log-rot", "index-lag"),
+        ("split", "index-lag", "node-crash"),
+        ("split", "zone-loss", "reorder"),
     ),
 }
 

@@ -19,6 +19,7 @@ from dynalab_fault_injection import link_faults
 from dynalab_fault_injection.cluster import Cluster
 from dynalab_fault_injection.link_faults import add, lift
 from dynalab_fault_injection.simulator import LinkRule, below, between, pick, shuffled
+from dynalab_fault_injection.split_fault import PartitionSplit
 
 SECOND = 1_000_000_000
 STRIKE_WITHIN_NS = 7 * SECOND // 10  # a crash waits so long for a sync to come
@@ -335,6 +336,7 @@ CATALOGUE: dict[str, Kind] = {
             16 * SECOND,
             ClockDrift,
         ),
+        Kind("split", "partitions are divided while they serve", 2 * SECOND, 4 * SECOND, PartitionSplit),
         Kind("slow-node", "a machine is slow, and work queues up before it", 2 * SECOND, 6 * SECOND, SlowNode),
     )
 }
