@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from dynalab.cli import COMMANDS, exit_codes, run
+from dynalab_checkers.generate import Recipe, register_history
+from dynalab_checkers.history import write_jsonl
 from dynalab_fault_injection import campaign as campaigns
 from dynalab_fault_injection.campaign import FaultBand, RunResult
 
@@ -280,3 +282,56 @@ def test_check_judges_transactions_by_their_dependency_graph(
     page = ["check", str(file), "--model", "list-append", "--html", str(tmp_path / "x.html")]
     assert run(page) == exit_codes.USAGE
     assert "whole transactions" in capsys.readouterr().err
+
+
+def test_check_asks_for_promises_by_name_and_refuses_options_that_mean_nothing(
+    files: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["check", files["invalid"], "--model", "sessions"]) == exit_codes.INVALID
+    assert "read-your-writes: process 0" in capsys.readouterr().out
+    assert run(["check", files["invalid"], "--model", "sessions", "--reads", "index"]) == exit_codes.VALID
+    assert run(["check", files["invalid"], "--model", "staleness", "--versions-max", "0"]) == exit_codes.INVALID
+    assert run(["check", files["invalid"], "--model", "staleness", "--lag-max", "0.00000001"]) == exit_codes.VALID
+    assert run(["check", files["invalid"], "--model", "staleness", "--lag-max", "0"]) == exit_codes.INVALID
+    assert "10 ns before it began: the bound is 0 ns" in capsys.readouterr().out
+    for vain, sentence in (
+        (["--model", "staleness"], "--model staleness needs --versions-max or --lag-max"),
+        (["--model", "bank"], "--model bank needs --total"),
+        (["--lag-max", "1"], "--model register knows no --lag-max"),
+        (["--model", "sessions", "--account", "a"], "--model sessions knows no --account"),
+        (["--model", "staleness", "--lag-max", "soon"], "'soon' is no number of seconds"),
+        (["--model", "staleness", "--lag-max", "-1"], "from 0 on"),
+        (["--model", "bank", "--total", "1", "--memory-mb", "5"], "judges the whole of a history"),
+        (["--model", "sessions", "--html", "x.html"], "is a promise"),
+    ):
+        assert run(["check", files["valid"], *vain]) == exit_codes.USAGE
+        assert sentence in capsys.readouterr().err
+
+
+def test_check_judges_a_bank_by_its_total(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = [["r", "a", 60], ["r", "b", 30]]
+    asked = [["r", "a", None], ["r", "b", None]]
+    events: list[dict[str, object]] = [
+        {"index": 0, "time": 0, "process": 0, "type": "invoke", "f": "txn", "value": asked},
+        {"index": 1, "time": 5, "process": 0, "type": "ok", "f": "txn", "value": told},
+    ]
+    file = write(tmp_path / "bank.jsonl", events)
+    bank = ["check", file, "--model", "bank", "--account", "a", "--account", "b"]
+    assert run([*bank, "--total", "90"]) == exit_codes.VALID
+    assert run([*bank, "--total", "100"]) == exit_codes.INVALID
+    assert "a total of 90 over 2 accounts, where it must be 100" in capsys.readouterr().out
+
+
+def test_check_tells_how_far_it_has_read_a_large_file_and_prints_the_same_verdict_in_parts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dynalab.cli.check.WATCHED_BYTES", 100_000)
+    file = tmp_path / "large.jsonl"
+    write_jsonl(file, register_history(1, Recipe(operations=12_000, keys=20)).events())
+    assert run(["check", str(file)]) == exit_codes.VALID
+    out, err = capsys.readouterr()
+    assert out.startswith(f"valid    {file}")
+    lines = err.splitlines()
+    assert lines[-1] == f"{file}: 100 % read" and 4 <= len(lines) <= 10
+    assert run(["check", str(file), "--memory-mb", "1"]) == exit_codes.VALID
+    assert capsys.readouterr().out.startswith(f"valid    {file}")
