@@ -94,10 +94,10 @@ class Spoken:
             return "?"
         ((kind, content),) = value.items()
         if kind == "S":
-            return "'" + content.replace("'", "''") + "'"
+            return "'" + str(content).replace("'", "''") + "'"
         if kind == "SS":
             return "<<" + ", ".join(f"'{member}'" for member in content) + ">>"
-        return {"N": str(content), "BOOL": str(content).upper(), "NULL": "NULL"}[kind]
+        return str(content).upper() if kind in ("N", "BOOL") else "NULL"
 
     def condition(self, cond: Cond) -> str:
         name = f'"{cond.name}"'
