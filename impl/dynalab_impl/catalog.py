@@ -10,7 +10,7 @@ the nodes in turn.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from dynalab_impl.effects import JSON, NOTHING, Address, Effects, Nanoseconds, Topology
@@ -66,6 +66,7 @@ ACTIONS: dict[str, str] = {
     "delete": "the table goes; its replicas are being dropped",
     "forget": "a majority of every group is dropped and no lease can run: the table is gone, its name is free",
     "clean": "the last replicas of a deleted table, or of a divided partition, are dropped",
+    "members": "a group's leader told who holds it now",
     "split": "a partition was split: its children take its place in the table",
     "divided": "every member of a split partition hosts the children: the parent is being dropped",
 }
@@ -209,6 +210,8 @@ class Catalog:
                 self.leftovers[change.group] = (found.parent,)
         elif table is None or (change.table_id and table.table_id != change.table_id):
             return {}  # a step of a table that has gone in the meantime
+        elif change.action == "members":
+            table.groups = with_members(table.groups, change)
         elif change.action == "activate" and table.status == CREATING:
             table.status = step(CREATING, ACTIVE)
         elif change.action == "updated" and table.status == UPDATING:
@@ -316,6 +319,16 @@ def replaced(groups: tuple[GroupSpec, ...], group: str, children: tuple[GroupSpe
     return tuple(out)
 
 
+def with_members(groups: tuple[GroupSpec, ...], change: CatalogChange) -> tuple[GroupSpec, ...]:
+    """The groups with what one of their leaders told of its members, unless something newer is known."""
+    return tuple(
+        replace(spec, members=change.members, members_slot=change.slot)
+        if spec.group == change.group and spec.members_slot < change.slot
+        else spec
+        for spec in groups
+    )
+
+
 def catalog_spec(topology: Topology) -> GroupSpec:
     """The one group that no catalog places: its members are known from the start."""
     members = tuple(Member(address, 1) for address in topology.catalog_members())
@@ -374,6 +387,8 @@ class CatalogKeeper:
 
     def _host(self, name: str, table: Table, replica: Replica, effects: Effects) -> None:
         for spec in table.groups:
+            if spec.members_slot:
+                continue  # a group whose members have changed was hosted long ago
             hosted = self.hosted.get(spec.group, [])
             for member in spec.members:
                 if member.address not in hosted:
@@ -381,7 +396,7 @@ class CatalogKeeper:
         self._activate(name, table, replica, effects)
 
     def _activate(self, name: str, table: Table, replica: Replica, effects: Effects) -> None:
-        complete = all(2 * len(self.hosted.get(s.group, [])) > len(s.members) for s in table.groups)
+        complete = all(s.members_slot or 2 * len(self.hosted.get(s.group, [])) > len(s.members) for s in table.groups)
         if complete and table.status == CREATING:
             self._record("activate", name, table.table_id, replica, effects)
 
@@ -401,7 +416,7 @@ class CatalogKeeper:
         done = True
         for spec in groups:
             dropped = self.dropped.get(spec.group, [])
-            left = len(spec.members) - len(dropped)
+            left = sum(member.address not in dropped for member in spec.members)
             done = done and (2 * left < len(spec.members) if majority else left == 0)
             for member in spec.members:
                 if member.address not in dropped:
@@ -412,7 +427,7 @@ class CatalogKeeper:
         """Whether no leader of the table can serve any more. One that has not been told to drop its group may read
         under its last lease, and a router that knows the old table may ask it: the name must not be free before.
         """
-        if all(len(self.dropped.get(spec.group, [])) == len(spec.members) for spec in table.groups):
+        if all(m.address in self.dropped.get(spec.group, []) for spec in table.groups for m in spec.members):
             return True
         since_ns = self.dropped_ns.setdefault(table.table_id, effects.now_ns)
         return effects.now_ns - since_ns >= replica.timing.stretched_lease_ns()

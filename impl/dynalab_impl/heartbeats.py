@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dynalab_impl import messages as m
 from dynalab_impl.effects import NOTHING, Address, Effects
+from dynalab_impl.replication import healing
 from dynalab_impl.replication.replica import Replica
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ def beat(node: StorageNode, effects: Effects, replicas: list[Replica]) -> None:
         lead = replica.leading
         if lead is None:
             continue
-        beat = m.Beat(replica.spec.group, lead.ballot, replica.commit_index)
+        full_match = healing.full_match(replica) if any(x.log for x in replica.members) else 0
+        beat = m.Beat(replica.spec.group, lead.ballot, replica.commit_index, full_match)
         for address in lead.peers:
             beats.setdefault(address, []).append(beat)
     for address, for_peer in beats.items():
@@ -66,4 +68,5 @@ def on_heartbeat_reply(node: StorageNode, sender: Address, message: m.HeartbeatR
             continue
         if any(x.address == sender and x.incarnation == message.incarnation for x in replica.members):
             continue  # it has not been told to host the group yet: the catalog sees to that
-        effects.send(sender, m.Adopt(replica.spec), NOTHING)
+        if sender in replica.leading.peers:
+            effects.send(sender, healing.adopt(replica, sender), NOTHING)

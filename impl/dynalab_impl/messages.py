@@ -27,11 +27,18 @@ NO_BALLOT: Ballot = (0, "")
 @dataclass(frozen=True, slots=True)
 class Member:
     """A replica's place and the incarnation of its disk: a wiped disk comes back under a higher one and counts for
-    nothing at first.
+    nothing at first. With `stands_for` it is a log replica (ATC'22 §3): it votes and holds entries, no items, in the
+    seat of a full replica that fell silent.
     """
 
     address: Address
     incarnation: int
+    stands_for: Address | None = None
+
+    @property
+    def log(self) -> bool:
+        """Whether this is a log replica."""
+        return self.stands_for is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,7 @@ class GroupSpec:
     members: tuple[Member, ...]
     schema: TableSchema | None  # None for the catalog
     origin: int = 0  # the slot of its parent's Split: a partition's log and versions go on behind it
+    members_slot: int = 0  # the slot of the last membership change that `members` knows; 0 for those it began with
 
     def holds(self, key: bytes) -> bool:
         return self.low <= key and (not self.high or key < self.high)
@@ -94,6 +102,20 @@ class Readmit:
 
 
 @dataclass(slots=True)
+class AddMember:
+    """A replica that has caught up votes from here on; every later slot is counted with it."""
+
+    member: Member
+
+
+@dataclass(slots=True)
+class RemoveMember:
+    """The replica at this address counts for nothing from here on."""
+
+    address: Address
+
+
+@dataclass(slots=True)
 class IndexWrite:
     """One change of an index entry. `version` is the slot of the base write that caused it: an older one never
     overtakes.
@@ -132,9 +154,13 @@ class CatalogChange:
     member: Member | None = None
     group: str = ""
     specs: tuple[GroupSpec, ...] = ()
+    members: tuple[Member, ...] = ()
+    slot: int = 0
 
 
-Command: TypeAlias = Write | Failed | Barrier | Readmit | IndexWrite | Propagated | Split | CatalogChange
+Command: TypeAlias = (
+    Write | Failed | Barrier | Readmit | AddMember | RemoveMember | IndexWrite | Propagated | Split | CatalogChange
+)
 
 
 @dataclass(slots=True)
@@ -169,7 +195,8 @@ class Promise(Message):
     incarnation: int
     commit_index: int
     entries: tuple[Entry, ...]
-    virgin: bool  # this replica had never promised before
+    previous: Ballot  # what this replica had promised before; the ballot itself if that is not known any more
+    relinquished: Ballot = NO_BALLOT  # a leader's own ballot, in which it served and will never serve again
 
 
 @dataclass(slots=True)
@@ -178,6 +205,14 @@ class Refuse(Message):
 
     group: str
     ballot: Ballot
+
+
+@dataclass(slots=True)
+class HandOver(Message):
+    """From a leader that is about to stop: stand at once. `relinquished` is its ballot, if it was serving in it."""
+
+    group: str
+    relinquished: Ballot
 
 
 @dataclass(slots=True)
@@ -222,9 +257,12 @@ class Commit(Message):
 
 @dataclass(slots=True)
 class Beat:
+    """`full_match`: every full replica has the log up to there, so a log replica need not keep it."""
+
     group: str
     ballot: Ballot
     commit_index: int
+    full_match: int = 0
 
 
 @dataclass(slots=True)
@@ -257,9 +295,65 @@ class HeartbeatReply(Message):
 
 @dataclass(slots=True)
 class Adopt(Message):
-    """Become a learner of this group."""
+    """Become a learner of this group: of all its data, or of its log alone in the seat of `stands_for`.
+
+    `members` are those of the leader's configuration, as of `members_slot`: what the log says of the membership up to
+    there is history to the learner. It may have been a member itself then, with a disk that it has let go since.
+    """
 
     spec: GroupSpec
+    members: tuple[Member, ...]
+    members_slot: int
+    stands_for: Address | None = None
+
+
+@dataclass(slots=True)
+class Adopted(Message):
+    group: str
+    incarnation: int
+
+
+@dataclass(slots=True)
+class Retire(Message):
+    """You are no member of this group as of its membership change at `slot`: let go of your replica."""
+
+    group: str
+    slot: int
+
+
+@dataclass(slots=True)
+class Replace(Message):
+    """Build a full replica at `fresh` and let the one at `gone` go: it is dead, or its node is hot. Asked again and
+    again until `Replaced` is the answer, of whoever leads then.
+    """
+
+    group: str
+    number: int
+    gone: Address
+    fresh: Address
+
+
+@dataclass(slots=True)
+class Replaced(Message):
+    group: str
+    number: int
+
+
+@dataclass(slots=True)
+class Membership(Message):
+    """Storage nodes are the authority on who holds a group (ATC'22 §4): its leader pushes each change to the catalog,
+    until it is known there.
+    """
+
+    group: str
+    members: tuple[Member, ...]
+    slot: int
+
+
+@dataclass(slots=True)
+class MembershipKnown(Message):
+    group: str
+    slot: int
 
 
 # --- the catalog ----------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dynalab_impl.effects import Record
-from dynalab_impl.messages import Ballot, Entry, GroupSpec
+from dynalab_impl.messages import NO_BALLOT, Ballot, Entry, GroupSpec, Member
 from dynalab_impl.snapshot import Image, SnapshotHeader
 
 
@@ -23,10 +23,18 @@ class Formatted(Record):
 
 @dataclass(slots=True)
 class HostedGroup(Record):
-    """This node has a replica of the group; `learner` if it joined an existing group with an empty disk."""
+    """This node has a replica of the group; `learner` if it joined an existing group with an empty disk.
+
+    A learner knows the members as of the change at `joined`, and what this disk had `promised` when it held a replica
+    of the group before.
+    """
 
     spec: GroupSpec
     learner: bool
+    members: tuple[Member, ...] = ()
+    joined: int = 0
+    log_only: bool = False
+    promised: Ballot = NO_BALLOT
 
 
 @dataclass(slots=True)
@@ -61,6 +69,8 @@ class SnapshotBegin(Record):
     header: SnapshotHeader
     learner: bool
     promised: Ballot
+    joined: int = 0
+    log_only: bool = False
 
 
 @dataclass(slots=True)
@@ -77,10 +87,21 @@ class SnapshotEnd(Record):
 
 
 @dataclass(slots=True)
+class LeftGroup(Record):
+    """This node has let go of its replica, and may be asked to hold one of this group again. What it had promised
+    holds for that one as well: its votes are counted by address and incarnation, and those are the same.
+    """
+
+    group: str
+    promised: Ballot
+
+
+@dataclass(slots=True)
 class DroppedGroups(Record):
-    """All groups that this node has dropped so far."""
+    """All groups that this node has dropped so far, and those that it has left."""
 
     groups: tuple[str, ...]
+    left: tuple[LeftGroup, ...] = ()
 
 
 @dataclass(slots=True)

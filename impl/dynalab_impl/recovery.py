@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dynalab_impl.effects import Effects, Record
+from dynalab_impl.membership_duties import make_learner
 from dynalab_impl.partition import Partition
 from dynalab_impl.records import (
     AcceptedEntries,
@@ -17,6 +18,7 @@ from dynalab_impl.records import (
     DroppedGroups,
     Formatted,
     HostedGroup,
+    LeftGroup,
     Promised,
     SnapshotBegin,
     SnapshotEnd,
@@ -43,7 +45,10 @@ def replay(node: StorageNode, record: Record, reading: dict[tuple[str, int], Inc
         if record.group in node.replicas:
             node.replicas[record.group].recover_commit(record.slot)
     elif isinstance(record, HostedGroup):
-        node.replicas[record.spec.group] = node.make_replica(record.spec, record.learner)
+        node.left.pop(record.spec.group, None)
+        node.replicas[record.spec.group] = (
+            make_learner(node, record) if record.learner else node.make_replica(record.spec, learner=False)
+        )
     elif isinstance(record, SplitApplied):
         parent = node.replicas.get(record.group)
         if parent is not None:
@@ -63,8 +68,13 @@ def replay(node: StorageNode, record: Record, reading: dict[tuple[str, int], Inc
             install(node.replicas[record.group], incoming)
     elif isinstance(record, DroppedGroups):
         node.dropped.update(dict.fromkeys(record.groups, True))
+        node.left.update({left.group: left.promised for left in record.left})
+    elif isinstance(record, LeftGroup):
+        node.replicas.pop(record.group, None)
+        node.left[record.group] = record.promised
     elif isinstance(record, DroppedGroup):
         node.replicas.pop(record.group, None)
+        node.left.pop(record.group, None)
         node.dropped[record.group] = True
     elif isinstance(record, Formatted):
         assert record.incarnation == node.incarnation, "a disk keeps its incarnation"
@@ -78,5 +88,6 @@ def _replay_snapshot(node: StorageNode, record: SnapshotBegin, reading: dict[tup
     if replica is None:
         # All before was let go, so this snapshot is complete; what follows is stored behind its slot.
         replica = node.replicas[group] = node.make_replica(header.spec, record.learner)
+        replica.joined, replica.log_only = record.joined, record.log_only
         replica.log.trim(header.slot)
     replica.recover_promise(record.promised)

@@ -119,6 +119,7 @@ class SnapshotHeader:
     members: tuple[Member, ...]
     barrier: Ballot
     counter: int  # changes owed so far, or groups placed so far
+    members_slot: int = 0  # of the last membership change that `members` knows; may lie behind `slot` in a log replica
 
 
 class Images(Protocol):

@@ -10,23 +10,28 @@ disk does it count.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from dynalab_impl.effects import Effects, Position
+from dynalab_impl.messages import Ballot, Entry
 from dynalab_impl.records import (
     AcceptedEntries,
     DroppedGroups,
     Formatted,
+    LeftGroup,
     SnapshotBegin,
     SnapshotEnd,
     SnapshotPiece,
 )
 from dynalab_impl.replication.catchup import header_of
+from dynalab_impl.replication.log import shares
 from dynalab_impl.replication.replica import Replica
 from dynalab_impl.snapshot import PIECE_IMAGES, Outgoing
 from dynalab_model.events import Event
 
 LOG_TAIL_ENTRIES = 128  # kept behind a snapshot, so that a follower that is a little behind needs no snapshot
+LOG_REPLICA_ENTRIES_MAX = 4096  # committed ones that a log replica keeps for a full replica that is behind
 PIECES_A_TICK_MAX = 64  # bounds what one tick appends, whatever the size of the items
 TICKS_A_CYCLE = 40  # a cycle should take about so many ticks, however much there is to write
 
@@ -56,22 +61,30 @@ class SnapshotWriter:
     begun: dict[str, Position] = field(default_factory=dict)
     header: Position = 0  # of the newest record that says whose disk this is
 
-    def tick(self, replicas: dict[str, Replica], incarnation: int, dropped: dict[str, bool], effects: Effects) -> None:
+    def tick(
+        self,
+        replicas: dict[str, Replica],
+        incarnation: int,
+        dropped: dict[str, bool],
+        left: dict[str, Ballot],
+        effects: Effects,
+    ) -> None:
         """Begin a cycle when the log has grown enough; write the next pieces of the one that runs."""
         if self.outgoing is None and not self.waiting:
             if effects.appended - self.cycle_from < self.records_max:
                 return
             self.cycle_from = effects.appended
             self.header = effects.append(Formatted(incarnation))
-            effects.append(DroppedGroups(tuple(dropped)))
+            promised = tuple(LeftGroup(group, ballot) for group, ballot in left.items())
+            effects.append(DroppedGroups(tuple(dropped), promised))
             self.waiting.extend(replicas)
             parts = sum(len(replica.state.dedup) + replica.state.size for replica in replicas.values())
             self.images_a_tick = max(PIECE_IMAGES, parts // TICKS_A_CYCLE)
-        left = self.images_a_tick
+        room = self.images_a_tick
         for _ in range(PIECES_A_TICK_MAX):
-            if left <= 0 or (self.outgoing is None and not self.waiting):
+            if room <= 0 or (self.outgoing is None and not self.waiting):
                 break
-            left -= self._write(replicas, effects)
+            room -= self._write(replicas, effects)
 
     def _write(self, replicas: dict[str, Replica], effects: Effects) -> int:
         """One piece, or the beginning of the next group's snapshot; gives the images written, at least 1."""
@@ -98,12 +111,20 @@ class SnapshotWriter:
         if replica is None or replica.incoming is not None:
             return
         header = header_of(replica)
+        if replica.log_only:
+            header.slot = _log_begins_at(replica)
         self.group = group
-        self.outgoing = Outgoing(header, replica.state.view())
-        self.begin = effects.append(SnapshotBegin(header, replica.role == "learner", replica.promised))
-        tail = replica.log.after(header.slot)
-        if tail:  # accepted and not committed: these promises stand before the snapshot in the log
-            effects.append(AcceptedEntries(group, replica.promised, header.slot + 1, tuple(tail)))
+        self.outgoing = Outgoing(header, [] if replica.log_only else replica.state.view())
+        self.begin = effects.append(
+            SnapshotBegin(header, replica.role == "learner", replica.promised, replica.joined, replica.log_only)
+        )
+        # Accepted and not committed, and all that a log replica keeps: the records of these stand before the snapshot.
+        for share in self.tail(replica, header.slot):
+            effects.append(AcceptedEntries(group, replica.promised, share[0].slot, share))
+
+    def tail(self, replica: Replica, slot: int) -> Iterator[tuple[Entry, ...]]:
+        """What the replica's log holds behind the slot of its snapshot."""
+        return shares(replica.log.after(slot))
 
     def on_durable(self, position: Position, replicas: dict[str, Replica], effects: Effects) -> None:
         """What has reached the disk counts; let go of the log that nobody needs."""
@@ -114,8 +135,15 @@ class SnapshotWriter:
             replica = replicas.get(done.group)
             if replica is not None:
                 self.begun[done.group] = done.begin
-                replica.log.trim(max(replica.log.base, min(done.slot - LOG_TAIL_ENTRIES, replica.commit_index)))
+                let_go = done.slot if replica.log_only else done.slot - LOG_TAIL_ENTRIES
+                replica.log.trim(max(replica.log.base, min(let_go, replica.commit_index)))
                 effects.tell(Event("snapshot-written", done.group, 0, done.slot))
         self.begun = {group: at for group, at in self.begun.items() if group in replicas}
         if self.header and len(self.begun) == len(replicas):
             effects.truncate(min([self.header, *self.begun.values()]))
+
+
+def _log_begins_at(replica: Replica) -> int:
+    """How far a log replica may let go: what is committed and on every full replica, less a tail."""
+    kept = replica.commit_index - LOG_REPLICA_ENTRIES_MAX
+    return max(replica.log.base, kept, min(replica.commit_index - LOG_TAIL_ENTRIES, replica.full_match))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dynalab_impl import catalog_duties, data_duties, heartbeats, index_duties, splitting
+from dynalab_impl import catalog_duties, data_duties, heartbeats, index_duties, membership_duties, splitting
 from dynalab_impl import messages as m
 from dynalab_impl.catalog import CATALOG, Catalog, CatalogKeeper, catalog_spec
 from dynalab_impl.effects import (
@@ -42,6 +42,7 @@ from dynalab_model.operations import Operation
 from dynalab_model.values import Item
 
 TICK: TimerName = ("tick",)
+from dynalab_impl.replication import healing
 TICK_SPREAD_BITS = 27  # up to 0.13 s
 
 
@@ -62,10 +63,12 @@ class StorageNode:
         "replicas",
         "snapshots",
         "topology",
+        "handed_over",
     )
 
     def __init__(self, address: Address, topology: Topology, incarnation: int) -> None:
         self.address = address
+        "left",
         self.topology = topology
         self.incarnation = incarnation
         self.replicas: dict[str, Replica] = {}
@@ -81,6 +84,8 @@ class StorageNode:
 
     # --- life -------------------------------------------------------------------------------------------------------
 
+        self.left: dict[str, m.Ballot] = {}  # groups that went on without a replica here, and what it had promised
+        self.handed_over: list[str] = []  # groups that this node led when it was told that it will be stopped
     def on_start(self, effects: Effects) -> None:
         fresh = True
         reading: dict[tuple[str, int], Incoming] = {}  # snapshots that have begun and not ended yet
@@ -90,7 +95,7 @@ class StorageNode:
         if fresh:
             self.snapshots.header = effects.append(Formatted(self.incarnation))
             if self.incarnation == 1 and self.address in self.topology.catalog_members():
-                self._host(catalog_spec(self.topology), learner=False, effects=effects)
+                self._host(catalog_spec(self.topology), effects)
         else:
             for replica in list(self.replicas.values()):
                 replica.recovered(effects)
@@ -119,7 +124,7 @@ class StorageNode:
         self.beat(effects, list(self.replicas.values()))
         catalog_duties.keep_catalog(self, effects)
         splitting.push_splits(self, effects)
-        self.snapshots.tick(self.replicas, self.incarnation, self.dropped, effects)
+        self.snapshots.tick(self.replicas, self.incarnation, self.dropped, self.left, effects)
         if not self.registered:
             self.tell_catalog(m.Register(m.Member(self.address, self.incarnation)), effects)
 
@@ -129,6 +134,7 @@ class StorageNode:
             effects.send(member, message, NOTHING)
 
     def on_request(self, token: RequestToken, operation: Operation, effects: Effects) -> None:
+        self.mend(effects)
         raise AssertionError("clients talk to routers")
 
     def on_message(self, sender: Address, message: Message, effects: Effects) -> None:
@@ -138,8 +144,10 @@ class StorageNode:
 
     def _on_group_message(self, sender: Address, message: Any, effects: Effects) -> None:
         replica = self.replicas.get(message.group)
-        if replica is None:
-            return  # the sender's heartbeats will be told that this disk is new
+        if replica is None:  # the sender's heartbeats will be told that this disk is new
+            if type(message) is m.Probe and message.group in self.dropped:
+                effects.send(sender, m.Drop(message.group, divided=True), NOTHING)  # its table is gone
+            return
         was_leading = replica.leading is not None
         getattr(replica, GROUP_HANDLERS[type(message)])(sender, message, effects)
         lead = replica.leading
@@ -173,16 +181,17 @@ class StorageNode:
         timing = self.topology.timing
         state = Catalog(self.topology) if spec.group == CATALOG else Partition(spec, timing.dedup_ns)
         replica = Replica(spec, self.address, self.incarnation, timing, state)
+        healing.step(replica, effects)
         if learner:
             replica.role = "learner"
         return replica
 
-    def _host(self, spec: m.GroupSpec, learner: bool, effects: Effects) -> None:
-        replica = self.replicas[spec.group] = self.make_replica(spec, learner)
-        self.snapshots.begun[spec.group] = effects.append(HostedGroup(spec, learner))
-        effects.tell(Event("learner-joined" if learner else "hosted", spec.group))
+    def _host(self, spec: m.GroupSpec, effects: Effects) -> None:
+        replica = self.replicas[spec.group] = self.make_replica(spec, learner=False)
+        self.snapshots.begun[spec.group] = effects.append(HostedGroup(spec, False))
+        effects.tell(Event("hosted", spec.group))
         replica.begin_following(effects)
-        if not learner and spec.members[0].address == self.address:
+        if spec.members[0].address == self.address:
             replica.stand(effects)  # somebody must be first; the others wait for their election time
 
     def _on_host(self, sender: Address, message: m.Host, effects: Effects) -> None:
@@ -193,18 +202,15 @@ class StorageNode:
                 return  # a disk newer than the catalog knows: the group's leader will adopt it
             if spec.origin:
                 return  # a child comes with its parent's Split, or from its leader: an empty one must not vote
-            self._host(spec, learner=False, effects=effects)
+            self._host(spec, effects)
         effects.send(sender, m.Hosted(spec.group, self.incarnation))
-
-    def _on_adopt(self, sender: Address, message: m.Adopt, effects: Effects) -> None:
-        spec = message.spec
-        if spec.group not in self.replicas and spec.group not in self.dropped:
-            self._host(spec, learner=True, effects=effects)
 
     def _on_drop(self, sender: Address, message: m.Drop, effects: Effects) -> None:
         replica = self.replicas.get(message.group)
         split = None if replica is None else splitting.moved(replica)
         if split is not None and not message.divided:
+            if spec.group in self.left or spec.members_slot:
+                return  # an old word: the group has begun long ago, and a replica that begins now must not vote
             effects.send(sender, m.WasSplit(message.group, split.left, split.right), NOTHING)
             return  # the catalog must know of the children first, or nobody would drop them
         if message.group not in self.dropped:
@@ -224,6 +230,7 @@ class StorageNode:
     on_find = catalog_duties.on_find
     on_lookup = catalog_duties.on_lookup
     on_lookup_reply = catalog_duties.on_lookup_reply
+            self.left.pop(message.group, None)
     on_table_request = catalog_duties.on_table_request
 
     # --- in rooms of their own: heartbeats, reads and writes, propagation to indexes ---------------------------------
@@ -253,7 +260,9 @@ class StorageNode:
         """Applied items of every group of this table and its indexes that this node hosts: group → key bytes → item."""
         out: dict[str, dict[bytes, Item]] = {}
         for group, replica in self.replicas.items():
-            if replica.spec.table == table and isinstance(replica.state, Partition) and replica.state.split is None:
+            if replica.spec.table != table or replica.log_only:
+                continue
+            if isinstance(replica.state, Partition) and replica.state.split is None:
                 out[group] = {key: stored.item for key, stored in replica.state.items.items()}
         return out
 
@@ -263,6 +272,15 @@ class StorageNode:
 
     def fingerprint(self, now_ns: int) -> str:
         """A digest of the whole state, with deadlines relative to now."""
+    on_adopt = membership_duties.on_adopt
+    on_adopted = membership_duties.on_adopted
+    on_retire = membership_duties.on_retire
+    on_replace = membership_duties.on_replace
+    on_membership = membership_duties.on_membership
+    on_membership_known = membership_duties.on_membership_known
+    on_stop = membership_duties.on_stop
+    may_stop = membership_duties.may_stop
+    mend = membership_duties.mend
         return fingerprint(self, now_ns)
 
 
@@ -284,12 +302,18 @@ HANDLERS: dict[type, str] = {
     **dict.fromkeys(GROUP_HANDLERS, "_on_group_message"),
     m.Heartbeat: "on_heartbeat",
     m.HeartbeatReply: "on_heartbeat_reply",
-    m.Adopt: "_on_adopt",
+    m.Adopt: "on_adopt",
+    m.Adopted: "on_adopted",
+    m.Retire: "on_retire",
+    m.Replace: "on_replace",
+    m.Membership: "on_membership",
+    m.MembershipKnown: "on_membership_known",
     m.Host: "_on_host",
     m.Hosted: "on_hosted",
     m.Drop: "_on_drop",
     m.Dropped: "on_dropped",
     m.Register: "on_register",
+    m.HandOver: "on_hand_over",
     m.Registered: "on_registered",
     Find: "on_find",
     m.Lookup: "on_lookup",

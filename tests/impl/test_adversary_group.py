@@ -199,7 +199,7 @@ def test_a_new_leader_writes_what_it_adopts_in_shares(monkeypatch: pytest.Monkey
     desk, candidate = one_replica()
     candidate.stand(desk)
     accepted = tuple(barrier(0, slot) for slot in range(1, 6))
-    candidate.on_promise(HOSTS[1], m.Promise(GROUP, candidate.promised, 1, 0, accepted, True), desk)
+    candidate.on_promise(HOSTS[1], m.Promise(GROUP, candidate.promised, 1, 0, accepted, m.NO_BALLOT), desk)
     records = [record for record in desk.disk if isinstance(record, AcceptedEntries)]
     assert [(r.first_slot, len(r.entries)) for r in records] == [(1, 2), (3, 2), (5, 2)]
     assert candidate.leading is not None and candidate.leading.durable_slot == 0
@@ -213,6 +213,7 @@ def test_a_disk_never_draws_a_ballot_of_the_disk_before_it() -> None:
     for incarnation in (1, 2):
         desk, member = one_replica()
         member.incarnation = incarnation
+        member.members = (m.Member(HOSTS[0], incarnation), *SPEC.members[1:])
         member.stand(desk)
         drawn += [message.ballot for message in told(desk) if isinstance(message, m.Prepare)][:1]
     assert len(drawn) == 2 and drawn[0] != drawn[1]
@@ -221,7 +222,7 @@ def test_a_disk_never_draws_a_ballot_of_the_disk_before_it() -> None:
 def test_nothing_is_proposed_behind_a_barrier_that_is_not_committed() -> None:
     desk, candidate = one_replica()
     candidate.stand(desk)
-    promise = m.Promise(GROUP, candidate.promised, 1, 0, (), True)
+    promise = m.Promise(GROUP, candidate.promised, 1, 0, (), m.NO_BALLOT)
     candidate.on_promise(HOSTS[1], promise, desk)
     assert candidate.is_leader
     with pytest.raises(AssertionError, match="uncommitted barrier"):

@@ -39,9 +39,8 @@ def _lease_for_ever(self: Replica, lead: Leading, now_ns: Nanoseconds) -> bool:
     return lead.lease_from_ns >= 0
 
 
-def _own_suffix(self: Replica, logs: list[tuple[Entry, ...] | list[Entry]]) -> list[Entry]:
-    own: Sequence[Entry] = logs[0]
-    return merge_accepted([own], self.barrier)
+def _own_suffix(self: Replica, logs: Sequence[Sequence[Entry]]) -> list[Entry]:
+    return merge_accepted([logs[0]], self.barrier)
 
 
 def _always_newer(self: Partition, command: IndexWrite) -> bool:
@@ -76,7 +75,7 @@ BUGS: dict[str, PlantedBug] = {
             checker="linearizability",
             workload="register",
             faults=("partition", "one-way-cut", "zone-loss"),
-            patches=(Patch(Replica, "_adopt", "78bca9e4", _own_suffix),),
+            patches=(Patch(Replica, "_adopt", "22b6b553", _own_suffix),),
         ),
         PlantedBug(
             name="index-out-of-order",

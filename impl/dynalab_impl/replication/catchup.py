@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from dynalab_impl.effects import NOTHING, Address, Effects
 from dynalab_impl.messages import Accepted, Refuse
 from dynalab_impl.records import Promised, SnapshotBegin, SnapshotEnd, SnapshotPiece
+from dynalab_impl.replication import healing, membership
 from dynalab_impl.replication.leading import Peer
 from dynalab_impl.snapshot import Incoming, Outgoing, SnapshotHeader, SnapshotTaken, TakeSnapshot
 from dynalab_model.events import Event
@@ -28,15 +29,26 @@ def header_of(replica: Replica) -> SnapshotHeader:
     """The header of a snapshot taken now, at the replica's commit index."""
     state = replica.state
     return SnapshotHeader(
-        replica.spec, replica.commit_index, state.log_time_ns, replica.members, replica.barrier, state.counter
+        replica.spec,
+        replica.commit_index,
+        state.log_time_ns,
+        replica.members,
+        replica.barrier,
+        state.counter,
+        replica.members_slot,
     )
 
 
 def begin_sending(replica: Replica, peer: Peer, effects: Effects) -> None:
-    """The peer lacks what this leader has let go: take a snapshot for it."""
-    peer.sending = Outgoing(header_of(replica), replica.state.view())
+    """The peer lacks what this leader has let go: take a snapshot for it. A log replica gets the header alone."""
+    header = header_of(replica)
     peer.in_flight = 0
-    effects.tell(Event("snapshot-sent", replica.spec.group, replica.promised[0], replica.commit_index))
+    if peer.log:
+        header.slot = healing.log_begins_at(replica)
+        peer.sending = Outgoing(header, [])
+    else:
+        peer.sending = Outgoing(header, replica.state.view())
+        effects.tell(Event("snapshot-sent", replica.spec.group, replica.promised[0], replica.commit_index))
     _send_piece(replica, peer, effects)
 
 
@@ -63,6 +75,7 @@ def on_snapshot_taken(replica: Replica, sender: Address, message: SnapshotTaken,
     peer = None if lead is None else lead.peers.get(sender)
     if lead is None or peer is None or peer.sending is None or message.ballot != lead.ballot:
         return
+    peer.heard_ns = effects.now_ns
     sending = peer.sending
     if message.slot != sending.header.slot:
         return
@@ -105,14 +118,16 @@ def on_snapshot(replica: Replica, sender: Address, message: TakeSnapshot, effect
         return
     if message.number == incoming.number:
         if message.number == 0:
-            effects.append(SnapshotBegin(header, replica.role == "learner", replica.promised))
+            begin = SnapshotBegin(header, replica.role == "learner", replica.promised, replica.joined, replica.log_only)
+            effects.append(begin)
         effects.append(SnapshotPiece(group, header.slot, message.images))
         incoming.images.extend(message.images)
         incoming.number += 1
         if message.last:
             effects.append(SnapshotEnd(group, header.slot))
             install(replica, incoming)
-            effects.tell(Event("snapshot-installed", group, message.ballot[0], header.slot))
+            if not replica.log_only:
+                effects.tell(Event("snapshot-installed", group, message.ballot[0], header.slot))
     effects.send(sender, SnapshotTaken(group, message.ballot, header.slot, message.number))
     if replica.commit_index >= header.slot:
         effects.send(sender, Accepted(group, message.ballot, replica.matched, replica.incarnation))
@@ -124,13 +139,14 @@ def install(replica: Replica, incoming: Incoming) -> None:
     replica.incoming = None
     if header.slot <= replica.commit_index:
         return
-    replica.state = replica.state.fresh()
-    replica.state.load(header, incoming.images)
+    if not replica.log_only:
+        replica.state = replica.state.fresh()
+        replica.state.load(header, incoming.images)
     replica.log.trim(header.slot)
-    replica.members = header.members
+    if header.members_slot >= replica.members_slot:
+        replica.members, replica.members_slot = header.members, header.members_slot
     replica.barrier = header.barrier
     replica.commit_index = header.slot
     replica.recorded_commit = max(replica.recorded_commit, header.slot)
     replica.matched = max(replica.matched, header.slot)
-    if replica.role == "learner" and replica.votes(replica.me, replica.incarnation):
-        replica.role = "follower"
+    membership.settle_role(replica)

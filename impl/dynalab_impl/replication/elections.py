@@ -10,13 +10,16 @@ kept in a room of their own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dynalab_impl.effects import NOTHING, Address, Effects
-from dynalab_impl.messages import NO_BALLOT, NO_REQUEST, Barrier, Entry, Prepare, Probe, ProbeReply, Promise, Refuse
+from dynalab_impl.messages import NO_REQUEST, Ballot, Barrier, Entry, Prepare, Probe, ProbeReply, Promise, Refuse
 from dynalab_impl.records import AcceptedEntries, Promised
+from dynalab_impl.replication import healing, membership
 from dynalab_impl.replication import leading as leaders
 from dynalab_impl.replication.log import shares
+from dynalab_impl.replication.membership import Members
 from dynalab_impl.replication.quorum import quorum_value, zones_needed
 from dynalab_model.events import Event
 
@@ -28,12 +31,19 @@ def suspect(replica: Replica, effects: Effects) -> None:
     """Once a tick at a replica whose time is over: ask the others first. It stands when a quorum has not heard a leader
     either; silence is no answer, or a replica that nobody reaches would depose every leader in turn.
     """
-    if replica.role == "learner" or not replica.has_state or effects.now_ns < replica.no_vote_until_ns:
+    if effects.now_ns < replica.no_vote_until_ns:
+        return
+    if not replica.may_lead():
+        # Perhaps nobody wants it any more, and the word of it was lost.
+        replica.begin_following(effects)
+        for member in replica.members:
+            if member.address != replica.me:
+                effects.send(member.address, Probe(replica.spec.group), NOTHING)
         return
     silent, replica.unheard = replica.unheard, [replica.me]
     zones = [(1, f"{address.region}/{address.zone}") for address in silent]
     if quorum_value(zones, len(replica.members), zones_needed(replica.members)) is not None:
-        stand(replica, effects)
+        replica.stand(effects)
         return
     for member in replica.members:
         if member.address not in (replica.me, replica.leader):  # a leader that has stepped down asks by itself
@@ -42,6 +52,8 @@ def suspect(replica: Replica, effects: Effects) -> None:
 
 def on_probe(replica: Replica, sender: Address, message: Probe, effects: Effects) -> None:
     """Has this replica heard its leader within the time that everybody waits at least?"""
+    if healing.turn_away(replica, sender, effects):
+        return
     if replica.leading is not None:
         heard = replica.lease_holds(replica.leading, effects.now_ns)
     else:
@@ -62,9 +74,12 @@ def on_probe_reply(replica: Replica, sender: Address, message: ProbeReply, effec
 
 def stand(replica: Replica, effects: Effects) -> None:
     """Phase 1: ask everybody for a promise in a ballot of one's own."""
-    if replica.role == "learner" or not replica.has_state or effects.now_ns < replica.no_vote_until_ns:
+    if not replica.may_lead() or effects.now_ns < replica.no_vote_until_ns:
         return
-    virgin = replica.promised == NO_BALLOT
+    known = membership.configurations(replica, replica.log.after(replica.commit_index))
+    if not membership.names(known[-1], replica.me, replica.incarnation):
+        return  # on its way out
+    previous = replica.promised
     replica.stop_leading(effects)
     replica.role = "candidate"
     replica.leader = None
@@ -73,14 +88,42 @@ def stand(replica: Replica, effects: Effects) -> None:
     replica.begin_following(effects)
     effects.append(Promised(replica.spec.group, replica.promised))
     effects.tell(Event("election-started", replica.spec.group, replica.promised[0]))
-    own = Promise(replica.spec.group, replica.promised, replica.incarnation, replica.commit_index, (), virgin)
-    replica.promises = {replica.me: own}
-    # The Prepare waits for the candidate's own promise, so whatever comes back finds that promise on disk.
-    replica.broadcast(Prepare(replica.spec.group, replica.promised, replica.commit_index), effects)
+    replica.promises = {replica.me: _promise(replica, previous, ())}
+    replica.asked = [replica.me]
+    _ask(replica, known, effects)
+
+
+def _ask(replica: Replica, configurations: list[Members], effects: Effects) -> None:
+    """Ask the members of these configurations who have not been asked in this ballot.
+
+    The Prepare waits for the candidate's own promise, so whatever comes back finds that promise on disk.
+    """
+    for members in configurations:
+        for member in members:
+            if member.address not in replica.asked:
+                replica.asked.append(member.address)
+                effects.send(member.address, Prepare(replica.spec.group, replica.promised, replica.commit_index))
+
+
+def _promise(replica: Replica, previous: Ballot, entries: tuple[Entry, ...]) -> Promise:
+    return Promise(
+        replica.spec.group,
+        replica.promised,
+        replica.incarnation,
+        replica.commit_index,
+        entries,
+        previous,
+        replica.relinquished,
+    )
 
 
 def on_prepare(replica: Replica, sender: Address, message: Prepare, effects: Effects) -> None:
-    if replica.role == "learner" or effects.now_ns < replica.no_vote_until_ns or not replica.is_member(sender):
+    if effects.now_ns < replica.no_vote_until_ns:
+        return
+    known = membership.configurations(replica, replica.log.after(replica.commit_index))
+    if not replica.may_promise(known[-1]):
+        return
+    if not any(member.address == sender for members in known for member in members):
         return
     if message.ballot < replica.promised:
         effects.send(sender, Refuse(replica.spec.group, replica.promised))
@@ -93,27 +136,29 @@ def on_prepare(replica: Replica, sender: Address, message: Prepare, effects: Eff
             replica.heard_ns -= replica.timing.election_min_ns
             effects.append(Promised(replica.spec.group, message.ballot))
         return
-    virgin = replica.promised == NO_BALLOT
+    # Told once: for a repeated Prepare it would be the same ballot, which is safe to say.
+    previous = replica.promised
     if message.ballot > replica.promised:  # a repeated Prepare is promised again, not logged again
         replica.give_way(message.ballot, effects)
         effects.append(Promised(replica.spec.group, message.ballot))
         effects.tell(Event("promised", replica.spec.group, message.ballot[0]))
-    entries = tuple(replica.log.after(message.commit_index))
-    effects.send(
-        sender,
-        Promise(replica.spec.group, message.ballot, replica.incarnation, replica.commit_index, entries, virgin),
-    )
+    effects.send(sender, _promise(replica, previous, tuple(replica.log.after(message.commit_index))))
 
 
 def on_promise(replica: Replica, sender: Address, message: Promise, effects: Effects) -> None:
     if replica.role != "candidate" or message.ballot != replica.promised:
         return
-    if not replica.votes(sender, message.incarnation):
-        return
     replica.promises[sender] = message
-    voters = [(1, f"{a.region}/{a.zone}") for a in replica.promises]
-    if quorum_value(voters, len(replica.members), zones_needed(replica.members)) is not None:
-        take_over(replica, effects)
+    promises = replica.promises
+    logs: list[Sequence[Entry]] = [replica.log.after(replica.commit_index), *[p.entries for p in promises.values()]]
+    adopted = replica._adopt(logs)
+    known = membership.configurations(replica, adopted)
+    if not membership.names(known[-1], replica.me, replica.incarnation):
+        replica.give_way(replica.promised, effects)  # a member of what is coming must lead there
+    elif all(membership.is_won(replica, members, promises) for members in known):
+        take_over(replica, adopted, effects)
+    else:
+        _ask(replica, known, effects)
 
 
 def on_refuse(replica: Replica, sender: Address, message: Refuse, effects: Effects) -> None:
@@ -122,15 +167,11 @@ def on_refuse(replica: Replica, sender: Address, message: Refuse, effects: Effec
         effects.append(Promised(replica.spec.group, message.ballot))
 
 
-def take_over(replica: Replica, effects: Effects) -> None:
+def take_over(replica: Replica, adopted: list[Entry], effects: Effects) -> None:
     """Phase 2 begins: adopt, put up the barrier, and wait out the lease of whoever led before."""
     promises, replica.promises = replica.promises, {}
     base = replica.commit_index
-    adopted = replica._adopt([replica.log.after(base), *[p.entries for p in promises.values()]])
-    # If no promiser had ever promised before, no earlier leader can have had a quorum: there is no lease to wait
-    # out.
-    virgin = all(p.virgin for p in promises.values())
-    wait_ns = 0 if virgin else replica.timing.stretched_lease_ns()
+    wait_ns = replica.lease_wait_ns(promises)
     replica.role = "leader"
     replica.leader = replica.me
     replica.following = replica.promised
@@ -154,6 +195,8 @@ def take_over(replica: Replica, effects: Effects) -> None:
         promise = promises.get(peer.address)
         peer.match = 0 if promise is None else min(promise.commit_index, barrier_slot)
         peer.next = base + 1 if promise is None else min(promise.commit_index, base) + 1
+        peer.heard_ns = effects.now_ns  # it has as long as anybody else to answer
+        peer.log = next(m.log for m in replica.members if m.address == peer.address)
     replica.leading = lead
     effects.tell(Event("leader-elected", replica.spec.group, ballot[0], barrier_slot))
     if adopted:

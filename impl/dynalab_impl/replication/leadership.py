@@ -17,22 +17,20 @@ from dynalab_impl.messages import (
     Commit,
     Entry,
     IndexReply,
-    Member,
-    Readmit,
     RequestId,
 )
 from dynalab_impl.records import AcceptedEntries, CommittedUpTo
-from dynalab_impl.replication import catchup, elections
+from dynalab_impl.replication import catchup, elections, healing, membership
 from dynalab_impl.replication import leading as leaders
 from dynalab_impl.replication.leading import Leading, Peer
 from dynalab_impl.replication.log import SHARE_ENTRIES_MAX, shares
+from dynalab_impl.replication.membership import Change
 from dynalab_model.events import Event
 
 if TYPE_CHECKING:
     from dynalab_impl.replication.replica import Replica
 
 DESERTED_LEASES = 4  # a leader whose renewals no quorum has answered for so many leases steps down
-READMIT_LAG_MAX = 64  # a learner this close to the commit index may vote again: what it lacks is on its way
 
 
 def propose(replica: Replica, command: Command, request: RequestId, expiry_ns: Nanoseconds, effects: Effects) -> int:
@@ -57,6 +55,14 @@ def propose(replica: Replica, command: Command, request: RequestId, expiry_ns: N
     return slot
 
 
+def change(replica: Replica, command: Change, effects: Effects) -> int:
+    """Propose a change of the membership; gives the slot. It holds from the next slot on, once it is committed."""
+    lead = replica.leading
+    assert lead is not None and not lead.changing, "one change at a time"
+    lead.changing = True
+    return replica.propose(command, NO_REQUEST, 0, effects)
+
+
 def on_accepted(replica: Replica, sender: Address, message: Accepted, effects: Effects) -> None:
     lead = replica.leading
     if lead is None or message.ballot != lead.ballot:
@@ -64,6 +70,7 @@ def on_accepted(replica: Replica, sender: Address, message: Accepted, effects: E
     peer = lead.peers.get(sender)
     if peer is None:
         return
+    peer.heard_ns = effects.now_ns
     _hear(replica, peer, message.incarnation, message.match)
     if peer.in_flight:
         peer.in_flight -= 1
@@ -80,6 +87,7 @@ def on_acknowledged(
     peer = None if lead is None else lead.peers.get(sender)
     if lead is None or peer is None:
         return
+    peer.heard_ns = effects.now_ns
     _hear(replica, peer, incarnation, match)
     if sent_ns > peer.renewed_ns:
         peer.renewed_ns = sent_ns
@@ -137,24 +145,7 @@ def tick(replica: Replica, effects: Effects) -> None:
             peer.next = peer.match + 1  # an Accept or its answer was lost
             peer.in_flight = 0
         peer.match_at_tick = peer.match
-    _propose_readmission(replica, effects)
     replica.pump(effects)
-
-
-def _propose_readmission(replica: Replica, effects: Effects) -> None:
-    lead = replica.leading
-    if lead is None or lead.readmitting or lead.splitting or replica.commit_index < lead.barrier_slot:
-        return
-    for member in replica.members:
-        peer = lead.peers.get(member.address)
-        if (
-            peer is not None
-            and peer.incarnation > member.incarnation
-            and peer.match + READMIT_LAG_MAX >= replica.commit_index
-        ):
-            lead.readmitting = True  # one membership change at a time
-            replica.propose(Readmit(Member(peer.address, peer.incarnation)), NO_REQUEST, 0, effects)
-            return
 
 
 def _hear(replica: Replica, peer: Peer, incarnation: int, match: int) -> None:
@@ -183,9 +174,10 @@ def _commit(replica: Replica, effects: Effects) -> None:
         replica.advance(replica.commit_index + 1, effects)
         effects.tell(Event("committed", replica.spec.group, lead.ballot[0], entry.slot))
         _answer(replica, lead, entry, effects)
-        if type(entry.command) is Readmit:
-            lead.readmitting = False
-    if commit_index >= lead.barrier_slot and not lead.served:
+        if membership.is_change(entry.command):
+            healing.changed(replica, effects)
+            commit_index = lead.committable(replica.members)  # what lies behind is counted by the new members
+    if replica.commit_index >= lead.barrier_slot and not lead.served:
         replica.check_lease(effects)
     replica.pump(effects)
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from dynalab_impl.effects import Address, Nanoseconds, Position
+from dynalab_impl.effects import Address, Nanoseconds, Position, Timing
 from dynalab_impl.messages import Ballot, Member, RequestId
 from dynalab_impl.replication.quorum import quorum_value, zones_needed
 from dynalab_impl.snapshot import Outgoing
 from dynalab_model.values import Item
 
 ACCEPTS_IN_FLIGHT_MAX = 4  # a peer has at most so many unanswered Accepts; what comes meanwhile goes in one batch
+SILENT_HEARTBEATS = 2  # a peer that has missed so many is silent
 UNCOMMITTED_MAX = 1024  # more appended, uncommitted entries are refused: the router tries again
 
 
@@ -33,6 +34,12 @@ class Peer:
     match_at_tick: int = -1
     sending: Outgoing | None = None  # it is so far behind that it gets a snapshot
     sent_at_tick: int = -1
+    heard_ns: Nanoseconds = -1  # when it answered last
+    log: bool = False  # it holds the log alone
+
+    def is_heard(self, now_ns: Nanoseconds, timing: Timing) -> bool:
+        """Whether it has answered within the last heartbeats."""
+        return self.heard_ns >= 0 and now_ns - self.heard_ns <= SILENT_HEARTBEATS * timing.heartbeat_ns
 
 
 @dataclass(slots=True)
@@ -63,8 +70,17 @@ class Leading:
     lease_from_ns: Nanoseconds = -1
     served: bool = False
     lease_lost: bool = False
-    readmitting: bool = False
+    changing: bool = False  # a change of the membership is logged: one at a time
     splitting: bool = False  # a Split is logged: nothing goes behind it
+    seat: Address | None = None  # of a silent member, that a log replica is sought for
+    asked: list[Address] = field(default_factory=list)  # to hold the log in that seat
+    joining: Address | None = None  # the one of them that does, and is no member yet
+    fresh: dict[Address, Address] = field(default_factory=dict)  # replicas being built, and whom each replaces
+    membership_told: int = 0  # the catalog knows of the changes up to this slot
+
+    def count(self, members: tuple[Member, ...]) -> None:
+        """From here on slots and renewals are counted by these members."""
+        self.members, self.zones = len(members), zones_needed(members)
 
     def voters(self, members: tuple[Member, ...]) -> list[Peer]:
         """The peers whose disks the group has admitted, in the order of the members."""

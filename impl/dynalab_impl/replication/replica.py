@@ -12,13 +12,14 @@ Rules:
   Barrier in its own ballot. It serves once the Barrier is committed and one stretched lease has passed since its
   phase-1 quorum.
 - *Lease.* Counts from the sending of the renewal that a quorum acknowledged. Without it nothing is served.
-- *Learner.* A replica whose disk was lost promises and counts for nothing until a committed Readmit names its new
-  incarnation.
+- *Learner.* A replica whose disk was lost, or that is to join, counts for nothing until a committed change names it
+  (`membership`).
+- *Log replica.* With `log_only` it votes and keeps entries, applies nothing, serves nothing and never leads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from dynalab_impl.effects import Address, Effects, Nanoseconds, Timing
@@ -33,15 +34,13 @@ from dynalab_impl.messages import (
     Entry,
     GroupSpec,
     Member,
-    Prepare,
     Promise,
-    Readmit,
     Refuse,
     RequestId,
 )
-from dynalab_impl.partition import Outcome
+from dynalab_impl.partition import Outcome, Partition
 from dynalab_impl.records import AcceptedEntries, Promised
-from dynalab_impl.replication import catchup, elections, leadership
+from dynalab_impl.replication import catchup, elections, handover, leadership, membership
 from dynalab_impl.replication.leading import Leading, Waiter
 from dynalab_impl.replication.log import Log
 from dynalab_impl.replication.quorum import merge_accepted
@@ -77,24 +76,30 @@ class Replica:
     """One member's part in a group. `effects` is handed in with every call; the replica keeps no reference to it."""
 
     __slots__ = (
+        "asked",
         "barrier",
         "commit_index",
         "election_after_ns",
         "following",
+        "full_match",
         "heard_ns",
         "incarnation",
         "incoming",
+        "joined",
         "leader",
         "leader_heard_ns",
         "leading",
         "log",
+        "log_only",
         "matched",
         "me",
         "members",
+        "members_slot",
         "no_vote_until_ns",
         "promised",
         "promises",
         "recorded_commit",
+        "relinquished",
         "role",
         "spec",
         "state",
@@ -109,7 +114,11 @@ class Replica:
         self.incarnation = incarnation
         self.timing = timing
         self.state = state
-        self.members: tuple[Member, ...] = spec.members
+        self.members: tuple[Member, ...] = spec.members  # as of the last change that is applied
+        self.members_slot = 0  # the slot of that change
+        self.joined = 0  # the slot of the last change when this replica joined; 0 if it was there from the beginning
+        self.log_only = False
+        self.full_match = 0  # a log replica may let go of what lies before
         self.role = "follower"
         self.promised: Ballot = NO_BALLOT
         self.log = Log()
@@ -120,6 +129,8 @@ class Replica:
         self.leader: Address | None = None
         self.leading: Leading | None = None
         self.promises: dict[Address, Promise] = {}
+        self.asked: list[Address] = []  # for a promise in the ballot of the day
+        self.relinquished: Ballot = NO_BALLOT  # a ballot whose leader served in it and never will again
         self.heard_ns: Nanoseconds = 0  # from a leader, or when the waiting for one began anew
         self.leader_heard_ns: Nanoseconds = 0
         self.unheard: list[Address] = []  # who has not heard a leader either, while this replica asks
@@ -168,7 +179,23 @@ class Replica:
     on_probe = elections.on_probe
     on_probe_reply = elections.on_probe_reply
 
-    def _adopt(self, logs: list[tuple[Entry, ...] | list[Entry]]) -> list[Entry]:
+    hand_over = handover.hand_over
+    on_hand_over = handover.on_hand_over
+    lease_wait_ns = handover.lease_wait_ns
+
+    def may_lead(self) -> bool:
+        """A member with state; whether it may stand now is another question."""
+        return self.role != "learner" and self.has_state
+
+    def may_promise(self, newest: tuple[Member, ...]) -> bool:
+        """A learner promises once its own log names it (`membership`): it need not know that this is committed."""
+        return self.role != "learner" or membership.names(newest, self.me, self.incarnation)
+
+    def is_vote_of(self, member: Member, promise: Promise) -> bool:
+        """A member's promise counts if it comes from the disk that the group has admitted."""
+        return promise.incarnation == member.incarnation
+
+    def _adopt(self, logs: Sequence[Sequence[Entry]]) -> list[Entry]:
         return merge_accepted(logs, self.barrier)
 
     def give_way(self, ballot: Ballot, effects: Effects) -> None:
@@ -186,6 +213,8 @@ class Replica:
         if lead is not None:
             kind = "leader-deposed-unacked" if lead.waiters else "leader-deposed"
             effects.tell(Event(kind, self.spec.group, lead.ballot[0], len(lead.waiters)))
+            if lead.served:  # so its own predecessor's lease has ended, and its own ends here
+                self.relinquished = lead.ballot
             self.matched = self.commit_index
 
     # --- snapshots: in a room of their own ---------------------------------------------------------------------------
@@ -239,6 +268,7 @@ class Replica:
         if beat.ballot > self.promised:
             effects.append(Promised(self.spec.group, beat.ballot))
         self.follow(sender, beat.ballot, effects)
+        self.full_match = max(self.full_match, beat.full_match)
         self.advance(min(beat.commit_index, self.matched), effects)
         return True
 
@@ -262,19 +292,15 @@ class Replica:
         while self.commit_index < commit_index:
             self.commit_index += 1
             entry = self.log.entry(self.commit_index)
-            self.state.apply(entry)
-            if type(entry.command) is Barrier:
-                self.barrier = max(self.barrier, entry.command.ballot)
-            elif type(entry.command) is Readmit:
-                self._readmit(entry.command.member, effects)
+            if not self.log_only:
+                self.state.apply(entry)
+            command = entry.command
+            if type(command) is Barrier:
+                self.barrier = max(self.barrier, command.ballot)
+            elif membership.is_change(command):
+                membership.apply(self, entry.slot, command, effects)
         if self.incoming is not None and self.incoming.header.slot <= self.commit_index:
             self.incoming = None  # entries came first; while a snapshot comes in, none is written
-
-    def _readmit(self, member: Member, effects: Effects) -> None:
-        self.members = tuple(member if m.address == member.address else m for m in self.members)
-        if member.address == self.me and member.incarnation == self.incarnation and self.role == "learner":
-            self.role = "follower"
-            effects.tell(Event("learner-readmitted", self.spec.group, self.promised[0], self.commit_index))
 
     # --- leading: mostly in a room of its own ----------------------------------------------------------------------
 
@@ -292,6 +318,7 @@ class Replica:
         return lead.lease_from_ns >= 0 and now_ns < lead.lease_from_ns + self.timing.lease_ns
 
     propose = leadership.propose
+    change = leadership.change
     on_accepted = leadership.on_accepted
     on_acknowledged = leadership.on_acknowledged
     on_durable = leadership.on_durable
@@ -313,22 +340,24 @@ class Replica:
     def is_member(self, address: Address) -> bool:
         return any(m.address == address for m in self.members)
 
-    def votes(self, address: Address, incarnation: int) -> bool:
-        return any(m.address == address and m.incarnation == incarnation for m in self.members)
-
-    def broadcast(self, message: Prepare, effects: Effects) -> None:
-        for member in self.members:
-            if member.address != self.me:
-                effects.send(member.address, message)
-
     def is_changing(self) -> bool:
-        """Whether a change of the membership is under way at this leader."""
-        return self.leading is not None and self.leading.readmitting
+        """Whether the membership is changing at this leader, or has yet to come back to full replicas alone."""
+        lead = self.leading
+        if lead is None:
+            return False
+        return lead.changing or lead.joining is not None or bool(lead.fresh) or any(m.log for m in self.members)
+
+    @property
+    def is_dividing(self) -> bool:
+        """A partition that has applied its Split keeps the members that it has."""
+        return isinstance(self.state, Partition) and self.state.split is not None
 
     @property
     def has_state(self) -> bool:
-        """False for a partition's child that has come to this node without data, until its leader's snapshot is in."""
-        return self.commit_index >= self.spec.origin
+        """False for a log replica, and for a partition's child that has come to this node without data, until its
+        leader's snapshot is in.
+        """
+        return not self.log_only and self.commit_index >= self.spec.origin
 
     @property
     def is_leader(self) -> bool:
