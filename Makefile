@@ -16,7 +16,7 @@ MINUTES ?= 10
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup campaign test lint serve lessons docs shapes bench lockstep clean
+.PHONY: help setup campaign test lint serve oracle lessons docs shapes bench lockstep clean
 
 help:
 	@echo "make setup      set up .venv (every other target does so by itself)"
@@ -24,6 +24,7 @@ help:
 	@echo "make test       lint, types, import contracts and all tests (under 15 minutes)"
 	@echo "make lint       only ruff, mypy and the import contracts"
 	@echo "make serve      the endpoint on http://127.0.0.1:$(PORT), with the laboratory open (PORT=...)"
+	@echo "make oracle     100,000 small histories: the checkers' fast path, their search, and every order tried (half a minute)"
 	@echo "make lessons    the small histories of the chapters, judged and drawn again"
 	@echo "make docs       the course, built strictly into site/"
 	@echo "make lockstep   model and service told the same, STEPS=100000 requests, every answer compared (minutes)"
@@ -57,6 +58,9 @@ test: lint
 
 serve: $(STAMP)
 	$(VENV)/bin/dynalab serve --port $(PORT) --lab
+
+oracle: $(STAMP)
+	$(PY) -m dynalab_checkers.differential
 
 lessons: $(STAMP)
 	$(PY) docs/examples/lessons.py

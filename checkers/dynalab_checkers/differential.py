@@ -1,6 +1,6 @@
 """Three judges of the same small histories: near-linear path, general search, and an oracle that tries every order.
 
-    python -m dynalab_checkers.differential --histories 100000 --seed 1
+    python -m dynalab_checkers.differential --histories 100000 --seed 1     (`make oracle`)
 
 Any difference is an error of a checker, and so is `unknown`: histories this small must be decided. The table says what
 was compared, since a comparison of easy histories proves nothing. Exit code 0: no difference.
@@ -48,12 +48,15 @@ class Comparison:
         return wrong
 
     def table(self) -> str:
-        """Kinds and deciding methods with their counts, as text."""
+        """Kinds and deciding methods with their counts, as a Markdown table. The same seed gives the same table."""
         rows = [("histories", self.histories), ("operations", self.operations)]
         rows += [(kind, self.kinds[kind]) for kind in KINDS]
         rows += [(f"decided by {method}", count) for method, count in sorted(self.methods.items())]
         rows += [("differences", len(self.differences))]
-        return "\n".join(f"{name:30}{count:>10}{100 * count / max(1, self.histories):>8.1f} %" for name, count in rows)
+        shares = [f"{100 * count / max(1, self.histories):.1f} %" for _, count in rows]
+        shares[:2] = "", ""
+        lines = [f"| {name} | {count:,} | {share} |" for (name, count), share in zip(rows, shares, strict=True)]
+        return "\n".join(["| what | how many | of the histories |", "|---|---:|---:|", *lines])
 
 
 def kinds(operations: Sequence[Operation]) -> set[str]:
@@ -120,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.perf_counter()
     result = compare(chosen.histories, chosen.seed, report_every=10_000)
     print(result.table())
-    print(f"{time.perf_counter() - started:.1f} s, seed {chosen.seed}")
+    print(f"{time.perf_counter() - started:.1f} s, seed {chosen.seed}", file=sys.stderr)
     for name, seed, expected, judged, searched in result.differences[:20]:
         print(f"difference: taste {name!r}, seed {seed}: oracle {expected}, judged {judged}, searched {searched}")
     for shortfall in result.shortfalls():

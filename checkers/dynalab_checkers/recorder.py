@@ -33,6 +33,11 @@ Exceptions = tuple[type[BaseException], ...]
 ERROR_CHARACTERS_MAX: Final = 200
 
 
+def _since_now() -> Callable[[], int]:
+    start_ns = time.monotonic_ns()
+    return lambda: time.monotonic_ns() - start_ns
+
+
 class Recorded:
     """One operation while it runs: say what it returned, replaced or found. Made by `Recorder.operation`."""
 
@@ -94,7 +99,8 @@ class Recorded:
 class Recorder:
     """Writes a history of JSON lines to `path`, or keeps it in memory without one. Safe for threads and tasks.
 
-    `refused`: exceptions that mean that nothing happened. `clock`: monotonic nanoseconds.
+    `refused`: exceptions that mean that nothing happened. `clock`: monotonic nanoseconds; by default those since the
+    recorder was made. Recorders whose histories shall be one need a clock in common, `time.monotonic_ns` say.
 
     >>> table = {}
     >>> recorder = Recorder(refused=(KeyError,))
@@ -111,11 +117,11 @@ class Recorder:
         path: str | PathLike[str] | None = None,
         *,
         refused: Exceptions = (),
-        clock: Callable[[], int] = time.monotonic_ns,
+        clock: Callable[[], int] | None = None,
     ) -> None:
         self.path = path
         self._refused = refused
-        self._clock = clock
+        self._clock = _since_now() if clock is None else clock
         self._lock = threading.Lock()
         self._lines: list[str] = []  # as text, so that nobody can change later what was recorded
         self._file: TextIO | None = None if path is None else open(path, "w", encoding="utf-8", newline="\n")  # noqa: SIM115

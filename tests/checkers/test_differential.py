@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
+
 import pytest
 
 from dynalab_checkers import differential
-from dynalab_checkers.differential import KINDS, compare, main
+from dynalab_checkers.differential import KINDS, Comparison, compare, main
 from dynalab_checkers.generate_small import TASTES, small_history
 from dynalab_checkers.linearizability import KeyJudgement, judge_key
 from dynalab_checkers.operation import Operation
@@ -19,6 +22,24 @@ def test_two_thousand_histories_of_every_kind_are_judged_as_the_oracle_judges_th
     assert result.shortfalls() == []
     assert result.histories == 2_000
     assert all(result.kinds[kind] >= 200 for kind in KINDS)
+
+
+def test_the_table_of_the_page_is_one_that_this_comparison_prints_and_holds_enough_of_every_kind() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "checkers-exactness.md"
+    rows = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    told = {name: (int(count.replace(",", "")), share) for name, count, share in map(cells, rows[1:])}
+    shown = compare(50, seed=1).table().splitlines()
+    assert rows[0] == shown[0]
+    fixed = [name for name in told if not name.startswith("decided by")]
+    assert fixed == [cells(row)[0] for row in shown[2:] if "decided by" not in row]
+    assert told["histories"][0] == 100_000 and told["differences"][0] == 0
+    whole = Comparison(histories=100_000, kinds=Counter({kind: told[kind][0] for kind in KINDS}))
+    assert whole.shortfalls() == []
+    assert sum(count for name, (count, _) in told.items() if name.startswith("decided by")) == 100_000
+
+
+def cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip("|").split("|")]
 
 
 def test_a_checker_that_errs_is_found_and_so_is_one_that_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
