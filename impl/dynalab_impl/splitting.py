@@ -153,9 +153,9 @@ def _inherited(lead: Leading, child: Replica) -> Leading:
         before = lead.peers.get(address)
         if before is not None:
             peer.incarnation, peer.renewed_ns = before.incarnation, before.renewed_ns
+            peer.heard_ns = before.heard_ns
         # What lies up to the Split needs no votes any more; a peer that has not come so far says so, and gets a
         # snapshot.
-            peer.heard_ns = before.heard_ns
         peer.match = child.spec.origin if before is not None and before.match >= child.spec.origin else 0
         peer.next = child.spec.origin + 1
     return own

@@ -33,6 +33,7 @@ from dynalab_impl.records import (
     HostedGroup,
 )
 from dynalab_impl.recovery import replay
+from dynalab_impl.replication import healing
 from dynalab_impl.replication.replica import Replica
 from dynalab_impl.routes import Directory
 from dynalab_impl.snapshot import Incoming, SnapshotTaken, TakeSnapshot
@@ -42,7 +43,6 @@ from dynalab_model.operations import Operation
 from dynalab_model.values import Item
 
 TICK: TimerName = ("tick",)
-from dynalab_impl.replication import healing
 TICK_SPREAD_BITS = 27  # up to 0.13 s
 
 
@@ -53,27 +53,29 @@ class StorageNode:
         "address",
         "directory",
         "dropped",
+        "handed_over",
         "incarnation",
         "keeper",
         "leaders",
         "led",
+        "left",
         "maps",
         "propagators",
         "registered",
         "replicas",
         "snapshots",
         "topology",
-        "handed_over",
     )
 
     def __init__(self, address: Address, topology: Topology, incarnation: int) -> None:
         self.address = address
-        "left",
         self.topology = topology
         self.incarnation = incarnation
         self.replicas: dict[str, Replica] = {}
         self.led: dict[str, Replica] = {}  # the replicas that lead, or did until just now
         self.dropped: dict[str, bool] = {}
+        self.left: dict[str, m.Ballot] = {}  # groups that went on without a replica here, and what it had promised
+        self.handed_over: list[str] = []  # groups that this node led when it was told that it will be stopped
         self.keeper: CatalogKeeper | None = None
         self.propagators: dict[str, Propagator] = {}
         self.maps: dict[str, m.TableMap] = {}  # tables that a propagator of this node feeds
@@ -84,8 +86,6 @@ class StorageNode:
 
     # --- life -------------------------------------------------------------------------------------------------------
 
-        self.left: dict[str, m.Ballot] = {}  # groups that went on without a replica here, and what it had promised
-        self.handed_over: list[str] = []  # groups that this node led when it was told that it will be stopped
     def on_start(self, effects: Effects) -> None:
         fresh = True
         reading: dict[tuple[str, int], Incoming] = {}  # snapshots that have begun and not ended yet
@@ -121,6 +121,7 @@ class StorageNode:
         for replica in list(self.replicas.values()):
             replica.tick(effects)
             self.propagate(replica, effects, retry=True)
+        self.mend(effects)
         self.beat(effects, list(self.replicas.values()))
         catalog_duties.keep_catalog(self, effects)
         splitting.push_splits(self, effects)
@@ -134,7 +135,6 @@ class StorageNode:
             effects.send(member, message, NOTHING)
 
     def on_request(self, token: RequestToken, operation: Operation, effects: Effects) -> None:
-        self.mend(effects)
         raise AssertionError("clients talk to routers")
 
     def on_message(self, sender: Address, message: Message, effects: Effects) -> None:
@@ -167,6 +167,7 @@ class StorageNode:
     def after(self, replica: Replica, effects: Effects) -> None:
         """What follows from newly committed entries."""
         self.settle(replica, effects)
+        healing.step(replica, effects)
         if replica.leading is not None and not replica.spec.index:
             state = replica.state
             if isinstance(state, Partition):
@@ -181,7 +182,6 @@ class StorageNode:
         timing = self.topology.timing
         state = Catalog(self.topology) if spec.group == CATALOG else Partition(spec, timing.dedup_ns)
         replica = Replica(spec, self.address, self.incarnation, timing, state)
-        healing.step(replica, effects)
         if learner:
             replica.role = "learner"
         return replica
@@ -200,6 +200,8 @@ class StorageNode:
         if spec.group not in self.replicas:
             if spec.group in self.dropped or mine not in spec.members:
                 return  # a disk newer than the catalog knows: the group's leader will adopt it
+            if spec.group in self.left or spec.members_slot:
+                return  # an old word: the group has begun long ago, and a replica that begins now must not vote
             if spec.origin:
                 return  # a child comes with its parent's Split, or from its leader: an empty one must not vote
             self._host(spec, effects)
@@ -209,13 +211,12 @@ class StorageNode:
         replica = self.replicas.get(message.group)
         split = None if replica is None else splitting.moved(replica)
         if split is not None and not message.divided:
-            if spec.group in self.left or spec.members_slot:
-                return  # an old word: the group has begun long ago, and a replica that begins now must not vote
             effects.send(sender, m.WasSplit(message.group, split.left, split.right), NOTHING)
             return  # the catalog must know of the children first, or nobody would drop them
         if message.group not in self.dropped:
             self.dropped[message.group] = True
             self.replicas.pop(message.group, None)
+            self.left.pop(message.group, None)
             self.led.pop(message.group, None)
             self.propagators.pop(message.group, None)
             effects.append(DroppedGroup(message.group))
@@ -230,7 +231,6 @@ class StorageNode:
     on_find = catalog_duties.on_find
     on_lookup = catalog_duties.on_lookup
     on_lookup_reply = catalog_duties.on_lookup_reply
-            self.left.pop(message.group, None)
     on_table_request = catalog_duties.on_table_request
 
     # --- in rooms of their own: heartbeats, reads and writes, propagation to indexes ---------------------------------
@@ -251,6 +251,15 @@ class StorageNode:
     settle = splitting.settle
     on_split_now = splitting.on_split_now
     on_moved = splitting.on_moved
+    on_adopt = membership_duties.on_adopt
+    on_adopted = membership_duties.on_adopted
+    on_retire = membership_duties.on_retire
+    on_replace = membership_duties.on_replace
+    on_membership = membership_duties.on_membership
+    on_membership_known = membership_duties.on_membership_known
+    on_stop = membership_duties.on_stop
+    may_stop = membership_duties.may_stop
+    mend = membership_duties.mend
     on_was_split = catalog_duties.on_was_split
     on_split_wanted = catalog_duties.on_split_wanted
 
@@ -272,15 +281,6 @@ class StorageNode:
 
     def fingerprint(self, now_ns: int) -> str:
         """A digest of the whole state, with deadlines relative to now."""
-    on_adopt = membership_duties.on_adopt
-    on_adopted = membership_duties.on_adopted
-    on_retire = membership_duties.on_retire
-    on_replace = membership_duties.on_replace
-    on_membership = membership_duties.on_membership
-    on_membership_known = membership_duties.on_membership_known
-    on_stop = membership_duties.on_stop
-    may_stop = membership_duties.may_stop
-    mend = membership_duties.mend
         return fingerprint(self, now_ns)
 
 
@@ -289,6 +289,7 @@ GROUP_HANDLERS: dict[type, str] = {
     m.Prepare: "on_prepare",
     m.Promise: "on_promise",
     m.Refuse: "on_refuse",
+    m.HandOver: "on_hand_over",
     m.Probe: "on_probe",
     m.ProbeReply: "on_probe_reply",
     m.Accept: "on_accept",
@@ -313,7 +314,6 @@ HANDLERS: dict[type, str] = {
     m.Drop: "_on_drop",
     m.Dropped: "on_dropped",
     m.Register: "on_register",
-    m.HandOver: "on_hand_over",
     m.Registered: "on_registered",
     Find: "on_find",
     m.Lookup: "on_lookup",
