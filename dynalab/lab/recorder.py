@@ -9,7 +9,8 @@ Rules of this room:
    values the order of versions is known, and judging is fast. An item is recorded as the value of its only attribute
    besides the key if that is a string or a whole number, else as a digest.
 4. An UpdateItem whose outcome or result is unknown wrote an unknown value: the history of its key is left out from then
-   on, and `left_out` names the key, as for keys that a batch wrote. Guessing would accuse the service falsely.
+   on, and `left_out` names the key, as for keys that a batch or a statement wrote. Guessing would accuse the service
+   falsely.
 """
 
 from __future__ import annotations
@@ -23,8 +24,20 @@ from typing import TypeAlias, cast
 
 from dynalab.endpoint.service import Answer
 from dynalab_impl.effects import JSON, Response
+from dynalab_model.errors import DynamoError
 from dynalab_model.items import apply_write
-from dynalab_model.operations import BatchWriteItem, DeleteItem, GetItem, Operation, PutItem, UpdateItem
+from dynalab_model.operations import (
+    BatchExecuteStatement,
+    BatchWriteItem,
+    DeleteItem,
+    ExecuteStatement,
+    GetItem,
+    Operation,
+    PutItem,
+    UpdateItem,
+    WriteOperation,
+)
+from dynalab_model.partiql import translate
 from dynalab_model.schema import TableSchema
 from dynalab_model.values import AttributeValue, Item
 
@@ -56,8 +69,7 @@ class Recorder:
         """Record an invocation; what to call with the response instead of `answer`. May change what the operation
         returns.
         """
-        if isinstance(operation, BatchWriteItem):
-            self._leave_out(operation)
+        self._leave_out(operation)
         if not isinstance(operation, GetItem | PutItem | UpdateItem | DeleteItem):
             return answer
         schema = self.schemas.get(operation.table)
@@ -88,13 +100,27 @@ class Recorder:
 
         return answered
 
-    def _leave_out(self, operation: BatchWriteItem) -> None:
-        """Writes of a batch are not recorded, so nothing may be said of their keys."""
-        for write in operation.writes:
+    def _leave_out(self, operation: Operation) -> None:
+        """Writes of a batch and of statements are not recorded, so nothing may be said of their keys."""
+        for write in self._writes(operation):
             schema = self.schemas.get(write.table)
             key_item = write.item if isinstance(write, PutItem) else write.key
             if schema is not None and all(name in key_item for name in schema.key.names):
                 self.left_out.add(_key(schema, key_item))
+
+    def _writes(self, operation: Operation) -> Iterator[WriteOperation]:
+        if isinstance(operation, BatchWriteItem):
+            yield from operation.writes
+        elif isinstance(operation, BatchExecuteStatement):
+            for member in operation.statements:
+                if isinstance(member, ExecuteStatement):
+                    yield from self._writes(member)
+        elif isinstance(operation, ExecuteStatement) and operation.table in self.schemas:
+            try:
+                requests = translate(self.schemas[operation.table], operation).requests
+            except DynamoError:
+                return  # the service will refuse it
+            yield from (one for one in requests if isinstance(one, PutItem | UpdateItem | DeleteItem))
 
     def lines(self) -> Iterator[str]:
         """The history as JSON lines."""

@@ -304,6 +304,21 @@ def test_a_key_that_a_batch_wrote_is_left_out_of_the_history_of_single_operation
     in_the_lab(work)
 
 
+def test_a_key_that_a_statement_wrote_is_left_out_and_one_that_it_read_is_not() -> None:
+    async def work(client: Client) -> None:
+        await client.create()
+        for name in "abcd":
+            await client.put(name, 1)
+        await client.ok("ExecuteStatement", {"Statement": "UPDATE orders SET v = 2 WHERE pk = 'a'"})
+        batch = [{"Statement": "DELETE FROM orders WHERE pk = 'b'"}, {"Statement": "no statement"}]
+        await client.ok("BatchExecuteStatement", {"Statements": batch})
+        await client.ok("ExecuteStatement", {"Statement": "SELECT * FROM orders WHERE pk = 'c'"})
+        assert (await client.call("ExecuteStatement", {"Statement": "DELETE FROM orders WHERE v = 1"})).status == 400
+        assert {operation.key for operation in await client.history()} == {"orders/c", "orders/d"}
+
+    in_the_lab(work)
+
+
 def test_the_wall_clock_can_be_moved_and_writes_go_on() -> None:
     async def work(client: Client) -> None:
         await client.create()
