@@ -35,6 +35,8 @@ OPEN_PX = 34  # beyond the last instant, for what never returned
 TICK_PX = 78
 SENTENCE_PX = 8
 LABEL_MAX = 24
+TRANSACTION_MAX = 44  # transactions say more
+ELEMENTS_MAX = 6
 
 STYLE = """\
 .dl{--bad:#c62828;--bad-fill:#c6282830;--read:#1e6fd028;--write:#2e8b3a28;--band:#ef6c001c;--band-ink:#b04a00;\
@@ -69,6 +71,8 @@ def label(operation: Operation) -> str:
     ('w 7', 'cas 3→4 ✗')
     >>> label(Operation(0, "read", "k", 0, 9, "ok", result=7)), label(Operation(0, "read", "k", 0, None, "info"))
     ('r → 7', 'r → ?')
+    >>> label(Operation(0, "txn", "", 0, 9, "ok", [["append", "x", 1], ["r", "x", [1, 2]], ["w", "y", 7]]))
+    'x+1 · x=[1 2] · y:=7'
     """
     if operation.f == "read":
         text = f"r → {_value(operation.result)}" if operation.outcome == "ok" else "r → ?"
@@ -76,9 +80,25 @@ def label(operation: Operation) -> str:
         text = f"w {_value(operation.value)}"
     elif operation.f == "cas" and isinstance(operation.value, list):
         text = f"cas {_value(operation.value[0])}→{_value(operation.value[1])}"
+    elif operation.f == "txn" and isinstance(operation.value, list) and operation.value:
+        text = " · ".join(_step(micro) for micro in operation.value if isinstance(micro, list) and len(micro) > 1)
     else:
         text = {"delete": "del"}.get(operation.f, operation.f)
     return f"{text} ✗" if operation.outcome == "fail" else text
+
+
+def _step(micro: list[Json]) -> str:
+    """One step of a transaction; of a long list its end, where reads differ."""
+    name, key, *rest = micro
+    if name == "d":
+        return f"del {key}"
+    if name == "cas" and len(rest) > 1:
+        return f"{key}:{_value(rest[0])}→{_value(rest[1])}"
+    value = rest[0] if rest else None
+    if isinstance(value, list):
+        shown = [*(["…"] if len(value) > ELEMENTS_MAX else []), *map(_value, value[-ELEMENTS_MAX:])]
+        return f"{key}=[{' '.join(shown)}]"
+    return f"{key}{ {'append': '+', 'w': ':='}.get(str(name), '=') }{_value(value)}"
 
 
 def as_table(operations: Iterable[Operation], *, highlight: Collection[Operation] = ()) -> str:
@@ -124,7 +144,13 @@ def render(
     """
     chosen = _sorted(operations)
     many_keys = len({operation.key for operation in chosen}) > 1
-    labels = [_fit(f"{operation.key} {label(operation)}" if many_keys else label(operation)) for operation in chosen]
+    labels = [
+        _fit(
+            f"{operation.key} {label(operation)}" if many_keys else label(operation),
+            TRANSACTION_MAX if operation.f == "txn" else LABEL_MAX,
+        )
+        for operation in chosen
+    ]
     names = [_fit(_row_name(operation)) for operation in chosen]
     scale = _Scale.of(chosen, labels, bands, left=20 + CHARACTER_PX * max(map(len, names), default=0))
     strips = _strips(bands, scale)
@@ -134,7 +160,7 @@ def render(
     y = rows_top
     for name, members in _rows(chosen, names):
         lanes = _lanes([scale.span(chosen[number]) for number in members])
-        boxes.append(f'<g class="client"><text x="10" y="{y + ROW_PX // 2 + 4}">{_text(name)}</text>')
+        boxes.append(f'<g class="client"><text x="10" y="{y + ROW_PX // 2 + 4}">{xml_text(name)}</text>')
         boxes.append(f'<path class="row" d="M10 {y + ROW_PX * (max(lanes) + 1)}H{scale.right}"/>')
         for number, lane in zip(members, lanes, strict=True):
             operation = chosen[number]
@@ -148,20 +174,20 @@ def render(
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="dl" role="img" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}">',
-        f"<title>{_text(title or 'A history')}</title>",
-        f"<desc>{_text(_description(chosen, highlight, bands, sentence))}</desc>",
+        f"<title>{xml_text(title or 'A history')}</title>",
+        f"<desc>{xml_text(_description(chosen, highlight, bands, sentence))}</desc>",
         f"<style>{STYLE}</style>",
     ]
     if title:
-        out.append(f'<text class="title" x="10" y="22">{_text(title)}</text>')
+        out.append(f'<text class="title" x="10" y="22">{xml_text(title)}</text>')
     for (start, end, lane, anchor), band in zip(strips, _inside(bands, scale), strict=True):
         out.append(f'<rect class="band" x="{start}" y="{top}" width="{end - start}" height="{y - top}"/>')
         at = f'x="{start + 3}"' if anchor == "start" else f'x="{end - 3}" text-anchor="end"'
-        out.append(f'<text class="band small" {at} y="{top + BAND_PX * lane + 12}">{_text(_fit(band.label))}</text>')
+        out.append(f'<text class="band small" {at} y="{top + BAND_PX * lane + 12}">{xml_text(_fit(band.label))}</text>')
     out += _axis(scale, rows_top, y)
     out += boxes
     out += [
-        f'<text class="sentence bad" x="10" y="{y + 58 + 19 * number}">{_text(line)}</text>'
+        f'<text class="sentence bad" x="10" y="{y + 58 + 19 * number}">{xml_text(line)}</text>'
         for number, line in enumerate(told)
     ]
     return "\n".join([*out, "</svg>"]) + "\n"
@@ -321,8 +347,8 @@ def _box(operation: Operation, text: str, scale: _Scale, top: int, bad: bool) ->
     # An open box may be as long as the picture: its label stays with its beginning.
     at = f'x="{start + 6}"' if operation.ret is None else f'x="{(start + end) // 2}" text-anchor="middle"'
     return [
-        f"<g>{shape}<title>{_text(_told(operation))}</title>"
-        f'<text{ink} {at} y="{y + BOX_PX // 2 + 4}">{_text(text)}</text></g>'
+        f"<g>{shape}<title>{xml_text(_told(operation))}</title>"
+        f'<text{ink} {at} y="{y + BOX_PX // 2 + 4}">{xml_text(text)}</text></g>'
     ]
 
 
@@ -362,8 +388,8 @@ def _value(value: Json) -> str:
     return "∅" if value is None else value if isinstance(value, str) else show(value)
 
 
-def _fit(text: str) -> str:
-    return text if len(text) <= LABEL_MAX else text[: LABEL_MAX - 1] + "…"
+def _fit(text: str, most: int = LABEL_MAX) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _clean(text: str) -> str:
@@ -374,7 +400,8 @@ def _clean(text: str) -> str:
     )
 
 
-def _text(text: str) -> str:
+def xml_text(text: str) -> str:
+    """A text for inside an SVG document or a page, whatever it holds."""
     return escape(_clean(text))
 
 

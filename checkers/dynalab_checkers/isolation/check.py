@@ -87,9 +87,8 @@ def check_transactions(
 
     The verdict's details: `anomalies` (name to count), `not` (the weakest models ruled out), `also_not` (all others
     ruled out), `possible` (the strongest that were looked at and not ruled out), `cycles`, `explanations`, `dot`
-    (graphviz, one per cycle), `svg` (of the first cycle), `cases` (anomalies that need no cycle), `steps`, `edges`,
-    `unclear`,
-    `certified`. Predicate reads (Query, Scan) have no edges: they are no part of such histories.
+    (graphviz, one per cycle), `svg` (the first cycle of each name), `cases` (anomalies that need no cycle), `steps`,
+    `edges`, `unclear`, `certified`. Predicate reads (Query, Scan) have no edges: they are no part of such histories.
 
     >>> events = []
     >>> for process, value in enumerate(([["append", "x", 1], ["r", "y", []]], [["append", "y", 1], ["r", "x", []]])):
@@ -262,8 +261,12 @@ def _verdict(analysis: Appends | Registers, result: _Result, asked: frozenset[st
     looked_at = [name for name in LATTICE if stage_of(name) <= stage and (name not in WEAK_MODELS or name == model)]
     unclear = list(dict.fromkeys(analysis.unclear))
     explanations = [explain(analysis, cycle, number) for number, cycle in enumerate(result.cycles)]
+    # One picture of each name: the first cycle of that name.
+    first = {cycle.name: cycle for cycle in reversed(result.cycles)}
+    pictures = [as_svg(analysis, first[name]) for name in dict.fromkeys(cycle.name for cycle in result.cycles)]
     if result.unordered is not None:
         explanations.append(result.unordered.explanation)
+        pictures += [result.unordered.picture] if result.unordered.picture else []
     details: dict[str, object] = {
         "anomalies": counts,
         "not": least,
@@ -272,7 +275,7 @@ def _verdict(analysis: Appends | Registers, result: _Result, asked: frozenset[st
         "cycles": result.cycles,
         "explanations": explanations,
         "dot": [as_dot(analysis, cycle) for cycle in result.cycles if len(cycle.edges) <= DRAWN_MAX],
-        "svg": [as_svg(analysis, cycle) for cycle in result.cycles[:1]],
+        "svg": pictures,
         "cases": [case for cases in analysis.sightings.cases.values() for case in cases],
         "steps": result.steps,
         "transactions": len(analysis.transactions),
@@ -282,13 +285,15 @@ def _verdict(analysis: Appends | Registers, result: _Result, asked: frozenset[st
         "certified": result.certified,
     }
     shown: tuple[int, ...] = ()
+    circle = False  # then all that is shown is to blame alike
     if bad:
         cycle = next((cycle for cycle in sorted(result.cycles, key=_size) if cycle.name == bad[0]), None)
         if cycle is not None:
-            why, shown = sentence(analysis, cycle), cycle.transactions()
+            why, shown, circle = sentence(analysis, cycle), cycle.transactions(), True
         elif bad[0] in analysis.sightings.cases:
             case = analysis.sightings.cases[bad[0]][0]
             why, shown = f"{case.name}: {case.sentence}", case.transactions
+            circle = result.unordered is not None and case.name == result.unordered.name
         else:
             why = f"{bad[0]}: some transactions must each come before the other, but the budget ended before a cycle"
         verdict = INVALID
@@ -310,7 +315,7 @@ def _verdict(analysis: Appends | Registers, result: _Result, asked: frozenset[st
     else:
         verdict, why = VALID, ""
     operations = [analysis.transactions.operations[number] for number in dict.fromkeys(shown)]
-    return Verdict(verdict, CHECKER, why, None, operations, operations[:1], details)
+    return Verdict(verdict, CHECKER, why, None, operations, operations if circle else operations[:1], details)
 
 
 def _first(names: Iterable[str]) -> str:

@@ -9,12 +9,14 @@ Rules of this room:
 
 from __future__ import annotations
 
-from html import escape
+from collections.abc import Mapping, Sequence
+from math import isqrt
 from typing import Final
 
 from dynalab_checkers.isolation.cycles import Cycle, Edge
 from dynalab_checkers.isolation.explain import Analysis, describe_transaction, reason
 from dynalab_checkers.isolation.graph import KIND_NAMES, ORDER, STAGE_NAMES
+from dynalab_checkers.picture import xml_text
 
 # More transactions than this are no picture; the explanation tells of them.
 SHOWN_MAX: Final = 12
@@ -22,6 +24,23 @@ _COLOURS: Final = {"ww": "#1e6fd0", "wr": "#2e8b3a", "rw": "#c62828", "process":
 _BOX_WIDTH: Final = 190
 _BOX_HEIGHT: Final = 62
 _LABEL_MAX: Final = 26
+_TIP: Final = 12
+# Two sets of colours, by what the system prefers; a page with a switch sets the variables itself.
+STYLE: Final = (
+    ".dl-cycle{font:12px ui-monospace,Menlo,Consolas,monospace;--dl-ink:#1f2328;--dl-ground:#fff;--dl-ww:#1e6fd0;"
+    "--dl-wr:#26762f;--dl-rw:#c62828;--dl-time:#7a5a00}"
+    "@media (prefers-color-scheme:dark){.dl-cycle{--dl-ink:#e6edf3;--dl-ground:#0d1117;--dl-ww:#79b8ff;"
+    "--dl-wr:#6fdd8b;--dl-rw:#ff7b72;--dl-time:#e3b341}}"
+    ".dl-cycle text{fill:var(--dl-ink)}.dl-cycle rect{fill:var(--dl-ground);stroke:var(--dl-ink)}"
+    ".dl-cycle .name{font-weight:bold}.dl-cycle path{fill:none;stroke-width:1.8}"
+    + "".join(
+        f".dl-cycle .{kind} path{{stroke:var(--dl-{colour})}}"
+        f".dl-cycle .{kind} polygon,.dl-cycle .{kind} text{{fill:var(--dl-{colour})}}"
+        for kind, colour in (("ww", "ww"), ("wr", "wr"), ("rw", "rw"), ("process", "time"), ("realtime", "time"))
+    )
+    + ".dl-cycle g>text{font-weight:bold;stroke:var(--dl-ground);stroke-width:4;paint-order:stroke}"
+    ".dl-cycle .box text{font-weight:normal;stroke:none}.dl-cycle .box .name{font-weight:bold}"
+)
 # Sines of 0..90 degrees in steps of 10, in thousandths.
 _SINES: Final = (0, 174, 342, 500, 643, 766, 866, 940, 985, 1000)
 
@@ -70,36 +89,49 @@ def as_svg(analysis: Analysis, cycle: Cycle) -> str:
     left_out = len(edges) - SHOWN_MAX
     if left_out > 0:
         edges = edges[: SHOWN_MAX - 1] + edges[-1:]
-    count = len(edges)
+    names = {edge.source: f"T{place}" for place, edge in enumerate(cycle.edges, 1)}
+    arrows: dict[tuple[int, int], list[tuple[str, str]]] = {}
+    for place, edge in enumerate(edges):
+        why = reason(analysis, edge, names[edge.source], names[edge.target])
+        # Where some are left out, the arrow leads on to the next that is shown.
+        arrows[edge.source, edges[(place + 1) % len(edges)].source] = [(edge_label(edge), why)]
+    note = ""
+    if left_out > 0:
+        note = f"{left_out} transactions between {names[edges[-2].source]} and {names[edges[-1].source]} are not shown"
+    title = cycle.name + (f" ({cycle.story()})" if cycle.story() else "")
+    return draw(analysis, title, {edge.source: names[edge.source] for edge in edges}, arrows, note)
+
+
+def draw(
+    analysis: Analysis,
+    title: str,
+    names: Mapping[int, str],
+    arrows: Mapping[tuple[int, int], Sequence[tuple[str, str]]],
+    note: str = "",
+) -> str:
+    """Transactions on a circle, and arrows between them with their labels and reasons, as an SVG document."""
+    count = len(names)
     radius = 120 + 34 * count
     # Two lie side by side, and need no room above and below.
     reach = 20 if count == 2 else max(radius * 3 * _sine(360 * place // count) // 4000 for place in range(count))
     width, height = 2 * radius + _BOX_WIDTH + 40, 2 * reach + _BOX_HEIGHT + 90
     centre = (width // 2, (height + 40) // 2)
-    points = [_on_circle(centre, radius, 360 * place // count) for place in range(count)]
-    names = {edge.source: f"T{place}" for place, edge in enumerate(cycle.edges, 1)}
-    title = cycle.name + (f" ({cycle.story()})" if cycle.story() else "")
-    reasons = [reason(analysis, edge, names[edge.source], names[edge.target]) for edge in edges]
+    points = {number: _on_circle(centre, radius, 360 * place // count) for place, number in enumerate(names)}
+    reasons = [why for labels in arrows.values() for _, why in labels]
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="dl-cycle" role="img" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}">',
-        f"<title>{escape(title)}</title>",
-        f"<desc>{escape('; '.join(reasons))}</desc>",
-        "<style>.dl-cycle{font:12px ui-monospace,Menlo,Consolas,monospace;color:#1f2328}"
-        "@media (prefers-color-scheme:dark){.dl-cycle{color:#e6edf3}}"
-        ".dl-cycle text{fill:currentColor}.dl-cycle rect{fill:none;stroke:currentColor}"
-        ".dl-cycle .name{font-weight:bold}.dl-cycle path{fill:none;stroke-width:1.8}</style>",
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
-        'orient="auto-start-reverse"><path d="M0 0L8 4L0 8z" style="fill:context-stroke;stroke:none"/></marker></defs>',
-        f'<text x="{width // 2}" y="22" text-anchor="middle" class="name">{escape(title)}</text>',
+        f"<title>{xml_text(title)}</title>",
+        f"<desc>{xml_text('; '.join(reasons))}</desc>",
+        f"<style>{STYLE}</style>",
+        f'<text x="{width // 2}" y="22" text-anchor="middle" class="name">{xml_text(title)}</text>',
     ]
-    for place, edge in enumerate(edges):
-        lines += _arrow(points[place], points[(place + 1) % count], centre, edge, reasons[place])
-    for place, edge in enumerate(edges):
-        lines += _box(analysis, points[place], edge.source, names[edge.source])
-    if left_out > 0:
-        note = f"{left_out} transactions between {names[edges[-2].source]} and {names[edges[-1].source]} are not shown"
-        lines.append(f'<text x="{width // 2}" y="{height - 10}" text-anchor="middle">{escape(note)}</text>')
+    for (source, target), labels in arrows.items():
+        lines += _arrow(points[source], points[target], labels)
+    for number, name in names.items():
+        lines += _box(analysis, points[number], number, name)
+    if note:
+        lines.append(f'<text x="{width // 2}" y="{height - 10}" text-anchor="middle">{xml_text(note)}</text>')
     return "\n".join([*lines, "</svg>", ""])
 
 
@@ -120,18 +152,25 @@ def _on_circle(centre: tuple[int, int], radius: int, degrees: int) -> tuple[int,
     return x, y
 
 
-def _arrow(begin: tuple[int, int], end: tuple[int, int], centre: tuple[int, int], edge: Edge, why: str) -> list[str]:
-    label = edge_label(edge)
-    colour = _COLOURS[label]
+def _arrow(begin: tuple[int, int], end: tuple[int, int], labels: Sequence[tuple[str, str]]) -> list[str]:
+    kind = labels[0][0].split(" ")[0]
     x1, y1 = _border(begin, end)
     x2, y2 = _border(end, begin)
     # Bent to the right of its direction, so that the two arrows of a cycle of two lie apart.
     bend_x, bend_y = (x1 + x2) // 2 + (y1 - y2) // 5, (y1 + y2) // 2 + (x2 - x1) // 5
-    text_x, text_y = bend_x, bend_y + 4
+    # The tip points along the end of the bow; it is drawn here, since a marker would need a name of its own in a page.
+    dx, dy = x2 - bend_x, y2 - bend_y
+    length = max(1, isqrt(dx * dx + dy * dy))
+    along, across = (_TIP * dx // length, _TIP * dy // length), (-_TIP * dy // (2 * length), _TIP * dx // (2 * length))
+    left = (x2 - along[0] + across[0], y2 - along[1] + across[1])
+    right = (x2 - along[0] - across[0], y2 - along[1] - across[1])
+    said = "; ".join(why for _, why in labels)
+    label = " / ".join(dict.fromkeys(label for label, _ in labels))
     return [
-        f'<path d="M{x1} {y1}Q{bend_x} {bend_y} {x2} {y2}" stroke="{colour}" marker-end="url(#tip)">'
-        f"<title>{escape(why)}</title></path>",
-        f'<text x="{text_x}" y="{text_y}" text-anchor="middle" style="fill:{colour};font-weight:bold">{label}</text>',
+        f'<g class="{kind}"><title>{xml_text(said)}</title>'
+        f'<path d="M{x1} {y1}Q{bend_x} {bend_y} {x2 - along[0] // 2} {y2 - along[1] // 2}"/>'
+        f'<polygon points="{x2},{y2} {left[0]},{left[1]} {right[0]},{right[1]}"/>',
+        f'<text x="{bend_x}" y="{bend_y + 4}" text-anchor="middle">{xml_text(label)}</text></g>',
     ]
 
 
@@ -152,12 +191,12 @@ def _box(analysis: Analysis, point: tuple[int, int], number: int, name: str) -> 
     rows = [_cut(part) for part in (said if len(said) <= 2 else [said[0], f"{said[1]} +{len(said) - 2}"])]
     left, top = point[0] - _BOX_WIDTH // 2, point[1] - _BOX_HEIGHT // 2
     lines = [
-        f"<g><title>{escape(whole)}</title>"
+        f'<g class="box"><title>{xml_text(whole)}</title>'
         f'<rect x="{left}" y="{top}" width="{_BOX_WIDTH}" height="{_BOX_HEIGHT}" rx="5"/>',
         f'<text x="{left + 8}" y="{top + 17}" class="name">{name}: process {operation.process}</text>',
     ]
     for row, text in enumerate(rows):
-        lines.append(f'<text x="{left + 8}" y="{top + 35 + 16 * row}">{escape(text)}</text>')
+        lines.append(f'<text x="{left + 8}" y="{top + 35 + 16 * row}">{xml_text(text)}</text>')
     return [*lines, "</g>"]
 
 

@@ -21,6 +21,7 @@ from dynalab_checkers.isolation.cycles import KINDS, SUFFIXES, Edge, name_of
 from dynalab_checkers.isolation.excerpt import Excerpt
 from dynalab_checkers.isolation.explain import describe_transaction
 from dynalab_checkers.isolation.graph import KIND_NAMES, LINK, ORDER, RW, STAGE_NAMES, WR
+from dynalab_checkers.isolation.pictures import SHOWN_MAX, draw
 from dynalab_checkers.isolation.polygraph import Search
 from dynalab_checkers.isolation.register import INITIAL, NO_VERSION, Registers
 from dynalab_checkers.isolation.rolling import Roll
@@ -44,6 +45,7 @@ class Unordered:
     transactions: tuple[int, ...] = ()
     sentence: str = ""
     explanation: str = ""
+    picture: str = ""
 
 
 def judge_unordered(
@@ -183,16 +185,27 @@ def _tell(excerpt: Excerpt, circles: Sequence[tuple[Edge, ...]], answer: Unorder
     if more > 0:
         lines.append(f"  - ({more} more like these)")
     answer.explanation = "\n".join(lines)
+    arrows: dict[tuple[int, int], list[tuple[str, str]]] = {}
+    for edge in dict.fromkeys(edge for circle in circles[:TOLD_MAX] for edge in circle):
+        label = _label(excerpt, edge)
+        known = arrows.setdefault((members[edge.source], members[edge.target]), [])
+        known.append((label, f"T{edge.source + 1} -{label}-> T{edge.target + 1}"))
+    if 2 <= len(members) <= SHOWN_MAX:
+        names = {number: f"T{place}" for place, number in enumerate(members, 1)}
+        answer.picture = draw(found, f"{answer.name}: no order of the versions fits", names, arrows)
 
 
 def _circle(excerpt: Excerpt, circle: Sequence[Edge]) -> str:
     """A circle on one line, by the names that the explanation gives: T1 -rw x-> T2 -realtime-> T1."""
-    text = ""
-    for edge in circle:
-        label = STAGE_NAMES[edge.stage] if edge.kind == ORDER else "ww" if edge.kind == LINK else KIND_NAMES[edge.kind]
-        shared = [] if edge.kind == ORDER else _shared_keys(excerpt, edge)
-        text += f"T{edge.source + 1} -{' '.join([label, *shared])}-> "
+    text = "".join(f"T{edge.source + 1} -{_label(excerpt, edge)}-> " for edge in circle)
     return f"{text}T{circle[0].source + 1}"
+
+
+def _label(excerpt: Excerpt, edge: Edge) -> str:
+    """Why an edge is there, or would be: its kind, and the keys."""
+    if edge.kind == ORDER:
+        return STAGE_NAMES[edge.stage]
+    return " ".join(["ww" if edge.kind == LINK else KIND_NAMES[edge.kind], *_shared_keys(excerpt, edge)])
 
 
 def _shared_keys(excerpt: Excerpt, edge: Edge) -> list[str]:
