@@ -30,6 +30,7 @@ help:
 	@echo "make lockstep   model and service told the same, STEPS=100000 requests, every answer compared (minutes)"
 	@echo "make shapes     write the shapes of all requests anew, from the installed botocore"
 	@echo "make differential  the same REQUESTS=20000 to moto and dynalite, every difference judged (minutes; needs node and npm)"
+	@echo "make fuzz       the endpoint under requests that no client should send, for MINUTES=10"
 	@echo "make bench      speed of simulator, checkers and endpoint, beside moto and dynalite"
 
 setup: $(STAMP)
@@ -83,6 +84,9 @@ lockstep: $(STAMP)
 
 differential: $(STAMP)
 	$(PY) -m dynalab.differential --requests $(REQUESTS) --write
+
+fuzz: $(STAMP)
+	$(PY) -m dynalab.fuzz --minutes $(MINUTES) --write
 
 clean:
 	rm -rf build dist site .mypy_cache .ruff_cache .import_linter_cache

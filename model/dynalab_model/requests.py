@@ -80,7 +80,7 @@ def parse(operation_name: str, body: dict[str, object]) -> Operation:
         return parser(body)
     except DynamoError as error:
         if error.code == "ValidationException":
-            _check_shapes(body)
+            _check_shapes(operation_name, body)
         raise
 
 
@@ -274,11 +274,11 @@ OPERATIONS: dict[str, Callable[[dict[str, object]], Operation]] = {
 # --- parts ----------------------------------------------------------------------------------------------------------
 
 
-def _check_shapes(body: Mapping[str, object]) -> None:
+def _check_shapes(operation_name: str, body: Mapping[str, object]) -> None:
     """A wrong JSON type inside an attribute value is told before all else: looked for only once something is wrong."""
     maps: list[object] = [body.get(member) for member in ("Item", "Key", "ExclusiveStartKey", VALUES)]
-    if body.get("RequestItems") is not None:
-        maps += attribute_maps(body)
+    if operation_name in ("BatchGetItem", "BatchWriteItem") and body.get("RequestItems") is not None:
+        maps += attribute_maps(body)  # for other operations it is an unknown member, of whatever shape
     for attributes in maps:
         for name, value in attributes.items() if isinstance(attributes, dict) else ():
             try:
