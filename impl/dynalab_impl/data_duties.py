@@ -1,5 +1,6 @@
 """How a storage node answers reads and writes: where a replica may serve, and where to go if it may not.
 
+Where the topology sets limits, `admission` is asked before anything is logged or read, and told the cost after it.
 These functions are methods of `StorageNode`, kept in a room of their own.
 """
 
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dynalab_impl import admission_duties
 from dynalab_impl import messages as m
 from dynalab_impl.effects import NOTHING, Address, Effects
 from dynalab_impl.jsons import as_json
@@ -14,10 +16,12 @@ from dynalab_impl.partition import Partition
 from dynalab_impl.replication.leading import UNCOMMITTED_MAX, Waiter
 from dynalab_impl.replication.replica import Replica
 from dynalab_impl.splitting import moved
+from dynalab_model.capacity import item_write_units, read_half_units
 from dynalab_model.errors import DynamoError
 from dynalab_model.events import Event
 from dynalab_model.items import apply_write
 from dynalab_model.pages import write_response
+from dynalab_model.values import item_size
 
 if TYPE_CHECKING:
     from dynalab_impl.storage_node import StorageNode
@@ -81,13 +85,24 @@ def expired(node: StorageNode, replica: Replica, expiry_ns: int, effects: Effect
 
 
 def on_write(node: StorageNode, sender: Address, message: m.WriteRequest, effects: Effects) -> None:
+    admission = node.admission
+    if admission is not None and admission_duties.is_late(node, sender, admission, message, effects):
+        return
     replica = node.serving(sender, message.group, message.number, effects)
-    if replica is None or node.answered_before(replica, sender, message.number, message.request, effects):
+    if replica is None:
+        if admission is not None:
+            admission_duties.turn_away(admission, message)
+        return
+    if node.answered_before(replica, sender, message.number, message.request, effects):
         return
     if node.expired(replica, message.expiry_ns, effects):
         return
     if len(replica.log) - replica.commit_index >= UNCOMMITTED_MAX or is_splitting(replica):
+        if admission is not None:
+            admission_duties.turn_away(admission, message)
         effects.send(sender, m.Redirect(message.number, message.group, None), NOTHING)
+        return
+    if admission is not None and admission_duties.write_refused(node, sender, replica, message, effects):
         return
     partition, lead, schema = replica.state, replica.leading, replica.spec.schema
     assert isinstance(partition, Partition) and lead is not None and schema is not None
@@ -105,6 +120,9 @@ def on_write(node: StorageNode, sender: Address, message: m.WriteRequest, effect
         effects.tell(Event("condition-failed", message.group))
         if pending is not None:
             effects.tell(Event("waited-for-pending", message.group))
+    if admission is not None:
+        after = command.item if type(command) is m.Write else getattr(operation, "item", None)
+        admission.pay_write(message.group, item_write_units(current, after))
     slot = replica.propose(command, message.request, message.expiry_ns, effects)
     if type(command) is m.Write:
         lead.pending_items[key] = (slot, command.item)
@@ -116,7 +134,10 @@ def on_get(node: StorageNode, sender: Address, message: m.GetRequest, effects: E
     if replica is not None:
         partition = replica.state
         assert isinstance(partition, Partition)
-        effects.send(sender, m.GetReply(message.number, partition.get(message.key)), NOTHING)
+        item = partition.get(message.key)
+        if node.admission is not None:
+            node.admission.pay_read(message.group, read_half_units(item_size(item) if item else 0, message.consistent))
+        effects.send(sender, m.GetReply(message.number, item), NOTHING)
 
 
 def on_range(node: StorageNode, sender: Address, message: m.RangeRequest, effects: Effects) -> None:
@@ -127,6 +148,9 @@ def on_range(node: StorageNode, sender: Address, message: m.RangeRequest, effect
         keys, items, more = partition.rows(
             message.low, message.high, message.start_after, message.forward, message.rows_max, message.bytes_max
         )
+        if node.admission is not None:
+            evaluated_bytes = sum(item_size(item) for item in items)
+            node.admission.pay_read(message.group, read_half_units(evaluated_bytes, message.consistent))
         reply = m.RangeReply(message.number, message.group, tuple(keys), tuple(items), more)
         effects.send(sender, reply, NOTHING)
 
@@ -137,14 +161,17 @@ def reading(
     """A strong read asks the leader under its lease; an eventual one any replica that is no learner."""
     if consistent:
         replica = node.serving(sender, group, number, effects)
-        if replica is not None:
-            effects.tell(Event("read-strong", group))
+        if replica is None or admission_duties.refused(node, sender, replica, number, effects):
+            return None
+        effects.tell(Event("read-strong", group))
         return replica
     replica = node.replicas.get(group)
     if replica is None or replica.role == "learner" or not replica.has_state:
         effects.send(sender, m.Redirect(number, group, None, replica is not None), NOTHING)
         return None
     if was_moved(replica, sender, number, effects):
+        return None
+    if admission_duties.refused(node, sender, replica, number, effects, leads=replica.is_leader):
         return None
     effects.tell(Event("read-eventual", group))
     return replica

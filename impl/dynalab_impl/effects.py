@@ -157,6 +157,19 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What admission holds a partition and a node to, in capacity units a second (S33, S36).
+
+    `node_partitions` is our choice, the service publishes none: a node takes what so many partitions may take.
+    """
+
+    partition_read: int = 3_000
+    partition_write: int = 1_000
+    burst_s: int = 300
+    node_partitions: int = 4
+
+
+@dataclass(frozen=True, slots=True)
 class Topology:
     """Which machines there are, and which of them hold the catalog. Known to every node from its start; not a
     membership protocol.
@@ -168,6 +181,7 @@ class Topology:
     partitions_per_index: int = 2
     log_records_max: int = 20_000  # after so many records a node writes snapshots, and lets go of the log before them
     cached_partitions_max: int = 10_000  # a router remembers where so many partitions lie
+    limits: Limits | None = None  # None: nothing is throttled
     refresh_on_hit: bool = False  # routers ask the metadata service also for what they know (ATC'22 §4)
     timing: Timing = field(default_factory=Timing)
 
@@ -187,6 +201,8 @@ def layout(
     partitions: int = 4,
     timing: Timing | None = None,
     log_records_max: int = 20_000,
+    limits: Limits | None = None,
+    refresh_on_hit: bool = False,
 ) -> Topology:
     """A topology of one region: z1/n1, z2/n2, z3/n3, z1/n4, …
 
@@ -201,4 +217,6 @@ def layout(
         partitions_per_table=partitions,
         timing=timing or Timing(),
         log_records_max=log_records_max,
+        limits=limits,
+        refresh_on_hit=refresh_on_hit,
     )

@@ -1,7 +1,8 @@
-"""What is asked of the metadata service, and its answers: where a key lies (ATC'22 §4; S87).
+"""What is asked of the metadata service, and its answers: where a key lies, and what a table may use (ATC'22 §4, §5).
 
-Messages alone; `routes` holds what a router makes of the answers, `catalog_duties` gives them. The service is the
-leader of the catalog's group. It answers for one partition at a time, so an answer is small however large the table.
+Messages alone; `routes` and `admission` hold what is made of the answers, `catalog_duties` gives them. The service is
+the leader of the catalog's group. It answers for one partition at a time, so an answer is small however large the
+table (S87). `Spare` is what storage nodes tell each other, without the service.
 """
 
 from __future__ import annotations
@@ -41,3 +42,38 @@ class Found(Message):
     below: bool
     status: str
     spec: GroupSpec | None
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """Throughput of a table or an index in capacity units a second, and over how many partitions it is divided.
+
+    None was bought if `write` is 0: the table is on demand.
+    """
+
+    table: str
+    index: str
+    read: int
+    write: int
+    partitions: int
+
+
+@dataclass(slots=True)
+class AskAllowances(Message):
+    """From a storage node: what may these tables use?"""
+
+    tables: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Allowances(Message):
+    """The answer, for those that exist and their indexes."""
+
+    known: tuple[Allowance, ...]
+
+
+@dataclass(slots=True)
+class Spare(Message):
+    """What is left in the sender's node bucket: a leader asks it before a partition bursts."""
+
+    parts: int

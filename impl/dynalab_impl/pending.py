@@ -33,6 +33,8 @@ class Pending:
     target: int = 0
     hops: int = 0
     sent: bool = False
+    attempts: int = 0  # how often a write was sent, each time under another number
+    turned_away: int = 0  # which of them were refused or sent elsewhere: a bit each
     asking: bool = False  # the metadata service; its answer lets the request go on
     batch: int = 0  # the number of the batch that this is a part of, and its place there
     place_in_batch: int = 0

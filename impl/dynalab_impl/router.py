@@ -59,6 +59,7 @@ SWEEP: TimerName = ("sweep",)
 SWEEP_NS = 20_000_000
 BACKOFF_NS = 40_000_000  # after an answer "not here" that names no leader
 ROWS_MAX = 1000  # of one range read; a page may take several
+ATTEMPTS_MAX = 1 << 10  # of one write: each goes under its own number, counted from the request's
 PENDING_MAX = 10_000  # more requests at once are refused before anything is sent
 
 _BATCHES = frozenset({BatchGetItem, BatchWriteItem})
@@ -76,6 +77,11 @@ def _table_of(operation: Operation) -> str:
 
 def _refuse(token: RequestToken, error: DynamoError, effects: Effects) -> None:
     effects.reply(token, Response(error.status, cast(_Body, error.body()), error.code), NOTHING)
+
+
+def _is_final(pending: Pending) -> bool:
+    """Whether a refusal is the last word: no attempt is left that may be carried out. A read leaves nothing behind."""
+    return pending.turned_away == (1 << pending.attempts) - 1
 
 
 class Router:
@@ -103,7 +109,7 @@ class Router:
         self.lookups: dict[Question, Lookup] = {}
         self.pending: dict[int, Pending] = {}
         self.batches: dict[int, batching.Batch | statements.Running | statements.Members] = {}
-        self.next_number = 1
+        self.next_number = ATTEMPTS_MAX
         self.sweeping = False
         self.catalog_leader: Address | None = None
         # "any" replica for eventual reads, the "leader", or the "stalest": the last member that does not lead.
@@ -114,7 +120,7 @@ class Router:
         drawn = effects.random_bits(64)
         self.identity += f"#{drawn:016x}"
         # Answers name the number alone, and those to a former life may still be on their way: they must find nobody.
-        self.next_number = 1 + ((drawn & 0xFFFF_FFFF) << 24)
+        self.next_number = ATTEMPTS_MAX + ((drawn & 0xFFFF_FFFF) << 24)
 
     def on_durable(self, position: Position, effects: Effects) -> None:
         """A router writes nothing."""
@@ -152,7 +158,7 @@ class Router:
 
     def _next_number(self) -> int:
         number = self.next_number
-        self.next_number += 1
+        self.next_number += ATTEMPTS_MAX
         return number
 
     def wait_for_table(self, pending: Pending, effects: Effects) -> None:
@@ -258,7 +264,9 @@ class Router:
             pending.sent = True
             request = (self.identity, pending.number)
             write = cast("PutItem | UpdateItem | DeleteItem", operation)
-            message = m.WriteRequest(spec.group, pending.number, request, pending.expiry_ns, pending.key, write)
+            number = pending.number + pending.attempts
+            pending.attempts += 1
+            message = m.WriteRequest(spec.group, number, request, pending.expiry_ns, pending.key, write)
         effects.send(to, message, NOTHING)
 
     def _replica(self, spec: m.GroupSpec, pending: Pending, consistent: bool, effects: Effects) -> Address:
@@ -277,15 +285,21 @@ class Router:
         getattr(self, HANDLERS[type(message)])(sender, message, effects)
 
     def _on_answer(self, sender: Address, message: m.Answer, effects: Effects) -> None:
-        pending = self.pending.get(message.number)
+        pending = self.pending.get(message.number & -ATTEMPTS_MAX)
         if pending is None:
             return
         if type(pending.operation) in _TABLES:
             self.catalog_leader = sender
             if isinstance(pending.operation, DeleteTable):
                 self.routes.forget(pending.table)
-        else:
-            self.routes.leaders[pending.group] = sender
+        elif message.error and message.error in batching.REFUSED_FOR_NOW:
+            self._turned_away(pending, message.number)
+            if not _is_final(pending):
+                # Another attempt of this write may be carried out yet: whether it was is not known before the deadline.
+                pending.retry_ns = effects.now_ns + self.topology.timing.attempt_ns
+                return
+        elif pending.spec is not None:
+            self.routes.leaders[pending.spec.group] = sender
         self._finish(pending, message.status, message.body, message.error or None, effects)
 
     def _on_get_reply(self, sender: Address, message: m.GetReply, effects: Effects) -> None:
@@ -294,8 +308,8 @@ class Router:
             return
         operation = pending.operation
         assert type(operation) is GetItem
-        if operation.consistent:
-            self.routes.leaders[pending.group] = sender
+        if operation.consistent and pending.spec is not None:
+            self.routes.leaders[pending.spec.group] = sender
         self._finish(pending, 200, cast(_Body, get_response(operation, message.item)), None, effects)
 
     def _on_range_reply(self, sender: Address, message: m.RangeReply, effects: Effects) -> None:
@@ -324,11 +338,12 @@ class Router:
         self._dispatch(pending, effects)
 
     def _on_redirect(self, sender: Address, message: m.Redirect, effects: Effects) -> None:
-        pending = self.pending.get(message.number)
+        pending = self.pending.get(message.number & -ATTEMPTS_MAX)
         if pending is None:
             if message.number == 0:
                 lookups.on_redirect(self, message, effects)
             return
+        self._turned_away(pending, message.number)
         in_catalog = type(pending.operation) in _TABLES
         if not in_catalog and message.group != pending.group:
             return
@@ -359,10 +374,18 @@ class Router:
                 self.routes.put(child, effects.now_ns)
                 if leader is not None:
                     self.routes.leaders[child.group] = leader
-        pending = self.pending.get(message.number)
-        if pending is not None and pending.group == message.group:
+        pending = self.pending.get(message.number & -ATTEMPTS_MAX)
+        if pending is None:
+            return
+        self._turned_away(pending, message.number)
+        if pending.group == message.group:
             pending.hops += 1
             self._try(pending, effects)
+
+    def _turned_away(self, pending: Pending, number: int) -> None:
+        """That attempt was not carried out. Where writes are ever refused, nodes see to it that no copy of it is."""
+        if pending.attempts:
+            pending.turned_away |= 1 << (number % ATTEMPTS_MAX)
 
     def _forget_leader(self, pending: Pending) -> None:
         if type(pending.operation) in _TABLES:
@@ -373,8 +396,8 @@ class Router:
     def _try(self, pending: Pending, effects: Effects) -> None:
         if type(pending.operation) in _TABLES:
             self._ask_catalog(pending, effects)
-            return
-        self.bind(pending, effects)
+        elif pending.attempts < ATTEMPTS_MAX:
+            self.bind(pending, effects)
 
     def on_timer(self, name: TimerName, effects: Effects) -> None:
         """The sweep: give up what is over its deadline, try again what has had no answer."""

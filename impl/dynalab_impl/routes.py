@@ -117,7 +117,15 @@ class Routes:
         ranges = None if by_index is None else by_index.get(index)
         if ranges is None:
             return None
-        spec = ranges.below(key) if below else ranges.floor(key)
+        if below:
+            spec = ranges.below(key)
+        else:  # `Ranges.floor`, written out: every request comes through here
+            place = bisect_right(ranges.lows, key) - 1
+            if place < 0:
+                return None
+            spec = ranges.specs[place]
+            if spec.high and key >= spec.high:
+                return None
         if spec is not None:
             self.asked.move_to_end(spec.group)
         return spec

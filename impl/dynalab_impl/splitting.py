@@ -91,6 +91,8 @@ def settle(node: StorageNode, parent: Replica, effects: Effects) -> None:
     state.taken = True
     effects.append(SplitApplied(parent.spec.group, parent.commit_index))
     children = make_children(node, parent, effects)
+    if node.admission is not None:
+        node.admission.divide(parent.spec.group, [child.spec.group for child in children])
     for child in children:
         effects.tell(Event("split-applied", child.spec.group, child.promised[0], child.spec.origin))
         if child.leading is not None:

@@ -10,8 +10,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from dynalab_impl import catalog_duties, data_duties, heartbeats, index_duties, membership_duties, splitting
+from dynalab_impl import (
+    admission_duties,
+    catalog_duties,
+    data_duties,
+    heartbeats,
+    index_duties,
+    membership_duties,
+    splitting,
+)
 from dynalab_impl import messages as m
+from dynalab_impl.admission import Admission
 from dynalab_impl.catalog import CATALOG, Catalog, CatalogKeeper, catalog_spec
 from dynalab_impl.effects import (
     NOTHING,
@@ -23,7 +32,7 @@ from dynalab_impl.effects import (
     TimerName,
     Topology,
 )
-from dynalab_impl.metadata import Find
+from dynalab_impl.metadata import Allowances, AskAllowances, Find, Spare
 from dynalab_impl.partition import Partition
 from dynalab_impl.plain import copy_plain, fingerprint
 from dynalab_impl.propagator import Propagator
@@ -51,6 +60,7 @@ class StorageNode:
 
     __slots__ = (
         "address",
+        "admission",
         "directory",
         "dropped",
         "handed_over",
@@ -82,11 +92,14 @@ class StorageNode:
         self.leaders: dict[str, Address] = {}  # last known leaders of index groups
         self.registered = False
         self.snapshots = SnapshotWriter(topology.log_records_max)
+        self.admission = None if topology.limits is None else Admission(topology.limits)
         self.directory = Directory()  # for the questions of routers, while this node leads the catalog
 
     # --- life -------------------------------------------------------------------------------------------------------
 
     def on_start(self, effects: Effects) -> None:
+        if self.admission is not None:
+            self.admission.start(effects.now_ns, effects.wall_ns)
         fresh = True
         reading: dict[tuple[str, int], Incoming] = {}  # snapshots that have begun and not ended yet
         for record in effects.read_log():
@@ -125,6 +138,7 @@ class StorageNode:
         self.beat(effects, list(self.replicas.values()))
         catalog_duties.keep_catalog(self, effects)
         splitting.push_splits(self, effects)
+        admission_duties.tick(self, effects)
         self.snapshots.tick(self.replicas, self.incarnation, self.dropped, self.left, effects)
         if not self.registered:
             self.tell_catalog(m.Register(m.Member(self.address, self.incarnation)), effects)
@@ -219,6 +233,8 @@ class StorageNode:
             self.left.pop(message.group, None)
             self.led.pop(message.group, None)
             self.propagators.pop(message.group, None)
+            if self.admission is not None:
+                self.admission.forget(message.group)
             effects.append(DroppedGroup(message.group))
         effects.send(sender, m.Dropped(message.group))
 
@@ -229,6 +245,9 @@ class StorageNode:
     on_register = catalog_duties.on_register
     on_registered = catalog_duties.on_registered
     on_find = catalog_duties.on_find
+    on_ask_allowances = admission_duties.on_ask_allowances
+    on_allowances = admission_duties.on_allowances
+    on_spare = admission_duties.on_spare
     on_lookup = catalog_duties.on_lookup
     on_lookup_reply = catalog_duties.on_lookup_reply
     on_table_request = catalog_duties.on_table_request
@@ -316,6 +335,9 @@ HANDLERS: dict[type, str] = {
     m.Register: "on_register",
     m.Registered: "on_registered",
     Find: "on_find",
+    AskAllowances: "on_ask_allowances",
+    Allowances: "on_allowances",
+    Spare: "on_spare",
     m.Lookup: "on_lookup",
     m.LookupReply: "on_lookup_reply",
     m.TableRequest: "on_table_request",

@@ -2,7 +2,8 @@
 (api.md §5).
 
 Rules: sizes come in as bytes and units leave as numbers; nothing here throttles (that is admission, in the service).
-One kilobyte is 1,024 bytes. Reads cost halves, which floats hold exactly. An index pays for its own entries, with its
+One kilobyte is 1,024 bytes. Reads cost halves, which floats hold exactly; whoever decides by them counts the halves,
+in integers. An index pays for its own entries, with its
 own units.
 """
 
@@ -19,6 +20,16 @@ WRITE_UNIT_BYTES = 1024
 CapacityBody: TypeAlias = "dict[str, str | float | dict[str, float] | dict[str, dict[str, float]]]"
 
 
+def read_half_units(size_bytes: int, consistent: bool) -> int:
+    """Read units for `size_bytes` of evaluated data, counted in halves: what an eventual read of 4 KB costs is 1.
+
+    >>> read_half_units(7 * 1024, True), read_half_units(7 * 1024, False), read_half_units(0, False)
+    (4, 2, 1)
+    """
+    units = -(-size_bytes // READ_UNIT_BYTES) or 1
+    return 2 * units if consistent else units
+
+
 def read_units(size_bytes: int, consistent: bool) -> float:
     """Read units for `size_bytes` of evaluated data; half for an eventual read; never less than one item's minimum.
 
@@ -28,8 +39,7 @@ def read_units(size_bytes: int, consistent: bool) -> float:
     >>> read_units(7 * 1024, True), read_units(7 * 1024, False), read_units(0, False)
     (2.0, 1.0, 0.5)
     """
-    units = -(-size_bytes // READ_UNIT_BYTES) or 1
-    return float(units) if consistent else units / 2
+    return read_half_units(size_bytes, consistent) / 2
 
 
 def write_units(before_bytes: int, after_bytes: int = 0) -> int:

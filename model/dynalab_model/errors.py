@@ -239,11 +239,29 @@ def provisioned_throughput_exceeded(*, index: bool = False, reasons: Sequence[Ma
     return DynamoError("ProvisionedThroughputExceededException", text, extra=extra)
 
 
-def throttling(*, index: bool = False, control_plane: bool = False) -> DynamoError:
-    """A key range or an on-demand table is over its limit, or (control_plane) calls come too fast."""
+def throttling(
+    *, index: bool = False, control_plane: bool = False, reasons: Sequence[Mapping[str, str]] = ()
+) -> DynamoError:
+    """A key range or an on-demand table is over its limit, or (control_plane) calls come too fast.
+
+    `reasons` as for provisioned_throughput_exceeded; here the member's name begins with a small letter.
+
+    >>> throttling(reasons=[throttling_reason("Read", "KeyRangeThroughputExceeded", "arn")]).body()["throttlingReasons"]
+    [{'reason': 'TableReadKeyRangeThroughputExceeded', 'resource': 'arn'}]
+    """
     if control_plane:
         return DynamoError("ThrottlingException", TEXTS["throttled-control"], namespace=AVAILABILITY)
-    return DynamoError("ThrottlingException", TEXTS["throttled-index" if index else "throttled"])
+    extra = {"throttlingReasons": [dict(reason) for reason in reasons]} if reasons else None
+    return DynamoError("ThrottlingException", TEXTS["throttled-index" if index else "throttled"], extra=extra)
+
+
+def throttling_reason(access: str, limit: str, resource: str, *, index: bool = False) -> dict[str, str]:
+    """One of ThrottlingReasons (api.md §7): `access` is Read or Write, `limit` what ran out, `resource` an ARN.
+
+    >>> throttling_reason("Write", "ProvisionedThroughputExceeded", "arn", index=True)["reason"]
+    'IndexWriteProvisionedThroughputExceeded'
+    """
+    return {"reason": f"{'Index' if index else 'Table'}{access}{limit}", "resource": resource}
 
 
 def request_limit_exceeded() -> DynamoError:

@@ -40,6 +40,7 @@ KINDS: dict[str, str] = {
     "waited-for-pending": "an answer waited until the entry that it depends on was committed",
     "dedup-answered": "a retried request was recognised and answered from the first one's result",
     "expired-refused": "a request came after its expiry and was refused",
+    "throttled": "a read or a write was refused because a bucket was empty",
     "redirected": "a router was told by a storage node to look elsewhere",
     "read-strong": "a strong read was served under the lease",
     "read-eventual": "an eventual read was served",
