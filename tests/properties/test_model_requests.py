@@ -47,6 +47,8 @@ MEMBERS = [
     "ProvisionedThroughput",
     "StreamSpecification",
     "Tags",
+    "RequestItems",
+    "Statement",
 ]
 WORDS = [
     "T",
