@@ -85,8 +85,8 @@ def text(run: Figures) -> str:
         f"Seed {run['seed']}, {run['seconds']} seconds: **{run['requests']:,} requests** answered in {run['cases']:,} "
         f"cases, {run['requests_per_second']:,} a second while everything was checked, **{share} %** of them past the "
         f"parser. After {run['refused_and_store_checked']:,} cases in which everything was refused the store was "
-        f"compared. The slowest case took {run['slowest_ms']} ms; the service's memory was {run['memory_max_mb']} MB at "
-        f"most. **{run['failures']} failures.**\n\n",
+        f"compared. The slowest case took {run['slowest_ms']} ms; the service's memory was at most "
+        f"{run['memory_max_mb']} MB. **{run['failures']} failures.**\n\n",
     ]
     for title, table in (("What was done", run["kinds"]), ("Answer", run["answers"])):
         lines.append(f"| {title} | {'Cases' if table is run['kinds'] else 'Requests'} |\n|---|---|\n")
