@@ -179,6 +179,8 @@ class Topology:
     routers: tuple[Address, ...]
     partitions_per_table: int = 4
     partitions_per_index: int = 2
+    split_bytes: int = 10 * 2**30  # a larger partition is divided (S34)
+    split_after_s: int = 60  # and one that was hot for so long without a pause, where limits are set
     log_records_max: int = 20_000  # after so many records a node writes snapshots, and lets go of the log before them
     cached_partitions_max: int = 10_000  # a router remembers where so many partitions lie
     limits: Limits | None = None  # None: nothing is throttled
@@ -203,6 +205,8 @@ def layout(
     log_records_max: int = 20_000,
     limits: Limits | None = None,
     refresh_on_hit: bool = False,
+    split_bytes: int = 10 * 2**30,
+    split_after_s: int = 60,
 ) -> Topology:
     """A topology of one region: z1/n1, z2/n2, z3/n3, z1/n4, …
 
@@ -219,4 +223,6 @@ def layout(
         log_records_max=log_records_max,
         limits=limits,
         refresh_on_hit=refresh_on_hit,
+        split_bytes=split_bytes,
+        split_after_s=split_after_s,
     )

@@ -241,6 +241,14 @@ class Partition:
             before += sizes[place]
         return keys[-1]
 
+    def has_below(self, key: bytes) -> bool:
+        """Whether there is an item before this key."""
+        return next(iter(self.items), key) < key
+
+    def has_above(self, key: bytes) -> bool:
+        """Whether there is an item behind this key."""
+        return next(reversed(self.items), key) > key
+
     def _half(self, spec: GroupSpec) -> Partition:
         """What one child inherits. Versions go on, since its log does."""
         half = Partition(spec, self.keep_ns)

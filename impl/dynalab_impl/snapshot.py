@@ -137,6 +137,7 @@ class Outgoing:
     parts: list[object]
     at: int = 0
     number: int = 0  # of the piece that is next
+    row_bytes: int = 0  # of the rows written so far
 
     def piece(self, state: Images, most: int = PIECE_IMAGES) -> tuple[Image, ...]:
         """The images from `at` on, without moving on."""
@@ -145,13 +146,13 @@ class Outgoing:
         for part in self.parts[self.at : self.at + most]:
             image = state.image(part)
             images.append(image)
-            size_bytes += _image_bytes(image)
+            size_bytes += image_bytes(image)
             if size_bytes >= PIECE_BYTES:
                 break
         return tuple(images)
 
 
-def _image_bytes(image: Image) -> int:
+def image_bytes(image: Image) -> int:
     """About what an image weighs: its item, if it has one. An answer may hold the item that was replaced."""
     if isinstance(image, RowImage | OwedImage):
         return item_size(image.item) if image.item else 0

@@ -27,7 +27,7 @@ from dynalab_impl.records import (
 from dynalab_impl.replication.catchup import header_of
 from dynalab_impl.replication.log import shares
 from dynalab_impl.replication.replica import Replica
-from dynalab_impl.snapshot import PIECE_IMAGES, Outgoing
+from dynalab_impl.snapshot import PIECE_IMAGES, Outgoing, RowImage, image_bytes
 from dynalab_model.events import Event
 
 LOG_TAIL_ENTRIES = 128  # kept behind a snapshot, so that a follower that is a little behind needs no snapshot
@@ -59,6 +59,7 @@ class SnapshotWriter:
     images_a_tick: int = PIECE_IMAGES
     ended: deque[Ended] = field(default_factory=deque)
     begun: dict[str, Position] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)  # bytes of each group's items, as of its last snapshot
     header: Position = 0  # of the newest record that says whose disk this is
 
     def tick(
@@ -98,11 +99,13 @@ class SnapshotWriter:
             return 1
         images = outgoing.piece(replica.state)
         outgoing.at += len(images)
+        outgoing.row_bytes += sum(image_bytes(image) for image in images if isinstance(image, RowImage))
         if images:
             effects.append(SnapshotPiece(self.group, outgoing.header.slot, images))
         if outgoing.at >= len(outgoing.parts):
             position = effects.append(SnapshotEnd(self.group, outgoing.header.slot))
             self.ended.append(Ended(position, self.group, self.begin, outgoing.header.slot))
+            self.sizes[self.group] = outgoing.row_bytes
             self.outgoing = None
         return max(1, len(images))
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from dynalab_impl import messages as m
 from dynalab_impl.catalog import replaced
 from dynalab_impl.effects import Address, Effects
+from dynalab_impl.heat import SAMPLES_MIN, Heat, hottest_key, split_point
 from dynalab_impl.partition import Partition
 from dynalab_impl.records import SplitApplied
 from dynalab_impl.replication import leading as leaders
@@ -163,14 +164,45 @@ def _inherited(lead: Leading, child: Replica) -> Leading:
     return own
 
 
-def push_splits(node: StorageNode, effects: Effects) -> None:
-    """Once a tick: leaders of divided groups tell the catalog, until it has them dropped."""
-    for replica in node.replicas.values():
+def watch(node: StorageNode, effects: Effects) -> None:
+    """Once a tick, at leaders: the catalog hears of partitions that are too large or too hot, and of divided ones until
+    it has them dropped. It runs the splits; while it is away none begin, and nobody misses them.
+    """
+    for group, replica in node.led.items():
         if replica.leading is None:
             continue
         split = moved(replica)
         if split is not None:
-            node.tell_catalog(m.WasSplit(replica.spec.group, split.left, split.right), effects)
+            node.tell_catalog(m.WasSplit(group, split.left, split.right), effects)
+        elif may_split(replica, effects.now_ns):
+            if node.snapshots.sizes.get(group, 0) > node.topology.split_bytes:
+                node.tell_catalog(m.SplitWanted(group, b""), effects)
+            elif (at := hot_at(node, replica, effects)) != b"":
+                node.tell_catalog(m.SplitWanted(group, at), effects)
+
+
+def hot_at(node: StorageNode, replica: Replica, effects: Effects) -> bytes:
+    """Where a partition that has been hot for long should be divided; b"" if it was not, or that would not help."""
+    heat, state = node.heats.get(replica.spec.group), replica.state
+    if heat is None or not isinstance(state, Partition):
+        return b""
+    heat.roll(effects.now_ns)
+    if heat.hot_s < node.topology.split_after_s or len(heat.samples) < SAMPLES_MIN:
+        return b""
+    samples = list(heat.samples)
+    hottest = hottest_key(samples)
+    at = split_point(samples, state.has_below(hottest), state.has_above(hottest))
+    heat.again()
+    effects.tell(Event("hot" if at else "hot-unsplittable", replica.spec.group))
+    return at
+
+
+def note_heat(node: StorageNode, group: str, key: bytes, parts: int, limit_parts: int, effects: Effects) -> None:
+    """A leader served a request that cost so many parts of what a partition may consume in a second."""
+    heat = node.heats.get(group)
+    if heat is None:
+        heat = node.heats[group] = Heat(limit_parts)
+    heat.note(key, parts, effects.now_ns)
 
 
 def divided(table: m.TableMap, group: str, children: tuple[m.GroupSpec, ...]) -> m.TableMap:

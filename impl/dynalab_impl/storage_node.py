@@ -33,6 +33,7 @@ from dynalab_impl.effects import (
     Topology,
 )
 from dynalab_impl.metadata import Allowances, AskAllowances, Find, Spare
+from dynalab_impl.heat import Heat
 from dynalab_impl.partition import Partition
 from dynalab_impl.plain import copy_plain, fingerprint
 from dynalab_impl.propagator import Propagator
@@ -64,6 +65,7 @@ class StorageNode:
         "directory",
         "dropped",
         "handed_over",
+        "heats",
         "incarnation",
         "keeper",
         "leaders",
@@ -91,6 +93,7 @@ class StorageNode:
         self.maps: dict[str, m.TableMap] = {}  # tables that a propagator of this node feeds
         self.leaders: dict[str, Address] = {}  # last known leaders of index groups
         self.registered = False
+        self.heats: dict[str, Heat] = {}  # of the partitions that this node leads
         self.snapshots = SnapshotWriter(topology.log_records_max)
         self.admission = None if topology.limits is None else Admission(topology.limits)
         self.directory = Directory()  # for the questions of routers, while this node leads the catalog
@@ -137,8 +140,8 @@ class StorageNode:
         self.mend(effects)
         self.beat(effects, list(self.replicas.values()))
         catalog_duties.keep_catalog(self, effects)
-        splitting.push_splits(self, effects)
         admission_duties.tick(self, effects)
+        splitting.watch(self, effects)
         self.snapshots.tick(self.replicas, self.incarnation, self.dropped, self.left, effects)
         if not self.registered:
             self.tell_catalog(m.Register(m.Member(self.address, self.incarnation)), effects)
@@ -235,6 +238,8 @@ class StorageNode:
             self.propagators.pop(message.group, None)
             if self.admission is not None:
                 self.admission.forget(message.group)
+            self.heats.pop(message.group, None)
+            self.snapshots.sizes.pop(message.group, None)
             effects.append(DroppedGroup(message.group))
         effects.send(sender, m.Dropped(message.group))
 

@@ -59,6 +59,8 @@ KINDS: dict[str, str] = {
     "hosted": "a node took on a replica",
     "split-logged": "a leader logged a split of its partition",
     "split-applied": "a replica of a partition's half came into being on a node",
+    "hot": "a partition was hot for long: its leader asks for a split at a key that it has seen",
+    "hot-unsplittable": "a partition was hot for long, and a split would not help",
     "moved": "a router was told that the partition was split, and into which",
     "index-sent": "the propagator sent an index change",
     "index-applied": "an index partition applied a change",

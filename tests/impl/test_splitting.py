@@ -278,13 +278,39 @@ def test_a_table_that_is_deleted_around_its_split_leaves_nothing_behind(make_lab
 
 def test_splits_need_no_catalog_to_serve(make_lab: MakeLab) -> None:
     """Whoever holds a piece of the divided partition says where its data went (static stability)."""
-    lab, parent = one_partition(make_lab, nodes_per_zone=3)
-    split_leader = lab.leader(KEYS[0])[0]
-    catalog = [i for i in lab.members("catalog") if i not in lab.members(parent)]
-    if len(catalog) < 2:
-        pytest.skip("the table shares its machines with the catalog in this layout")
-    for index in catalog:
+    lab = make_lab(partitions=1)
+    for name in ("first", "second", "third", "things"):  # the fourth table has machines of its own
+        lab.create(name)
+    for number, key in enumerate(KEYS):
+        lab.put(key, number)
+    leader, parent = lab.leader(KEYS[0])
+    assert not set(lab.members("catalog")) & set(lab.members(parent))
+    for index in lab.members("catalog"):
         crash(lab, index)
     split(lab, parent)
     assert [lab.get(key) for key in KEYS] == [str(number) for number in range(len(KEYS))]
-    assert lab.leader(KEYS[0])[0] == split_leader
+    assert {lab.leader(key) for key in KEYS} == {(leader, f"{parent}.0"), (leader, f"{parent}.1")}
+
+
+@pytest.mark.claim("S34")
+@pytest.mark.claim("S86")
+def test_a_partition_above_the_size_threshold_is_divided(make_lab: MakeLab) -> None:
+    """The threshold is 10 GB in name; here it is so low that three times it are soon written."""
+    lab = make_lab(partitions=1, log_records_max=100, split_bytes=6_000)
+    lab.create()
+    for round_ in range(6):
+        for key in KEYS:
+            assert lab.put(key, f"{round_}" * 500).status == 200
+    lab.run(15 * SECOND)
+    sizes = {group: sum(len(str(item)) for item in items.values()) for group, items in held(lab).items()}
+    assert len(sizes) >= 2 and max(sizes.values()) < 12_000, sizes
+    assert [lab.get(key) for key in KEYS] == ["5" * 500] * len(KEYS)
+
+
+def held(lab: Lab) -> dict[str, dict[bytes, Any]]:
+    """The items of every group of the table, as one of its replicas has them."""
+    out: dict[str, dict[bytes, Any]] = {}
+    for index in range(lab.simulation.storage_count):
+        node: Any = lab.simulation.hosts[index].node
+        out.update(node.table_items("things"))
+    return out
