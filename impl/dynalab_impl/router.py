@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from typing import TypeAlias, cast, get_args
 
-from dynalab_impl import batching, lookups, statements
+from dynalab_impl import attempts, batching, lookups, statements
 from dynalab_impl import messages as m
+from dynalab_impl.attempts import ATTEMPTS_MAX
 from dynalab_impl.effects import (
     JSON,
     NOTHING,
@@ -58,8 +59,6 @@ from dynalab_model.schema import TableSchema
 SWEEP: TimerName = ("sweep",)
 SWEEP_NS = 20_000_000
 BACKOFF_NS = 40_000_000  # after an answer "not here" that names no leader
-ROWS_MAX = 1000  # of one range read; a page may take several
-ATTEMPTS_MAX = 1 << 10  # of one write: each goes under its own number, counted from the request's
 PENDING_MAX = 10_000  # more requests at once are refused before anything is sent
 
 _BATCHES = frozenset({BatchGetItem, BatchWriteItem})
@@ -77,11 +76,6 @@ def _table_of(operation: Operation) -> str:
 
 def _refuse(token: RequestToken, error: DynamoError, effects: Effects) -> None:
     effects.reply(token, Response(error.status, cast(_Body, error.body()), error.code), NOTHING)
-
-
-def _is_final(pending: Pending) -> bool:
-    """Whether a refusal is the last word: no attempt is left that may be carried out. A read leaves nothing behind."""
-    return pending.turned_away == (1 << pending.attempts) - 1
 
 
 class Router:
@@ -242,42 +236,9 @@ class Router:
         ):
             lookups.refresh(self, spec, effects)
         consistent = bool(getattr(operation, "consistent", True))
-        to = self._replica(spec, pending, consistent, effects)
+        to = attempts.replica(self, pending, spec, consistent, effects)
         pending.retry_ns = effects.now_ns + self.topology.timing.attempt_ns
-        message: Message
-        if type(operation) is GetItem:
-            message = m.GetRequest(spec.group, pending.number, pending.key, consistent)
-        elif plan is not None and pending.page is not None:
-            rows, size_bytes = pending.page.room
-            message = m.RangeRequest(
-                spec.group,
-                pending.number,
-                max(pending.low, spec.low),
-                min(pending.high, spec.high) if pending.high and spec.high else pending.high or spec.high,
-                pending.after,
-                plan.forward,
-                consistent,
-                min(ROWS_MAX, ROWS_MAX if rows is None else rows),
-                size_bytes,
-            )
-        else:
-            pending.sent = True
-            request = (self.identity, pending.number)
-            write = cast("PutItem | UpdateItem | DeleteItem", operation)
-            number = pending.number + pending.attempts
-            pending.attempts += 1
-            message = m.WriteRequest(spec.group, number, request, pending.expiry_ns, pending.key, write)
-        effects.send(to, message, NOTHING)
-
-    def _replica(self, spec: m.GroupSpec, pending: Pending, consistent: bool, effects: Effects) -> Address:
-        members = spec.members
-        if consistent or self.eventual_policy == "leader":
-            return self.routes.leaders.get(spec.group) or members[pending.target % len(members)].address
-        if self.eventual_policy == "stalest":
-            leader = self.routes.leaders.get(spec.group, members[0].address)
-            return [x.address for x in members if x.address != leader][-1]
-        # Uniform over the members: 16 bits modulo three is even to one part in twenty thousand.
-        return members[(effects.random_bits(16) + pending.target) % len(members)].address
+        effects.send(to, attempts.compose(self, pending, spec, consistent), NOTHING)
 
     # --- answers ----------------------------------------------------------------------------------------------------
 
@@ -293,8 +254,8 @@ class Router:
             if isinstance(pending.operation, DeleteTable):
                 self.routes.forget(pending.table)
         elif message.error and message.error in batching.REFUSED_FOR_NOW:
-            self._turned_away(pending, message.number)
-            if not _is_final(pending):
+            attempts.was_turned_away(pending, message.number)
+            if not attempts.is_final(pending):
                 # Another attempt of this write may be carried out yet: whether it was is not known before the deadline.
                 pending.retry_ns = effects.now_ns + self.topology.timing.attempt_ns
                 return
@@ -343,7 +304,7 @@ class Router:
             if message.number == 0:
                 lookups.on_redirect(self, message, effects)
             return
-        self._turned_away(pending, message.number)
+        attempts.was_turned_away(pending, message.number)
         in_catalog = type(pending.operation) in _TABLES
         if not in_catalog and message.group != pending.group:
             return
@@ -377,15 +338,10 @@ class Router:
         pending = self.pending.get(message.number & -ATTEMPTS_MAX)
         if pending is None:
             return
-        self._turned_away(pending, message.number)
+        attempts.was_turned_away(pending, message.number)
         if pending.group == message.group:
             pending.hops += 1
             self._try(pending, effects)
-
-    def _turned_away(self, pending: Pending, number: int) -> None:
-        """That attempt was not carried out. Where writes are ever refused, nodes see to it that no copy of it is."""
-        if pending.attempts:
-            pending.turned_away |= 1 << (number % ATTEMPTS_MAX)
 
     def _forget_leader(self, pending: Pending) -> None:
         if type(pending.operation) in _TABLES:

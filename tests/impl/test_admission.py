@@ -205,7 +205,7 @@ def test_latency_is_flat_up_to_the_limit_and_beyond_it_requests_fail_as_fast(mak
     assert max(served[rate][1] for rate in served) < 5 * MILLISECOND
 
 
-# --- a refusal is final ------------------------------------------------------------------------------------------------
+# --- a refusal is final ----------------------------------------------------------------------------------------------
 
 
 def throttled_lab(make_lab: Callable[..., Any]) -> Any:

@@ -1,0 +1,73 @@
+"""One attempt of a data request: the message, the replica that it goes to, and the number that it goes under.
+
+These functions work on a `Router`, kept in a room of their own. A write may be sent often, under one request id, so it
+happens at most once. Each attempt has its own number, counted from the request's, so an answer tells which attempt it
+is for. That matters where nodes refuse writes (`admission`): a refusal is the last word only if no other attempt may
+still be carried out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from dynalab_impl import messages as m
+from dynalab_impl.effects import Address, Effects, Message
+from dynalab_impl.pending import Pending
+from dynalab_model.operations import DeleteItem, GetItem, PutItem, UpdateItem
+
+if TYPE_CHECKING:
+    from dynalab_impl.router import Router
+
+ROWS_MAX = 1000  # of one range read; a page may take several
+ATTEMPTS_MAX = 1 << 10  # of one write
+
+
+def compose(router: Router, pending: Pending, spec: m.GroupSpec, consistent: bool) -> Message:
+    """The message that asks this partition."""
+    operation, plan = pending.operation, pending.plan
+    if type(operation) is GetItem:
+        return m.GetRequest(spec.group, pending.number, pending.key, consistent)
+    if plan is not None and pending.page is not None:
+        rows, size_bytes = pending.page.room
+        return m.RangeRequest(
+            spec.group,
+            pending.number,
+            max(pending.low, spec.low),
+            min(pending.high, spec.high) if pending.high and spec.high else pending.high or spec.high,
+            pending.after,
+            plan.forward,
+            consistent,
+            min(ROWS_MAX, ROWS_MAX if rows is None else rows),
+            size_bytes,
+        )
+    pending.sent = True
+    request = (router.identity, pending.number)
+    number = pending.number + pending.attempts
+    pending.attempts += 1
+    write = cast("PutItem | UpdateItem | DeleteItem", operation)
+    return m.WriteRequest(spec.group, number, request, pending.expiry_ns, pending.key, write)
+
+
+def replica(router: Router, pending: Pending, spec: m.GroupSpec, consistent: bool, effects: Effects) -> Address:
+    """Where the attempt goes: the leader as it was last seen, or one member after another; for an eventual read what
+    the policy says.
+    """
+    members = spec.members
+    if consistent or router.eventual_policy == "leader":
+        return router.routes.leaders.get(spec.group) or members[pending.target % len(members)].address
+    if router.eventual_policy == "stalest":
+        leader = router.routes.leaders.get(spec.group, members[0].address)
+        return [x.address for x in members if x.address != leader][-1]
+    # Uniform over the members: 16 bits modulo three is even to one part in twenty thousand.
+    return members[(effects.random_bits(16) + pending.target) % len(members)].address
+
+
+def was_turned_away(pending: Pending, number: int) -> None:
+    """That attempt was not carried out. Where writes are ever refused, nodes see to it that no copy of it is."""
+    if pending.attempts:
+        pending.turned_away |= 1 << (number % ATTEMPTS_MAX)
+
+
+def is_final(pending: Pending) -> bool:
+    """Whether a refusal is the last word: no attempt is left that may be carried out. A read leaves nothing behind."""
+    return pending.turned_away == (1 << pending.attempts) - 1
