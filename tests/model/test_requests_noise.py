@@ -42,6 +42,14 @@ KEYS = members(
 UNITS = members(ReadCapacityUnits=st.integers(0, 10**13), WriteCapacityUnits=st.integers(0, 10**13))
 UPDATE = members(IndexName=NAMES, ProvisionedThroughput=UNITS)
 
+STATEMENT = members(
+    Statement=st.sampled_from(["SELECT * FROM T WHERE a = ?", "DELETE FROM T", "SELECT", "", "\ud800"]),
+    Parameters=st.lists(VALUE, max_size=2),
+    ReturnValuesOnConditionCheckFailure=st.sampled_from(["ALL_OLD", "NONE", "SOME"]),
+    NextToken=NAMES,
+    Limit=st.integers(0, 2),
+)
+
 BODIES: dict[str, st.SearchStrategy[Any]] = {
     "BatchGetItem": members(RequestItems=st.dictionaries(NAMES, KEYS | WILD, max_size=2)),
     "BatchWriteItem": members(RequestItems=st.dictionaries(NAMES, st.lists(WRITE, max_size=3) | WILD, max_size=2)),
@@ -57,6 +65,8 @@ BODIES: dict[str, st.SearchStrategy[Any]] = {
     ),
     "Query": members(KeyConditions=CONDITIONS, QueryFilter=CONDITIONS, AttributesToGet=st.lists(NAMES, max_size=2)),
     "Scan": members(ScanFilter=CONDITIONS, ConditionalOperator=st.just("OR"), Select=st.just("COUNT")),
+    "ExecuteStatement": STATEMENT,
+    "BatchExecuteStatement": members(Statements=st.lists(STATEMENT, max_size=3)),
     "UpdateTable": members(
         BillingMode=st.sampled_from(["PROVISIONED", "PAY_PER_REQUEST"]),
         ProvisionedThroughput=UNITS,

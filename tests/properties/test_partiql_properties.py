@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynalab_model.database import State, apply
+from dynalab_model.errors import DynamoError
 from dynalab_model.operations import DeleteItem, ExecuteStatement, GetItem, PutItem, Query, Scan, UpdateItem
 from dynalab_model.partiql import translate
 from dynalab_model.requests import parse
@@ -294,3 +295,41 @@ def test_an_insert_is_a_conditional_put_and_a_point_select_a_get(row: dict[str, 
     _, got = apply(by_put, GetItem("Ttt", key), 0)
     assert isinstance(found, dict) and isinstance(got, dict)
     assert found["Items"] == [got["Item"]]
+
+
+WELL_FORMED = [
+    "SELECT a , b . c [ 0 ] FROM \"Ttt\" WHERE pk = 'p' AND ( sk > 1 OR size ( a ) <> 2 ) ORDER BY sk DESC",
+    "SELECT * FROM Ttt WHERE pk IN [ 'p' , ? ] AND sk BETWEEN 1 AND 2 AND NOT a IS NOT MISSING",
+    "INSERT INTO Ttt VALUE { 'pk' : 'z' , 'sk' : - 1e3 , 's' : << 'a' >> , 'l' : [ TRUE , NULL , ? ] }",
+    "UPDATE Ttt SET a = a + 1 , b = list_append ( b , [ 1 ] ) SET s = set_add ( s , << 1 >> ) REMOVE c "
+    "WHERE pk = 'p' AND sk = 1 AND contains ( a , ? ) RETURNING ALL NEW *",
+    "DELETE FROM Ttt WHERE pk = 'p' AND sk = 1 AND begins_with ( a , 'x' ) RETURNING ALL OLD *",
+    "EXISTS ( SELECT * FROM Ttt WHERE pk = 'p' )",
+]
+TOKENS = sorted({token for text in WELL_FORMED for token in text.split()} | {"'", '"', ";", "--", "9e999", "\ud800"})
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_whatever_is_said_is_answered_or_refused_with_a_name_and_a_text(data: st.DataObject) -> None:
+    tokens = data.draw(st.sampled_from(WELL_FORMED)).split()
+    for _ in range(data.draw(st.integers(0, 3))):
+        place = data.draw(st.integers(0, len(tokens) - 1))
+        tokens[place : place + data.draw(st.integers(0, 1))] = data.draw(st.lists(st.sampled_from(TOKENS), max_size=2))
+        tokens = tokens or ["?"]
+    text = " ".join(tokens)
+    parameters = data.draw(st.lists(SCALARS, min_size=text.count("?"), max_size=text.count("?")))
+    state = table([{"pk": {"S": "p"}, "sk": {"N": "1"}, "a": {"S": "x"}, "b": {"L": []}}])
+    try:
+        state, answer = apply(state, statement(text, parameters), 0)
+    except DynamoError as error:
+        answer = error
+    if isinstance(answer, DynamoError):
+        assert answer.message and answer.code in (
+            "ValidationException",
+            "ResourceNotFoundException",
+            "ConditionalCheckFailedException",
+            "DuplicateItemException",
+        )
+    else:
+        assert isinstance(answer["Items"], list)
