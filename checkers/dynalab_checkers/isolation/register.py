@@ -5,8 +5,8 @@ Rules of this room:
   said so. Absence is not unique: every delete makes it anew, and a read of it says something only if one version alone
   can be meant.
 - The value that a write replaced counts as a read just before it, and more: nothing came between the two.
-- A delete of what its transaction knew to be absent changed nothing: it is a read of absence. One that did not know
-  what it found may have changed nothing, too, so under snapshot isolation it conflicts with nobody.
+- A transaction that found a key absent, and left it absent, changed nothing: it is a read of absence. One that deleted
+  and did not know what it found may have changed nothing, too: under snapshot isolation it conflicts with nobody.
 - A conditional write that succeeded read what it asked for.
 """
 
@@ -124,25 +124,19 @@ def _steps(found: Registers, number: int) -> list[_Step]:
     """Micro-operations as reads ("r"), writes ("w"), and reads that a write brought back ("R": what it replaced)."""
     steps: list[_Step] = []
     happened = found.transactions.status[number] == OK
-    known: dict[str, Any] = {}
     for micro in found.transactions.micros[number]:
         kind, key = micro[0], micro[1]
         if kind == "r":
             if happened:
-                known[key] = micro[2] if len(micro) > 2 else None
-                _add(found, steps, "r", key, known[key])
+                _add(found, steps, "r", key, micro[2] if len(micro) > 2 else None)
         elif kind in ("w", "d", "cas"):
             written = {"w": 2, "d": -1, "cas": 3}[kind]
             least = {"w": 3, "d": 2, "cas": 4}[kind]
             if happened and kind == "cas":
                 _add(found, steps, "R", key, micro[2])
             elif happened and len(micro) > least:
-                known[key] = micro[least]
                 _add(found, steps, "R", key, micro[least])
-            if kind == "d" and known.get(key, MISSING) is None:
-                continue
-            known[key] = None if written < 0 else micro[written]
-            _add(found, steps, "w", key, known[key])
+            _add(found, steps, "w", key, None if written < 0 else micro[written])
         else:
             found.unclear.append(f"{show(kind)} is no operation of a register history")
     return steps
@@ -162,6 +156,7 @@ def _collect_writes(found: Registers, all_steps: list[list[_Step]], initial: dic
     keys = found.keys
     for number, steps in enumerate(all_steps):
         last: dict[str, Token] = {}
+        missing: set[str] = set()  # keys that it found absent
         for kind, key, value in steps:
             versions = keys.get(key)
             if versions is None:
@@ -171,6 +166,8 @@ def _collect_writes(found: Registers, all_steps: list[list[_Step]], initial: dic
                 if first is not None:
                     versions.by_value[first] = INITIAL
             if kind != "w":
+                if value is None and key not in last:
+                    missing.add(key)
                 continue
             if key in last and last[key] is not None and last[key] != value:
                 table = versions.aborted if status[number] == FAIL else versions.intermediate
@@ -183,6 +180,8 @@ def _collect_writes(found: Registers, all_steps: list[list[_Step]], initial: dic
                     _claim(versions, versions.aborted, value, number, repeating)
                 continue
             if value is None:
+                if key in missing:
+                    continue
                 versions.tombstones.append(len(versions.writer))
             else:
                 # Written, overwritten and written again by one transaction: it is its last value after all.

@@ -61,15 +61,19 @@ def judge_unordered(
     answer = Unordered()
     if len(numbers) <= WHOLE_MAX:
         excerpt = Excerpt(found, ordered, optional, numbers)
-        search = Search(excerpt.polygraph(stage), snapshot=snapshot)
-        fits = search.run(budget)
-        answer.steps = search.spent
-        if fits is False:
-            return _refuted(excerpt, stage, snapshot, answer, budget)
-        if fits and whole:
-            points = [numbers[node % len(numbers)] * 2 + (node >= len(numbers)) for node in search.order]
-            answer.right = replays(found, points if snapshot else both_ends(point // 2 for point in points)) or None
-        return answer
+        puzzle = excerpt.polygraph(stage)
+        # A delete that may have changed nothing: for a proof of right it did, for a proof of wrong it need not have.
+        for doubtful in [set(), puzzle.doubtful] if snapshot and puzzle.doubtful else [puzzle.doubtful]:
+            puzzle.doubtful = doubtful
+            search = Search(puzzle, snapshot=snapshot)
+            fits = search.run(budget - answer.steps)
+            answer.steps += search.spent
+            if fits and whole:
+                points = [numbers[node % len(numbers)] * 2 + (node >= len(numbers)) for node in search.order]
+                if replays(found, points if snapshot else both_ends(point // 2 for point in points)):
+                    answer.right = True
+                    return answer
+        return _refuted(excerpt, stage, snapshot, answer, budget) if fits is False else answer
     roll = Roll(Excerpt(found, ordered, optional, numbers), stage)
     rolled = roll.run(2 * budget)
     answer.steps = roll.steps
