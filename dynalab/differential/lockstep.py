@@ -16,11 +16,14 @@ from dynalab.differential.tables import Body, TableShape
 from dynalab_fault_injection.simulator import Format, Simulation
 from dynalab_impl import codec
 from dynalab_impl.effects import RequestToken, Response, Topology, layout
+from dynalab_impl.messages import SplitNow
+from dynalab_impl.partition import Partition
 from dynalab_impl.service import make_node
 from dynalab_impl.storage import wal
+from dynalab_impl.storage_node import StorageNode
 from dynalab_model.database import State, apply
 from dynalab_model.errors import DynamoError
-from dynalab_model.operations import Operation, Query, Scan
+from dynalab_model.operations import BatchExecuteStatement, ExecuteStatement, Operation, Query, Scan
 from dynalab_model.requests import parse
 
 SECOND_NS = 1_000_000_000
@@ -28,6 +31,7 @@ SLICE_NS = 1_000_000
 ANSWER_NS_MAX = 10 * SECOND_NS
 SETTLE_NS_MAX = 20 * SECOND_NS
 ROUTERS = 2
+PARTITIONS_MAX = 40  # splits stop here
 
 # What the documents do not promise to be current or the same: times, ids, counts that are refreshed every six hours.
 UNPROMISED = frozenset({"TableId", "ItemCount", "IndexSizeBytes", "TableSizeBytes"})
@@ -96,7 +100,7 @@ class Pair:
             return error
         now_ns = self._simulation.now
         self.state, wanted = apply(self.state, operation, now_ns)
-        if isinstance(operation, Query | Scan) and operation.index is not None:
+        if _reads_an_index(operation):
             self.settle()
         got = self._ask(operation)
         refused = isinstance(wanted, DynamoError)
@@ -128,6 +132,27 @@ class Pair:
             assert self._simulation.now < give_up_ns, "the indexes never caught up"
             self._run(10 * SLICE_NS)
 
+    def split(self, which: int) -> bool:
+        """Divide one of the partitions that are led now, `which` counted around; False when none is. It happens while
+        the next requests are served.
+        """
+        led = [
+            (index, group)
+            for index, host in enumerate(self._simulation.hosts)
+            if isinstance(host.node, StorageNode)
+            for group, replica in host.node.replicas.items()
+            if replica.is_leader and isinstance(replica.state, Partition) and len(replica.state.items) > 1
+        ]
+        if led and len(led) < PARTITIONS_MAX:
+            index, group = led[which % len(led)]
+            self._simulation.order(index, SplitNow(group))
+        return bool(led)
+
+    @property
+    def splits(self) -> int:
+        """How many halves were made so far, counted on every replica."""
+        return self._simulation.told.get("split-applied", 0)
+
     # --- the whole ----------------------------------------------------------------------------------------------
 
     def compare_all(self) -> None:
@@ -149,6 +174,12 @@ def plain(part: object) -> object:
     if isinstance(part, list | tuple):
         return [plain(each) for each in part]
     return part
+
+
+def _reads_an_index(operation: Operation) -> bool:
+    if isinstance(operation, Query | Scan):
+        return operation.index is not None
+    return isinstance(operation, ExecuteStatement | BatchExecuteStatement)  # may do so: their text says
 
 
 def _is_promised(member: str) -> bool:

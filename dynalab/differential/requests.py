@@ -51,6 +51,8 @@ class Requests:
         name, body = request
         if name in ("Query", "Scan") and "LastEvaluatedKey" in answer:
             self.ended = [*self.ended[-7:], (name, {**body, "ExclusiveStartKey": answer["LastEvaluatedKey"]})]
+        if name == "ExecuteStatement" and "NextToken" in answer:
+            self.ended = [*self.ended[-7:], (name, {**body, "NextToken": answer["NextToken"]})]
 
     # --- one item -----------------------------------------------------------------------------------------------
 

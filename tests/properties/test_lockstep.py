@@ -21,6 +21,7 @@ from dynalab.differential import lockstep
 from dynalab.differential.chance import Chance, seeded
 from dynalab.differential.lockstep import Difference, Pair
 from dynalab.differential.requests import Request, Requests
+from dynalab.differential.statements import execute
 from dynalab.differential.tables import SHAPES, Body
 from dynalab_model.database import State, apply
 from dynalab_model.errors import DynamoError
@@ -72,7 +73,12 @@ class Lockstep(RuleBasedStateMachine):
     def some_requests(self, data: st.DataObject, setting: Request) -> None:
         for _ in range(REQUESTS_A_STEP):
             self.ask(data.draw(requests_of(self.requests.make), label="request"))
+        self.ask(data.draw(requests_of(lambda chance: execute(chance, SHAPES)), label="statement"))
         self.ask(setting)
+
+    @rule(which=st.integers(0, 15))
+    def a_partition_splits(self, which: int) -> None:
+        self.pair.split(which)
 
     @precondition(lambda self: not self.filled)  # once a run: these are slow, and crowd out everything else
     @rule(count=st.integers(2, 5), pad=st.integers(300_000, 400_000), read=st.data())
@@ -88,22 +94,27 @@ class Lockstep(RuleBasedStateMachine):
         if hasattr(self, "pair"):
             self.pair.compare_all()
             told.update(self.pair.answered)
+            told["halves made"] += self.pair.splits
 
 
 def test_model_and_service_answer_alike_step_by_step() -> None:
     told.clear()
     runs = max(1, STEPS // (STEPS_A_RUN * REQUESTS_A_STEP))
-    checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     how = settings(
-        max_examples=runs, stateful_step_count=STEPS_A_RUN, deadline=None, suppress_health_check=checks, database=None
+        max_examples=runs,
+        stateful_step_count=STEPS_A_RUN,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        database=None,
     )
     while told["ok"] + told["refused"] < STEPS:
         run_state_machine_as_test(Lockstep, settings=how)
     print(f"lockstep: {told['ok'] + told['refused']} steps without a difference; {dict(told)}")
     assert told["ok"] > told["refused"] > 0
     assert told["pages of indexes"] > STEPS // 30
+    assert told["halves made"] > 0
     assert told["pages cut at 1 MB"] > 0
-    for operation in ("PutItem", "UpdateItem", "DeleteItem", "GetItem", "BatchGetItem", "BatchWriteItem"):
+    for operation in ("PutItem", "UpdateItem", "DeleteItem", "GetItem", "BatchGetItem", "ExecuteStatement"):
         assert told[operation] > STEPS // 100, operation
 
 
