@@ -146,11 +146,12 @@ class Routes:
         self.schemas[spec.table] = spec.schema
         if len(self.schemas) > SCHEMAS_MAX:
             self.forget(next(iter(self.schemas)))
+        asked_ns = self.asked.get(spec.group, now_ns)  # an answer that comes late puts off no refresh
         ranges = self.tables.setdefault(spec.table, {}).setdefault(spec.index, Ranges())
         for gone in ranges.put(spec):
             self._release(gone.group)
         self.specs[spec.group] = spec
-        self.asked[spec.group] = now_ns
+        self.asked[spec.group] = asked_ns
         self.asked.move_to_end(spec.group)
         if len(self.asked) > self.partitions_max:
             self.drop(next(iter(self.asked)))
