@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from dynalab.site import claims, drawing, results
+from dynalab.site import claims, conformance, drawing, results
 from dynalab_impl.path import PATHS
 from dynalab_model.offered import OFFERED, STATUSES
 
@@ -55,6 +55,14 @@ def write_claims(docs: Path, tests: Path) -> None:
     write(docs / "claims.md", claims.page(known, shown))
 
 
+def write_conformance(docs: Path, tests: Path) -> None:
+    """The table of what is known of the service, from its rows and their tests. Raises ValueError for a mistake."""
+    rows, found = conformance.load_rows(tests / "conformance" / "rows.toml"), conformance.collect(tests)
+    for line in conformance.mistakes(rows, found):
+        raise ValueError(line)
+    write(docs / "generated" / "conformance.md", conformance.page(rows, found))
+
+
 @click.command()
 @click.option("--docs", type=click.Path(file_okay=False, path_type=Path), default=Path("docs"), show_default=True)
 @click.option("--tests", type=click.Path(file_okay=False, path_type=Path), default=Path("tests"), show_default=True)
@@ -73,6 +81,7 @@ def main(docs: Path, tests: Path, store: Path, smoke: bool, violation: bool) -> 
         write(docs / "generated" / "operations.md", operations_table())
         write(docs / "generated" / "checkers-speed.md", checkers_speed(store.parent / "checkers-speed.md"))
         write_claims(docs, tests)
+        write_conformance(docs, tests)
         if smoke:
             results.smoke(store)
         results.write_pages(docs, store)

@@ -12,13 +12,17 @@ from typing import cast
 
 from dynalab_model.errors import DynamoError, validation
 from dynalab_model.fields import length_failures, refuse
-from dynalab_model.values import Item, validate_item
+from dynalab_model.values import Item, item_size, validate_item
 
 NAMES = "ExpressionAttributeNames"
 VALUES = "ExpressionAttributeValues"
 
-_NAME_KEY = re.compile("#[A-Za-z0-9_]+").fullmatch
-_VALUE_KEY = re.compile(":[A-Za-z0-9_]+").fullmatch
+PLACEHOLDER_BYTES_MAX = 255
+SUBSTITUTED_BYTES_MAX = 2_097_152
+
+_KEY = re.compile("[#:][A-Za-z0-9_]+").fullmatch
+_NAME_KEY = re.compile(f"#[A-Za-z0-9_]{{1,{PLACEHOLDER_BYTES_MAX - 1}}}").fullmatch
+_VALUE_KEY = re.compile(f":[A-Za-z0-9_]{{1,{PLACEHOLDER_BYTES_MAX - 1}}}").fullmatch
 
 _WORDS = "AND and OR in an expression"
 
@@ -53,7 +57,26 @@ def placeholders(body: Mapping[str, object], expressions: Sequence[str]) -> tupl
     if values is not None and holders and all(body.get(name) is None for name in holders):
         verb = "is" if len(holders) == 1 else "are"
         raise validation(f"{VALUES} can only be specified when using expressions: {' and '.join(holders)} {verb} null")
-    return _checked_names(names), _checked_values(values) if holders else {}
+    checked_names = _checked_names(names)
+    checked_values = _checked_values(values) if holders else {}
+    _check_sum(checked_names, checked_values)
+    return checked_names, checked_values
+
+
+def _check_sum(names: Mapping[str, str], values: Item) -> None:
+    """Refuse more than 2 MB of names and values together (API reference: Limits)."""
+    sum_bytes = item_size(values)
+    for key, name in names.items():
+        sum_bytes += len(key) + len(name.encode())
+    if sum_bytes > SUBSTITUTED_BYTES_MAX:
+        raise validation(f"{NAMES} and {VALUES} exceed {SUBSTITUTED_BYTES_MAX} bytes together")  # our wording
+
+
+def _bad_key(member: str, key: str) -> DynamoError:
+    if _KEY(key) and len(key) > PLACEHOLDER_BYTES_MAX:
+        told = f"The placeholder is longer than {PLACEHOLDER_BYTES_MAX} bytes"  # our wording
+        return validation(f'{member} contains invalid key: {told}; key: "{key}"')
+    return validation(f'{member} contains invalid key: Syntax error; key: "{key}"')
 
 
 def _refuse_mixed(body: Mapping[str, object], expressions: Sequence[str]) -> None:
@@ -74,7 +97,7 @@ def _checked_names(names: object) -> dict[str, str]:
         raise validation(f"{NAMES} must not be empty")
     for key, name in given.items():
         if not _NAME_KEY(key):
-            raise validation(f'{NAMES} contains invalid key: Syntax error; key: "{key}"')
+            raise _bad_key(NAMES, key)
         if name is None:
             raise validation(
                 f"{NAMES} contains invalid value: The expression attribute name can not be null for key {key}"
@@ -91,7 +114,7 @@ def _checked_values(values: object) -> Item:
         raise validation(f"{VALUES} must not be empty")
     for key in given:
         if not _VALUE_KEY(key):
-            raise validation(f'{VALUES} contains invalid key: Syntax error; key: "{key}"')
+            raise _bad_key(VALUES, key)
     try:
         return validate_item(given)
     except DynamoError as error:

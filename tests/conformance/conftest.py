@@ -1,0 +1,107 @@
+"""The service that the rows are asked of, and the marker that names a row.
+
+Expectations in this room are typed from what is known of the real service, never computed by our own code. Each
+request goes to the reference machine and to the replicated service (on the simulator, without faults), and both must
+give the same answer to the letter before it is compared with what is expected. Tests share tables and never items:
+each uses partition keys of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dynalab.differential.lockstep import Pair
+from dynalab_model.errors import DynamoError
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "row(*ids): the row of rows.toml that this test asks, as section:name")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Leave the rows of all collected tests where `dynalab.site.conformance` asked for them."""
+    target = os.environ.get("DYNALAB_ROWS_TO")
+    if target is None:
+        return
+    rows: dict[str, list[str]] = {}
+    for item in session.items:
+        for mark in item.iter_markers("row"):
+            for row in mark.args:
+                rows.setdefault(row, []).append(item.nodeid)
+    Path(target).write_text(json.dumps(rows), encoding="utf-8")
+
+
+TABLES: dict[str, dict[str, Any]] = {
+    # name → key attributes, their types, indexes
+    "Hash": {"keys": {"pk": "S"}},
+    "Numbers": {"keys": {"pk": "S", "sk": "N"}},
+    "Binary": {"keys": {"pk": "B"}},
+    "Range": {
+        "keys": {"pk": "S", "sk": "S"},
+        "indexes": {
+            "by_g": ({"g": "S", "h": "N"}, {"ProjectionType": "ALL"}),
+            "bare": ({"g": "S"}, {"ProjectionType": "KEYS_ONLY"}),
+        },
+    },
+}
+
+
+def schema(names: Any) -> list[dict[str, str]]:
+    return [{"AttributeName": name, "KeyType": role} for name, role in zip(names, ("HASH", "RANGE"), strict=False)]
+
+
+def creation(name: str, keys: dict[str, str], indexes: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The CreateTable request of one of TABLES."""
+    types = dict(keys)
+    for index_keys, _ in (indexes or {}).values():
+        types |= index_keys
+    described = [
+        {"IndexName": index, "KeySchema": schema(index_keys), "Projection": projection}
+        for index, (index_keys, projection) in (indexes or {}).items()
+    ]
+    return {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": schema(keys),
+        "AttributeDefinitions": [{"AttributeName": key, "AttributeType": kind} for key, kind in types.items()],
+        **({"GlobalSecondaryIndexes": described} if described else {}),
+    }
+
+
+class Service:
+    """Both sides at once; an answer that is an error is raised."""
+
+    def __init__(self) -> None:
+        self.pair = Pair()
+        for name, described in TABLES.items():
+            self("CreateTable", **creation(name, **described))
+            self.pair.wait_active(name)
+
+    def __call__(self, operation: str, /, **body: Any) -> Any:
+        answer = self.pair.call(operation, body)
+        if isinstance(answer, DynamoError):
+            raise answer
+        return answer
+
+    def refused(self, operation: str, /, **body: Any) -> DynamoError:
+        """The error that this request is answered with."""
+        with pytest.raises(DynamoError) as caught:
+            self(operation, **body)
+        return caught.value
+
+    def put(self, table: str, **item: Any) -> None:
+        self("PutItem", TableName=table, Item=item)
+
+    def get(self, table: str, **key: Any) -> Any:
+        """The item of this key, None without one."""
+        return self("GetItem", TableName=table, Key=key, ConsistentRead=True).get("Item")
+
+
+@pytest.fixture(scope="package")
+def service() -> Service:
+    return Service()

@@ -1,0 +1,63 @@
+"""Every row has a test, every marker has a row, and the page says how many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dynalab.site.conformance import Row, collect, load_rows, mistakes, page, summary
+
+ROOT = Path(__file__).resolve().parents[2]
+ROWS = load_rows(ROOT / "tests" / "conformance" / "rows.toml")
+
+
+@pytest.fixture(scope="module")
+def tests() -> dict[str, list[str]]:
+    return collect(ROOT / "tests")
+
+
+def test_every_row_that_waits_for_nothing_has_a_test_and_every_marker_a_row(tests: dict[str, list[str]]) -> None:
+    assert mistakes(ROWS, tests) == []
+
+
+def test_a_row_without_a_test_a_test_of_a_waiting_row_and_an_unknown_marker_are_mistakes() -> None:
+    rows = {
+        "a:bare": Row("a:bare", "A", "measured", "nobody asks"),
+        "a:asked": Row("a:asked", "A", "documented", "somebody asks"),
+        "a:waits": Row("a:waits", "A", "documented", "too early", "streams"),
+        "a:early": Row("a:early", "A", "documented", "asked too early", "streams"),
+    }
+    tests = {"a:asked": ["t.py::test_a"], "a:early": ["t.py::test_e"], "a:typo": ["t.py::test_t"]}
+    assert mistakes(rows, tests) == [
+        "a:bare: no test carries this row (nobody asks)",
+        "a:early: awaits streams, and has a test (t.py::test_e)",
+        "a:typo: no such row (t.py::test_t)",
+    ]
+    assert summary(rows, {"a:asked": ["t.py::test_a", "t.py::test_b"]}) == (
+        "1 of 4 rows are asked by 2 tests; 2 wait for what is not built yet"
+    )
+
+
+def test_the_page_lists_what_waits_apart() -> None:
+    rows = {
+        "a:asked": Row("a:asked", "A", "documented", "a | b"),
+        "a:waits": Row("a:waits", "A", "measured", "too early", "streams"),
+    }
+    text = page(rows, {"a:asked": ["tests/conformance/t.py::test_a[1]", "tests/conformance/t.py::test_a[2]"]})
+    assert '??? note "Waiting for streams: 1"\n\n    - `a:waits` (measured): too early' in text
+    assert "    | `a:asked` | documented | a \\| b | `t.py` (2) |" in text
+    assert text.index("Waiting") < text.index("a:asked")
+
+
+def test_a_row_that_is_not_well_formed_is_an_error(tmp_path: Path) -> None:
+    table = tmp_path / "rows.toml"
+    table.write_text('[a]\ntitle = "A"\n[a.rows]\nb = ["guessed", "words"]\n')
+    with pytest.raises(ValueError, match=r"rows\.toml: a:b is not"):
+        load_rows(table)
+
+
+def test_the_rows_are_those_of_operations_errors_and_expressions() -> None:
+    operations = [row for row in ROWS if row.startswith("operation:")]
+    assert len(operations) == len([row for row in ROWS if row.startswith("parameters:")]) == 66
+    assert len(ROWS) > 500
