@@ -246,6 +246,12 @@ class Catalog:
         names = [*self.divided, *[spec.group for groups in self._all_groups() for spec in groups]]
         return any(name.startswith(f"{group}.") or group.startswith(f"{name}.") for name in names)
 
+    def spec_of(self, group: str) -> GroupSpec | None:
+        """A group of a table, or one that was split and still waits for a member; None for one that is no more."""
+        if group in self.divided:
+            return self.divided[group].parent
+        return next((s for table in self.tables.values() for s in table.groups if s.group == group), None)
+
     def holds_group(self, group: str) -> bool:
         """Whether a table, or what is left of one, has a group of this name."""
         return any(spec.group == group for groups in self._all_groups() for spec in groups)
@@ -360,8 +366,7 @@ class CatalogKeeper:
             elif self._drop(table.groups, effects, majority=True) and self._is_silent(table, replica, effects):
                 self._record("forget", name, table.table_id, replica, effects)
         for group, image in catalog.divided.items():
-            hosts = [self.hosted.get(child, []) for child in (image.left, image.right)]
-            if all(member.address in known for member in image.parent.members for known in hosts):
+            if self._children_are_everywhere(image, catalog, effects):
                 self._record("divided", "", "", replica, effects, group)
         for table_id, groups in catalog.leftovers.items():
             if self._drop(groups, effects, majority=False, divided=True):
@@ -399,6 +404,20 @@ class CatalogKeeper:
         complete = all(s.members_slot or 2 * len(self.hosted.get(s.group, [])) > len(s.members) for s in table.groups)
         if complete and table.status == CREATING:
             self._record("activate", name, table.table_id, replica, effects)
+
+    def _children_are_everywhere(self, image: DividedImage, catalog: Catalog, effects: Effects) -> bool:
+        """Whether every member of a divided partition hosts both children, or has lost its place in them. The others
+        are asked.
+        """
+        done = True
+        for child in (image.left, image.right):
+            spec = catalog.spec_of(child)
+            for member in () if spec is None else spec.members:
+                belongs = any(member.address == before.address for before in image.parent.members)
+                if spec is not None and belongs and member.address not in self.hosted.get(child, []):
+                    effects.send(member.address, Host(spec), NOTHING)
+                    done = False
+        return done
 
     def on_was_split(self, message: WasSplit, replica: Replica, effects: Effects) -> bool:
         """A partition was split; False if it belongs to nothing that the catalog knows."""

@@ -15,7 +15,7 @@ from dynalab_impl.jsons import as_json
 from dynalab_impl.partition import Partition
 from dynalab_impl.replication.leading import UNCOMMITTED_MAX, Waiter
 from dynalab_impl.replication.replica import Replica
-from dynalab_impl.splitting import moved
+from dynalab_impl.splitting import moved, note_heat
 from dynalab_model.capacity import item_write_units, read_half_units
 from dynalab_model.errors import DynamoError
 from dynalab_model.events import Event
@@ -122,7 +122,9 @@ def on_write(node: StorageNode, sender: Address, message: m.WriteRequest, effect
             effects.tell(Event("waited-for-pending", message.group))
     if admission is not None:
         after = command.item if type(command) is m.Write else getattr(operation, "item", None)
-        admission.pay_write(message.group, item_write_units(current, after))
+        units = item_write_units(current, after)
+        admission.pay_write(message.group, units)
+        note_heat(node, message.group, key, units * admission.parts.write, admission.parts.rate, effects)
     slot = replica.propose(command, message.request, message.expiry_ns, effects)
     if type(command) is m.Write:
         lead.pending_items[key] = (slot, command.item)
@@ -136,7 +138,7 @@ def on_get(node: StorageNode, sender: Address, message: m.GetRequest, effects: E
         assert isinstance(partition, Partition)
         item = partition.get(message.key)
         if node.admission is not None:
-            node.admission.pay_read(message.group, read_half_units(item_size(item) if item else 0, message.consistent))
+            _charge(node, replica, message.key, item_size(item) if item else 0, message.consistent, effects)
         effects.send(sender, m.GetReply(message.number, item), NOTHING)
 
 
@@ -150,9 +152,22 @@ def on_range(node: StorageNode, sender: Address, message: m.RangeRequest, effect
         )
         if node.admission is not None:
             evaluated_bytes = sum(item_size(item) for item in items)
-            node.admission.pay_read(message.group, read_half_units(evaluated_bytes, message.consistent))
+            first = keys[0] if keys else message.low
+            _charge(node, replica, first, evaluated_bytes, message.consistent, effects)
         reply = m.RangeReply(message.number, message.group, tuple(keys), tuple(items), more)
         effects.send(sender, reply, NOTHING)
+
+
+def _charge(
+    node: StorageNode, replica: Replica, key: bytes, size_bytes: int, consistent: bool, effects: Effects
+) -> None:
+    """The cost of a read is known: its partition pays, and its leader notes where the partition is warm."""
+    admission, group = node.admission, replica.spec.group
+    assert admission is not None
+    half_units = read_half_units(size_bytes, consistent)
+    admission.pay_read(group, half_units)
+    if replica.is_leader:
+        note_heat(node, group, key, half_units * admission.parts.half_read, admission.parts.rate, effects)
 
 
 def reading(

@@ -49,7 +49,7 @@ class Heat:
         if second == self.second:
             return
         hot = self.parts * HOT_DENOMINATOR >= self.limit_parts * HOT_NUMERATOR
-        self.hot_s = self.hot_s + 1 if hot and second == self.second + 1 else int(hot)
+        self.hot_s = self.hot_s + 1 if hot and second == self.second + 1 else 0
         self.second, self.parts = second, 0
 
     def again(self) -> None:

@@ -32,8 +32,8 @@ from dynalab_impl.effects import (
     TimerName,
     Topology,
 )
-from dynalab_impl.metadata import Allowances, AskAllowances, Find, Spare
 from dynalab_impl.heat import Heat
+from dynalab_impl.metadata import Allowances, AskAllowances, Find, Spare
 from dynalab_impl.partition import Partition
 from dynalab_impl.plain import copy_plain, fingerprint
 from dynalab_impl.propagator import Propagator
