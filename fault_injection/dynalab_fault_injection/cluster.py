@@ -13,7 +13,8 @@ from typing import Protocol, runtime_checkable
 
 from dynalab_fault_injection.simulator import Simulation, below, pick
 from dynalab_impl.effects import Address
-from dynalab_impl.messages import GroupSpec
+from dynalab_impl.messages import GroupSpec, Member
+from dynalab_impl.replication.quorum import quorum_value, zones_needed
 from dynalab_model.values import Item
 
 
@@ -28,6 +29,14 @@ class HostedReplica(Protocol):
     def is_leader(self) -> bool: ...
     @property
     def commit_index(self) -> int: ...
+    @property
+    def members(self) -> tuple[Member, ...]: ...
+    @property
+    def members_slot(self) -> int: ...
+    @property
+    def log_only(self) -> bool: ...
+    @property
+    def has_state(self) -> bool: ...
     @property
     def log(self) -> Sized: ...
 
@@ -130,8 +139,12 @@ class Cluster:
                 simulation.count(name, evidence[name])
         return evidence
 
-    def may_wipe(self) -> bool:
-        """Whether every replica that the last wipe took is a voter again."""
+    def may_wipe(self, victim: int | None = None) -> bool:
+        """Whether every replica that the last wipe took is a voter again; and whether each group of this machine has a
+        quorum without it.
+        """
+        if victim is not None and not all(self._is_whole_without(victim, group) for group in self.groups_on(victim)):
+            return False
         if self.wiped is None:
             return True
         index, groups = self.wiped
@@ -142,6 +155,25 @@ class Cluster:
             self.wiped = None
             return True
         return False
+
+    def _is_whole_without(self, victim: int, group: str) -> bool:
+        """By the newest membership that anybody knows. A machine that is down still has its disk."""
+        replicas = {
+            self.address(index): replica
+            for index in self.storage_up()
+            if (node := self.storage(index)) is not None and (replica := node.replicas.get(group)) is not None
+        }
+        members = max(replicas.values(), key=lambda replica: replica.members_slot).members
+        if self.address(victim) not in [member.address for member in members]:
+            return True
+        up = [self.address(index) for index in self.storage_up()]
+        left: list[tuple[int, str]] = []
+        for member in members:
+            held = replicas.get(member.address)
+            holds = member.address not in up if held is None else held.has_state or held.log_only
+            if holds and member.address != self.address(victim):
+                left.append((1, f"{member.address.region}/{member.address.zone}"))
+        return quorum_value(left, len(members), zones_needed(members)) is not None
 
     def wipe(self, index: int, groups: tuple[str, ...]) -> None:
         """Take the disk of a machine that is down and had these groups' replicas."""

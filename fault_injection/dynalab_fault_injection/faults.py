@@ -87,7 +87,7 @@ class NodeCrash:
 
     def _strike(self, cluster: Cluster) -> None:
         victim, self._victim = self._victim, None
-        if victim is None or not cluster.simulation.is_up(victim) or (self.harm and not cluster.may_wipe()):
+        if victim is None or not cluster.simulation.is_up(victim) or (self.harm and not cluster.may_wipe(victim)):
             return
         cluster.simulation.hosts[victim].trap = None
         groups = cluster.groups_on(victim)
