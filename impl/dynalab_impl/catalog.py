@@ -9,9 +9,10 @@ the nodes in turn.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import cast
+from types import MappingProxyType
+from typing import TypeAlias, cast
 
 from dynalab_impl.effects import JSON, NOTHING, Address, Effects, Nanoseconds, Topology
 from dynalab_impl.messages import (
@@ -70,6 +71,8 @@ ACTIONS: dict[str, str] = {
     "split": "a partition was split: its children take its place in the table",
     "divided": "every member of a split partition hosts the children: the parent is being dropped",
 }
+Counts: TypeAlias = Mapping[str, tuple[int, int]]
+NO_COUNTS: Counts = MappingProxyType({})
 EVENTS = {"activate": "table-active", "forget": "table-gone"}
 
 
@@ -84,11 +87,24 @@ class Table:
     created_ns: Nanoseconds
     groups: tuple[GroupSpec, ...]
 
-    def description(self) -> dict[str, JSON]:
+    def description(self, counts: Counts = NO_COUNTS) -> dict[str, JSON]:
+        """`counts` are the items of groups and their bytes, as far as they are known."""
         created_seconds = self.created_ns // 1_000_000 / 1000
+        sums = {"": (0, 0)}
+        for spec in self.groups:
+            (items, size_bytes), (more_items, more_bytes) = sums.get(spec.index, (0, 0)), counts.get(spec.group, (0, 0))
+            sums[spec.index] = (items + more_items, size_bytes + more_bytes)
         return cast(
             "dict[str, JSON]",
-            describe(self.schema, self.settings, self.status, created_seconds, table_id=self.table_id),
+            describe(
+                self.schema,
+                self.settings,
+                self.status,
+                created_seconds,
+                *sums[""],
+                table_id=self.table_id,
+                index_counts=sums,
+            ),
         )
 
 
@@ -256,6 +272,10 @@ class Catalog:
         """Whether a table, or what is left of one, has a group of this name."""
         return any(spec.group == group for groups in self._all_groups() for spec in groups)
 
+    def group_names(self) -> set[str]:
+        """The groups of all tables."""
+        return {spec.group for table in self.tables.values() for spec in table.groups}
+
     def _all_groups(self) -> list[tuple[GroupSpec, ...]]:
         return [*[table.groups for table in self.tables.values()], *self.leftovers.values()]
 
@@ -298,7 +318,7 @@ class Catalog:
         self.placed += 1
         return tuple(Member(address, self.nodes.get(address, 1)) for address in chosen[:3])
 
-    def read(self, operation: TableOperation) -> dict[str, JSON]:
+    def read(self, operation: TableOperation, counts: Counts = NO_COUNTS) -> dict[str, JSON]:
         """DescribeTable, ListTables and what else only reads; raises DynamoError."""
         if isinstance(operation, ReadSettings):
             found = self.tables.get(operation.table)
@@ -308,7 +328,7 @@ class Catalog:
             table = self.tables.get(operation.table)
             if table is None:
                 raise resource_not_found(operation.table)
-            return {"Table": table.description()}
+            return {"Table": table.description(counts)}
         assert isinstance(operation, ListTables)
         return cast("dict[str, JSON]", list_tables(list(self.tables), operation.start, operation.limit))
 

@@ -134,7 +134,7 @@ def on_table_request(node: StorageNode, sender: Address, message: m.TableRequest
     if not is_change(operation):
         status, error, body = 200, "", {}
         try:
-            body = catalog.read(operation)
+            body = catalog.read(operation, node.counting.told)
         except DynamoError as refusal:
             status, error, body = refusal.status, refusal.code, as_json(refusal.body())
         effects.send(sender, m.Answer(message.number, status, body, error), NOTHING)

@@ -148,6 +148,7 @@ class Timing:
     attempt_ns: Nanoseconds = 400_000_000  # a router tries another replica after this
     request_ns: Nanoseconds = 5_000_000_000  # a router gives up on a client request after this
     dedup_ns: Nanoseconds = 20_000_000_000  # a retried request is recognised for this long (log time)
+    counts_ns: Nanoseconds = 0  # how often leaders count what their partitions hold; 0: never
     refresh_ns: Nanoseconds = 1_000_000_000  # a router that refreshes on hits does it once in this time, a partition
 
     def stretched_lease_ns(self) -> Nanoseconds:

@@ -44,6 +44,15 @@ class Found(Message):
     spec: GroupSpec | None
 
 
+@dataclass(slots=True)
+class Counted(Message):
+    """What a leader counted in its partition: items, and their bytes without any overhead."""
+
+    group: str
+    items: int
+    size_bytes: int
+
+
 @dataclass(frozen=True, slots=True)
 class Allowance:
     """Throughput of a table or an index in capacity units a second, and over how many partitions it is divided.

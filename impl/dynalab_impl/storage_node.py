@@ -13,6 +13,7 @@ from typing import Any
 from dynalab_impl import (
     admission_duties,
     catalog_duties,
+    counting,
     data_duties,
     heartbeats,
     index_duties,
@@ -33,7 +34,7 @@ from dynalab_impl.effects import (
     Topology,
 )
 from dynalab_impl.heat import Heat
-from dynalab_impl.metadata import Allowances, AskAllowances, Find, Spare
+from dynalab_impl.metadata import Allowances, AskAllowances, Counted, Find, Spare
 from dynalab_impl.partition import Partition
 from dynalab_impl.plain import copy_plain, fingerprint
 from dynalab_impl.propagator import Propagator
@@ -62,6 +63,7 @@ class StorageNode:
     __slots__ = (
         "address",
         "admission",
+        "counting",
         "directory",
         "dropped",
         "handed_over",
@@ -96,6 +98,7 @@ class StorageNode:
         self.heats: dict[str, Heat] = {}  # of the partitions that this node leads
         self.snapshots = SnapshotWriter(topology.log_records_max)
         self.admission = None if topology.limits is None else Admission(topology.limits)
+        self.counting = counting.Counting()
         self.directory = Directory()  # for the questions of routers, while this node leads the catalog
 
     # --- life -------------------------------------------------------------------------------------------------------
@@ -142,6 +145,7 @@ class StorageNode:
         catalog_duties.keep_catalog(self, effects)
         admission_duties.tick(self, effects)
         splitting.watch(self, effects)
+        counting.tick(self, effects)
         self.snapshots.tick(self.replicas, self.incarnation, self.dropped, self.left, effects)
         if not self.registered:
             self.tell_catalog(m.Register(m.Member(self.address, self.incarnation)), effects)
@@ -253,6 +257,7 @@ class StorageNode:
     on_ask_allowances = admission_duties.on_ask_allowances
     on_allowances = admission_duties.on_allowances
     on_spare = admission_duties.on_spare
+    on_counted = counting.on_counted
     on_lookup = catalog_duties.on_lookup
     on_lookup_reply = catalog_duties.on_lookup_reply
     on_table_request = catalog_duties.on_table_request
@@ -343,6 +348,7 @@ HANDLERS: dict[type, str] = {
     AskAllowances: "on_ask_allowances",
     Allowances: "on_allowances",
     Spare: "on_spare",
+    Counted: "on_counted",
     m.Lookup: "on_lookup",
     m.LookupReply: "on_lookup_reply",
     m.TableRequest: "on_table_request",

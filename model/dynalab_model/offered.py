@@ -38,7 +38,7 @@ OFFERED: dict[str, Offer] = {
     **_rows("offered", "ExecuteStatement BatchExecuteStatement"),
     **_rows("offered", "DescribeTable DeleteTable ListTables DescribeLimits DescribeEndpoints"),
     **_rows("offered", "TagResource UntagResource ListTagsOfResource"),
-    "DescribeTable": Offer("offered", "ItemCount and TableSizeBytes stay 0"),
+    "DescribeTable": Offer("offered", "ItemCount and TableSizeBytes are renewed every few seconds"),
     "CreateTable": Offer("offered", "without local indexes, streams, encryption by key and resource policies"),
     "UpdateTable": Offer(
         "offered",

@@ -35,6 +35,7 @@ TIMING = Timing(
     election_spread_bits=28,  # up to 0.27 s more
     lease_ns=900_000_000,
     attempt_ns=400_000_000,
+    counts_ns=5_000_000_000,
 )
 
 
