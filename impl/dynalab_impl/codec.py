@@ -136,6 +136,15 @@ def _register(module: types.ModuleType) -> None:
             _PLANS[cls] = _BY_NAME[cls.__name__] = _Plan(cls)
 
 
+def register(*classes: type) -> None:
+    """Let `encode` and `decode` know dataclasses of another room; their fields may hold each other."""
+    plans = [_Plan(cls) for cls in classes]
+    for plan in plans:
+        _PLANS[plan.cls] = _BY_NAME[plan.name] = plan
+    for plan in plans:
+        plan.fill()
+
+
 for _module in (schema, operations, messages, metadata, snapshot, records):
     _register(_module)
 for _plan in list(_PLANS.values()):

@@ -29,13 +29,19 @@ Rules that every driver keeps:
    position, whenever it likes. The node asks only when all that replaces them is on disk, and after a restart takes any
    such remainder.
 
-"The store" adds to this contract: an object store (put, get), and long jobs in bounded pieces where a tick does not do.
+9. *Objects.* There is one object store for all nodes. `put_object` puts a whole object or nothing; with `expected` only
+   in the place of an object with that tag, or of none. Whatever came of it is told by an `ObjectDone` from the node's
+   own address, unless the process has died meanwhile. After "failed" the object may have been put all the same.
+   Names are made by nodes from the names of groups; nothing of a client's choosing is a path.
+
+"The store" adds to this contract: long jobs in bounded pieces where a tick does not do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import NamedTuple, Protocol, TypeAlias
 
 from dynalab_model.events import Event
@@ -81,6 +87,30 @@ class Message:
 
 
 @dataclass(slots=True)
+class ObjectDone(Message):
+    """What came of a request to the object store. Drivers give it to the node that asked; it never travels.
+
+    `status` is "done", "missing" (get), "refused" (put: what is there is not what was expected) or "failed".
+    """
+
+    name: str
+    status: str
+    data: bytes = b""  # what was got
+
+
+NO_OBJECT = "none"  # the tag of an object that is not there
+
+
+def object_tag(data: bytes) -> str:
+    """What a conditional put knows an object by.
+
+    >>> object_tag(b"content") == object_tag(b"content") != object_tag(b"other content")
+    True
+    """
+    return blake2b(data, digest_size=12).hexdigest()
+
+
+@dataclass(slots=True)
 class Record:
     """Base of everything that a node appends to its log; subclasses live in `dynalab_impl.records`."""
 
@@ -112,6 +142,12 @@ class Effects(Protocol):
 
     def read_log(self) -> Iterator[Record]:
         """The records that survived, oldest first. Only in `on_start`."""
+
+    def put_object(self, name: str, data: bytes, expected: str | None = None) -> None:
+        """Put an object in the place of whatever is there, or only of the one with this tag (`NO_OBJECT`: of none)."""
+
+    def get_object(self, name: str) -> None:
+        """Ask for an object."""
 
     def random_bits(self, count: int) -> int:
         """A uniform integer of `count` bits from this node's own stream."""
@@ -186,6 +222,8 @@ class Topology:
     cached_partitions_max: int = 10_000  # a router remembers where so many partitions lie
     limits: Limits | None = None  # None: nothing is throttled
     refresh_on_hit: bool = False  # routers ask the metadata service also for what they know (ATC'22 §4)
+    archive: bool = False  # committed entries go to the object store, and no log lets go of them before
+    scrub: bool = False  # replicas compare their states again and again
     timing: Timing = field(default_factory=Timing)
 
     def catalog_members(self) -> tuple[Address, ...]:
@@ -204,6 +242,8 @@ def layout(
     partitions: int = 4,
     timing: Timing | None = None,
     log_records_max: int = 20_000,
+    archive: bool = False,
+    scrub: bool = False,
     limits: Limits | None = None,
     refresh_on_hit: bool = False,
     split_bytes: int = 10 * 2**30,
@@ -222,6 +262,8 @@ def layout(
         partitions_per_table=partitions,
         timing=timing or Timing(),
         log_records_max=log_records_max,
+        archive=archive,
+        scrub=scrub,
         limits=limits,
         refresh_on_hit=refresh_on_hit,
         split_bytes=split_bytes,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dynalab_impl.archive import copy_of, keep_older_entries
 from dynalab_impl.effects import Effects, Record
 from dynalab_impl.membership_duties import make_learner
 from dynalab_impl.partition import Partition
@@ -30,6 +31,7 @@ from dynalab_impl.snapshot import Incoming
 from dynalab_impl.splitting import make_children
 
 if TYPE_CHECKING:
+    from dynalab_impl.replication.replica import Replica
     from dynalab_impl.storage_node import StorageNode
 
 
@@ -65,7 +67,7 @@ def replay(node: StorageNode, record: Record, reading: dict[tuple[str, int], Inc
     elif isinstance(record, SnapshotEnd):
         incoming = reading.pop((record.group, record.slot), None)
         if incoming is not None and record.group in node.replicas:
-            install(node.replicas[record.group], incoming)
+            _install(node.replicas[record.group], incoming, node.topology.archive)
     elif isinstance(record, DroppedGroups):
         node.dropped.update(dict.fromkeys(record.groups, True))
         node.left.update({left.group: left.promised for left in record.left})
@@ -88,6 +90,14 @@ def _replay_snapshot(node: StorageNode, record: SnapshotBegin, reading: dict[tup
     if replica is None:
         # All before was let go, so this snapshot is complete; what follows is stored behind its slot.
         replica = node.replicas[group] = node.make_replica(header.spec, record.learner)
-        replica.joined, replica.log_only = record.joined, record.log_only
-        replica.log.trim(header.slot)
+        replica.joined, replica.log_only, replica.counted = record.joined, record.log_only, record.counted
     replica.recover_promise(record.promised)
+
+
+def _install(replica: Replica, incoming: Incoming, archived: bool) -> None:
+    if not archived:
+        install(replica, incoming)
+        return
+    before, recorded = copy_of(replica.log), replica.recorded_commit
+    install(replica, incoming)
+    keep_older_entries(replica, before, recorded, incoming.header.slot)

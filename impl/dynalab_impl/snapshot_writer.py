@@ -60,6 +60,8 @@ class SnapshotWriter:
     ended: deque[Ended] = field(default_factory=deque)
     begun: dict[str, Position] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)  # bytes of each group's items, as of its last snapshot
+    kept: dict[str, int] = field(default_factory=dict)  # groups that are archived: up to which slot they are
+    held: dict[str, Ended] = field(default_factory=dict)  # snapshots on disk that count when the archive has their slot
     header: Position = 0  # of the newest record that says whose disk this is
 
     def tick(
@@ -119,7 +121,9 @@ class SnapshotWriter:
         self.group = group
         self.outgoing = Outgoing(header, [] if replica.log_only else replica.state.view())
         self.begin = effects.append(
-            SnapshotBegin(header, replica.role == "learner", replica.promised, replica.joined, replica.log_only)
+            SnapshotBegin(
+                header, replica.role == "learner", replica.promised, replica.joined, replica.log_only, replica.counted
+            )
         )
         # Accepted and not committed, and all that a log replica keeps: the records of these stand before the snapshot.
         for share in self.tail(replica, header.slot):
@@ -137,10 +141,34 @@ class SnapshotWriter:
             done = self.ended.popleft()
             replica = replicas.get(done.group)
             if replica is not None:
-                self.begun[done.group] = done.begin
-                let_go = done.slot if replica.log_only else done.slot - LOG_TAIL_ENTRIES
-                replica.log.trim(max(replica.log.base, min(let_go, replica.commit_index)))
                 effects.tell(Event("snapshot-written", done.group, 0, done.slot))
+                if done.slot > self.kept.get(done.group, done.slot):
+                    # Nothing before it may go yet. The oldest such snapshot waits: a newer one would wait longer.
+                    self.held.setdefault(done.group, done)
+                else:
+                    self._count(done, replica)
+        self._let_go(replicas, effects)
+
+    def _count(self, done: Ended, replica: Replica) -> None:
+        """This snapshot takes the place of what lies before it."""
+        self.begun[done.group] = done.begin
+        let_go = done.slot if replica.log_only else done.slot - LOG_TAIL_ENTRIES
+        replica.log.trim(max(replica.log.base, min(let_go, replica.commit_index)))
+
+    def archived(self, kept: dict[str, int], replicas: dict[str, Replica], effects: Effects) -> None:
+        """The groups of this node that are archived, and up to which slot: snapshots that waited for that count now."""
+        self.kept = kept
+        waiting, self.held = self.held, {}
+        for group, done in waiting.items():
+            replica = replicas.get(group)
+            if replica is not None and done.slot > kept.get(group, done.slot):
+                self.held[group] = done
+            elif replica is not None:
+                self._count(done, replica)
+        if len(self.held) < len(waiting):
+            self._let_go(replicas, effects)
+
+    def _let_go(self, replicas: dict[str, Replica], effects: Effects) -> None:
         self.begun = {group: at for group, at in self.begun.items() if group in replicas}
         if self.header and len(self.begun) == len(replicas):
             effects.truncate(min([self.header, *self.begun.values()]))

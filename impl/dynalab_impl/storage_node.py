@@ -12,6 +12,7 @@ from typing import Any
 
 from dynalab_impl import (
     admission_duties,
+    archive,
     catalog_duties,
     counting,
     data_duties,
@@ -28,6 +29,7 @@ from dynalab_impl.effects import (
     Address,
     Effects,
     Message,
+    ObjectDone,
     Position,
     RequestToken,
     TimerName,
@@ -63,6 +65,7 @@ class StorageNode:
     __slots__ = (
         "address",
         "admission",
+        "archiver",
         "counting",
         "directory",
         "dropped",
@@ -97,6 +100,7 @@ class StorageNode:
         self.registered = False
         self.heats: dict[str, Heat] = {}  # of the partitions that this node leads
         self.snapshots = SnapshotWriter(topology.log_records_max)
+        self.archiver = archive.Archiver() if topology.archive else None
         self.admission = None if topology.limits is None else Admission(topology.limits)
         self.counting = counting.Counting()
         self.directory = Directory()  # for the questions of routers, while this node leads the catalog
@@ -146,6 +150,7 @@ class StorageNode:
         admission_duties.tick(self, effects)
         splitting.watch(self, effects)
         counting.tick(self, effects)
+        archive.tick(self, effects)
         self.snapshots.tick(self.replicas, self.incarnation, self.dropped, self.left, effects)
         if not self.registered:
             self.tell_catalog(m.Register(m.Member(self.address, self.incarnation)), effects)
@@ -204,7 +209,7 @@ class StorageNode:
         state = Catalog(self.topology) if spec.group == CATALOG else Partition(spec, timing.dedup_ns)
         replica = Replica(spec, self.address, self.incarnation, timing, state)
         if learner:
-            replica.role = "learner"
+            replica.role, replica.counted = "learner", False
         return replica
 
     def _host(self, spec: m.GroupSpec, effects: Effects) -> None:
@@ -234,6 +239,8 @@ class StorageNode:
         if split is not None and not message.divided:
             effects.send(sender, m.WasSplit(message.group, split.left, split.right), NOTHING)
             return  # the catalog must know of the children first, or nobody would drop them
+        if not archive.is_complete(self, message.group):
+            return  # the catalog asks again
         if message.group not in self.dropped:
             self.dropped[message.group] = True
             self.replicas.pop(message.group, None)
@@ -273,6 +280,7 @@ class StorageNode:
     on_write = data_duties.on_write
     on_get = data_duties.on_get
     on_range = data_duties.on_range
+    on_object = archive.on_object
     on_index_request = index_duties.on_index_request
     on_index_reply = index_duties.on_index_reply
     on_redirect = index_duties.on_redirect
@@ -358,6 +366,7 @@ HANDLERS: dict[type, str] = {
     m.GetRequest: "on_get",
     m.RangeRequest: "on_range",
     m.Redirect: "on_redirect",
+    ObjectDone: "on_object",
     m.Moved: "on_moved",
     m.SplitNow: "on_split_now",
     m.SplitWanted: "on_split_wanted",

@@ -16,12 +16,14 @@ from typing import Any
 
 from dynalab_fault_injection.simulator.disk import Disk
 from dynalab_fault_injection.simulator.network import HeapEntry, Network
+from dynalab_fault_injection.simulator.objects import ObjectStore
 from dynalab_impl.effects import (
     LAST,
     Address,
     Message,
     Nanoseconds,
     Node,
+    ObjectDone,
     Position,
     Record,
     RequestToken,
@@ -44,8 +46,10 @@ class Host:
         "_heap",
         "_network",
         "_next",
+        "_objects",
         "_reading",
         "_reply",
+        "_store",
         "_tell",
         "address",
         "appended",
@@ -95,6 +99,8 @@ class Host:
         tell: Callable[[int, Event], None],
         node_random: Random,
         disk_random: Random,
+        store: ObjectStore,
+        objects: Callable[[int, Callable[[], ObjectDone]], None],
     ) -> None:
         self.index = index
         self.address = address
@@ -106,6 +112,8 @@ class Host:
         self._next = next_number
         self._reply = reply
         self._tell = tell
+        self._store = store
+        self._objects = objects
         self.node: Node | None = None
         self.incarnation = 1
         self.epoch = 0  # counts crashes: what was scheduled before one means nothing after it
@@ -203,6 +211,12 @@ class Host:
         assert self._reading is not None, "the log is read in on_start, once"
         records, self._reading = self._reading, None
         return iter(records)
+
+    def put_object(self, name: str, data: bytes, expected: str | None = None) -> None:
+        self._objects(self.index, lambda: self._store.put(name, data, expected))
+
+    def get_object(self, name: str) -> None:
+        self._objects(self.index, lambda: self._store.get(name))
 
     def tell(self, event: Event) -> None:
         self._tell(self.index, event)

@@ -19,9 +19,10 @@ from typing import Protocol, TypeAlias
 from dynalab_fault_injection.simulator.disk import DamagedDisk, Disk, Format
 from dynalab_fault_injection.simulator.host import Host
 from dynalab_fault_injection.simulator.network import Delays, HeapEntry, Network
+from dynalab_fault_injection.simulator.objects import ObjectStore
 from dynalab_fault_injection.simulator.randomness import below, stream
 from dynalab_fault_injection.simulator.trace import BATCH, Trace
-from dynalab_impl.effects import Address, Message, Node, Record, RequestToken, Response, Topology
+from dynalab_impl.effects import Address, Message, Node, ObjectDone, Record, RequestToken, Response, Topology
 from dynalab_model.events import Event
 from dynalab_model.operations import Operation
 
@@ -107,6 +108,7 @@ class Simulation:
             format if through_codec else None,
         )
         disk_random = stream(seed, "disk")
+        self.objects = ObjectStore(stream(seed, "objects"))
         self.hosts = [
             Host(
                 index,
@@ -119,6 +121,8 @@ class Simulation:
                 self._on_tell,
                 stream(seed, "node", index),
                 disk_random,
+                self.objects,
+                self._on_objects,
             )
             for index, address in enumerate(self.addresses)
         ]
@@ -354,6 +358,17 @@ class Simulation:
         delays = self.parameters.delays
         arrival_ns = depart_ns + delays.client_ns + self._client_draw(delays.spread_bits)
         heappush(self._heap, (arrival_ns, self._next(), REPLY, client, token, response))
+
+    def _on_objects(self, index: int, request: Callable[[], ObjectDone]) -> None:
+        host = self.hosts[index]
+        epoch = host.epoch
+
+        def reaches() -> None:
+            done = request()
+            if host.epoch == epoch:  # else whoever asked is gone; what it asked for is done all the same
+                heappush(self._heap, (self.now, self._next(), DELIVER, index, index, done))
+
+        self.at(host.depart_ns + self.objects.delay_ns(), f"objects {host.address}", reaches)
 
     def _on_tell(self, index: int, event: Event) -> None:
         kind = event[0]

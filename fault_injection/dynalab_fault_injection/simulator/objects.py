@@ -1,0 +1,57 @@
+"""The object store outside the cluster: whole objects under names, some milliseconds away.
+
+What is put takes effect when the store comes to it, whole or not at all, and stays. A store that fails says so; in half
+of those cases it has done what it was asked for all the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+
+from dynalab_fault_injection.simulator.network import CHANCE_BITS
+from dynalab_impl.effects import NO_OBJECT, ObjectDone, object_tag
+
+
+@dataclass(slots=True)
+class ObjectStore:
+    """Objects by name. `chance` out of 2²⁰ requests fail while that is set."""
+
+    random: Random
+    base_ns: int = 15_000_000
+    spread_bits: int = 24  # up to 17 ms more
+    chance: int = 0
+    objects: dict[str, bytes] = field(default_factory=dict)
+    requests: int = 0
+    failed: int = 0
+
+    def delay_ns(self) -> int:
+        """How long the next request takes."""
+        return self.base_ns + self.random.getrandbits(self.spread_bits)
+
+    def put(self, name: str, data: bytes, expected: str | None) -> ObjectDone:
+        """The request has reached the store."""
+        fails = self._fails()
+        if fails and self.random.getrandbits(1):
+            return ObjectDone(name, "failed")
+        if expected is not None and expected != self._tag(name):
+            return ObjectDone(name, "failed" if fails else "refused")
+        self.objects[name] = data
+        return ObjectDone(name, "failed" if fails else "done")
+
+    def get(self, name: str) -> ObjectDone:
+        """The request has reached the store."""
+        if self._fails():
+            return ObjectDone(name, "failed")
+        data = self.objects.get(name)
+        return ObjectDone(name, "missing") if data is None else ObjectDone(name, "done", data)
+
+    def _tag(self, name: str) -> str:
+        data = self.objects.get(name)
+        return NO_OBJECT if data is None else object_tag(data)
+
+    def _fails(self) -> bool:
+        self.requests += 1
+        fails = self.random.getrandbits(CHANCE_BITS) < self.chance
+        self.failed += fails
+        return fails
