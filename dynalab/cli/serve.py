@@ -21,6 +21,12 @@ from dynalab.cli import exit_codes
 @click.option("--nodes-per-zone", type=click.IntRange(1, 20), help="In each zone. [default: 1, or what DIR holds]")
 @click.option("--partitions", type=click.IntRange(1, 64), default=4, show_default=True, help="Of a new table.")
 @click.option(
+    "--admission/--no-admission",
+    default=False,
+    help="Throttle: hold tables to their throughput, and each partition to 3,000 reads and 1,000 writes a second."
+    " [default: no-admission]",
+)
+@click.option(
     "--credentials",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
@@ -36,6 +42,7 @@ def serve(
     zones: int | None,
     nodes_per_zone: int | None,
     partitions: int,
+    admission: bool,
     credentials: Path | None,
     verbose: bool,
 ) -> int:
@@ -62,6 +69,7 @@ def serve(
         zones=zones,
         nodes_per_zone=nodes_per_zone,
         partitions=partitions,
+        admission=admission,
         credentials=read_credentials(credentials),
     )
     try:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 from dynalab.drivers.disk import FileSystem, write_atomically
@@ -166,6 +166,7 @@ class Manifest:
 
     def to_json(self) -> bytes:
         topology = asdict(self.topology)
+        del topology["limits"]  # not of the disks: each process says whether it throttles
         topology["storage"] = [list(address) for address in self.topology.storage]
         topology["routers"] = [list(address) for address in self.topology.routers]
         incarnations = {str(address): number for address, number in self.incarnations.items()}
@@ -207,7 +208,7 @@ class FileStore:
             fs.fsync_dir(root)
         else:
             self._manifest = self._begin(topology)
-        self.topology = self._manifest.topology
+        self.topology = replace(self._manifest.topology, limits=topology.limits)
 
     def _begin(self, topology: Topology) -> Manifest:
         make_dir_durably(self._fs, self._root)

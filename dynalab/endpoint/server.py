@@ -24,7 +24,7 @@ from dynalab.drivers.store import FileStore, MemoryStore, Store, StoreError
 from dynalab.endpoint.http import Listener
 from dynalab.endpoint.service import Endpoint
 from dynalab.lab import Lab, make_lab
-from dynalab_impl.effects import Timing, Topology, layout
+from dynalab_impl.effects import Limits, Timing, Topology, layout
 from dynalab_model.operations import ListTables
 
 LOOPBACK = "127.0.0.1"
@@ -40,7 +40,6 @@ TIMING = Timing(
     election_spread_bits=27,  # up to 0.13 s more
     lease_ns=400_000_000,
     attempt_ns=400_000_000,
-    counts_ns=5_000_000_000,
 )
 
 
@@ -67,12 +66,14 @@ class Settings:
     zones: int | None = None
     nodes_per_zone: int | None = None
     partitions: int = 4
+    admission: bool = False
     credentials: Mapping[str, str] | None = None
 
     def topology(self) -> Topology:
         """One region, one router: a process of its own needs no more."""
         zones, nodes = self.zones or 3, self.nodes_per_zone or 1
-        return layout(zones=zones, nodes_per_zone=nodes, routers=1, partitions=self.partitions, timing=TIMING)
+        limits = Limits() if self.admission else None
+        return layout(zones, nodes, 1, partitions=self.partitions, timing=TIMING, limits=limits)
 
 
 class Service:

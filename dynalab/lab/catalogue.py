@@ -15,7 +15,7 @@ from dynalab.drivers.store import FileStore
 from dynalab.lab import network
 from dynalab.lab.calls import CallRule
 from dynalab.lab.control import BadFault, Entry, Lab
-from dynalab_impl.effects import JSON, Address
+from dynalab_impl.effects import JSON, Address, Limits
 
 MS = 1_000_000
 INDEX_MESSAGES = ("IndexRequest",)
@@ -307,6 +307,18 @@ def _stale_reads(lab: Lab, parameters: Parameters, entry: Entry) -> Stop:
     return _all(stops)
 
 
+def _admission(lab: Lab, parameters: Parameters, entry: Entry) -> Stop:
+    usual = Limits()
+    read = parameters.need("read", parameters.number("read", usual.partition_read, 1, 10**6))
+    write = parameters.need("write", parameters.number("write", usual.partition_write, 1, 10**6))
+    burst_s = parameters.need("burst_s", parameters.number("burst_s", usual.burst_s, 0, 86_400))
+    parameters.finish()
+    before = lab.limits
+    lab.set_limits(Limits(read, write, burst_s))
+    entry.hits.count += sum(hasattr(node, "admission") for node in lab.cluster.nodes())
+    return lambda: lab.set_limits(before)
+
+
 def _call_rule(lab: Lab, parameters: Parameters, entry: Entry) -> Stop:
     operation, table = parameters.text("operation"), parameters.text("table")
     nth = parameters.need("nth", parameters.number("nth", 1, 1, 10**9))
@@ -338,6 +350,7 @@ FAULTS: dict[str, Fault] = {
     "clock": Fault("every wall clock goes forward by offset_s, for good", _clock),
     "slow-node": Fault("a node takes each_ms for every message", _slow_node),
     "stale-reads": Fault("eventual reads are (mode) always lag_ms old, never old, or drawn by seed", _stale_reads),
+    "admission": Fault("tables are held to their throughput, partitions to read and write units a second", _admission),
     "throttle": Fault("refuse count calls [of operation on table], beginning with the nth", _call_rule),
     "fail": Fault("answer 500 to count calls [of operation on table], before or after carrying them out", _call_rule),
 }

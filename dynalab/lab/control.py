@@ -25,7 +25,8 @@ from dynalab.endpoint.service import Answer
 from dynalab.lab.calls import CallRule, table_of
 from dynalab.lab.network import Hits, LabNetwork
 from dynalab.lab.recorder import Recorder
-from dynalab_impl.effects import JSON, Address, Node, Response
+from dynalab_impl.admission import Admission
+from dynalab_impl.effects import JSON, Address, Limits, Node, Response
 from dynalab_model.operations import CreateTable, DeleteTable, DescribeTable, ListTables, Operation
 from dynalab_model.schema import IndexSchema, KeyAttribute, KeySchema, TableSchema
 
@@ -77,6 +78,7 @@ class Lab:
         self.recorder = Recorder()
         self.entries: list[Entry] = []
         self.eventual_policy = "any"
+        self.limits = cluster.topology.limits
         self._began_ns = monotonic_ns()
         self._tasks: set[asyncio.Task[None]] = set()
         self._routes: dict[tuple[bytes, bytes], Callable[[Exchange], None]] = {
@@ -110,9 +112,20 @@ class Lab:
         for node in self.cluster.nodes():
             self._booted(node)
 
+    def set_limits(self, limits: Limits | None) -> None:
+        """What storage nodes throttle at, from now on and with full buckets; None: nothing. Holds for nodes that start
+        later, too.
+        """
+        self.limits = limits
+        for node in self.cluster.nodes():
+            if hasattr(node, "admission"):
+                node.admission = None if limits is None else Admission(limits)
+
     def _booted(self, node: Node) -> None:
         if hasattr(node, "eventual_policy"):
             node.eventual_policy = self.eventual_policy
+        if hasattr(node, "admission"):
+            node.admission = None if self.limits is None else Admission(self.limits)
 
     def node(self, name: str) -> Address:
         """The machine of that name: `n1`, `z1/n1` or `r1/z1/n1`."""
