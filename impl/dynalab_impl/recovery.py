@@ -90,7 +90,8 @@ def _replay_snapshot(node: StorageNode, record: SnapshotBegin, reading: dict[tup
     if replica is None:
         # All before was let go, so this snapshot is complete; what follows is stored behind its slot.
         replica = node.replicas[group] = node.make_replica(header.spec, record.learner)
-        replica.joined, replica.log_only, replica.counted = record.joined, record.log_only, record.counted
+        replica.joined, replica.log_only = record.joined, record.log_only
+        replica.log.trim(header.slot)
     replica.recover_promise(record.promised)
 
 

@@ -121,9 +121,7 @@ class SnapshotWriter:
         self.group = group
         self.outgoing = Outgoing(header, [] if replica.log_only else replica.state.view())
         self.begin = effects.append(
-            SnapshotBegin(
-                header, replica.role == "learner", replica.promised, replica.joined, replica.log_only, replica.counted
-            )
+            SnapshotBegin(header, replica.role == "learner", replica.promised, replica.joined, replica.log_only)
         )
         # Accepted and not committed, and all that a log replica keeps: the records of these stand before the snapshot.
         for share in self.tail(replica, header.slot):

@@ -209,7 +209,7 @@ class StorageNode:
         state = Catalog(self.topology) if spec.group == CATALOG else Partition(spec, timing.dedup_ns)
         replica = Replica(spec, self.address, self.incarnation, timing, state)
         if learner:
-            replica.role, replica.counted = "learner", False
+            replica.role = "learner"
         return replica
 
     def _host(self, spec: m.GroupSpec, effects: Effects) -> None:
