@@ -32,14 +32,15 @@ from dynalab_checkers.isolation import check_transactions
 from dynalab_checkers.isolation.generate import TransactionRecipe, plant, transactions_history
 from dynalab_checkers.linearizability import BUDGET_STEPS, check_register
 from dynalab_checkers.models import REGISTER
+from dynalab_checkers.sessions import check_sessions
 
 SEED = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One benchmark. `kind`: register (judge), parse (read JSON lines), etcd (general search over `logs`), list-append
-    (transactions; one that is not valid has a planted G1c).
+    """One benchmark. `kind`: register (judge), sessions (their guarantees), parse (read JSON lines), etcd (general
+    search over `logs`), list-append (transactions; one that is not valid has a planted G1c).
     """
 
     operations: int = 0
@@ -114,6 +115,7 @@ def grid(*, quick: bool = False, large: bool = False, logs: str = "") -> list[Ce
     cells += [Cell(size // 10, 10, deletes=20, old_values=False)]
     cells += [Cell(size // 10, 10, deletes=20, old_values=False, indeterminate_per_mille=10)]
     cells += [Cell(size // 10, 10, deletes=20, old_values=False, near_misses=True)]
+    cells += [Cell(size, keys, deletes=deletes, kind="sessions") for keys, deletes in ((1_000, 0), (1, 0), (1, 20))]
     cells += [Cell(size, 10, kind="list-append"), Cell(size, 10, kind="list-append", valid=False)]
     cells += [Cell(size, 10, kind="parse")]
     if logs:
@@ -147,7 +149,7 @@ def run_here(cell: Cell) -> Measured:
             history = plant_stale_read(history, SEED)
         gc.collect()
         took = Stopwatch()
-        judged = check_register(history)
+        judged = check_sessions(history) if cell.kind == "sessions" else check_register(history)
         took.stop()
         counted = judged.details.get("steps", 0)
         operations, verdict, steps = len(history), judged.verdict, counted if isinstance(counted, int) else 0
@@ -248,7 +250,8 @@ def _what(cell: Cell) -> str:
         return "reading JSON lines"
     if cell.kind == "list-append":
         return "transactions, list-append" + ("" if cell.valid else ", one G1c")
-    what = "register, old values returned" if cell.old_values else "register, blind writes"
+    what = "sessions" if cell.kind == "sessions" else "register"
+    what += ", old values returned" if cell.old_values else ", blind writes"
     what += ", deletes" if cell.deletes else ""
     what += ", refused conditions" if cell.near_misses else ""
     return what + ("" if cell.valid else ", one stale read")

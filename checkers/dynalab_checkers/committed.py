@@ -38,7 +38,7 @@ def check_committed(
     flavours: Collection[str | None] = FLAVOURS,
     initial: Mapping[str, Scalar] | None = None,
 ) -> Verdict:
-    """Judge every value that was read, replaced or found. Linear for unique values.
+    """Judge every value that was read, replaced or found. O(n log n).
 
     `flavours` selects reads by their consistency (None: those that do not say); `initial` gives the values that keys
     had before the history began, absent where it is silent. Unknown if the history has operations other than read,
@@ -65,9 +65,10 @@ def check_committed(
             if _same(seen.value, start):
                 continue
             value = identity(seen.value)
-            writers = [writer for writer in possible.get(value, ()) if writer is not seen.operation]
-            if not any(_may_show(writer, seen.operation) for writer in writers):
-                faults.append(_fault(key, seen, writers, failed.get(value, [])))
+            writers = possible.get(value, [])
+            if not _anyone_may_show(writers, seen.operation):
+                late = next((writer for writer in writers if writer is not seen.operation), None)
+                faults.append(_fault(key, seen, late, failed.get(value, [])))
     if not faults:
         return Verdict("valid", CHECKER, details={"observations": seen_count})
     first = min(faults, key=lambda fault: fault.highlight[0].call_index)
@@ -119,13 +120,15 @@ def show(value: object) -> str:
 def _writers(
     operations: list[Operation],
 ) -> tuple[dict[tuple[bool, Scalar], list[Operation]], dict[tuple[bool, Scalar], list[Operation]]]:
-    """Who may have written a value, and who certainly failed to; both in the order of invocation."""
+    """Who may have written a value, by the time of invocation, and who certainly failed to."""
     possible: dict[tuple[bool, Scalar], list[Operation]] = {}
     failed: dict[tuple[bool, Scalar], list[Operation]] = {}
     for operation in operations:
         if operation.f != "read":
             side = failed if operation.outcome == "fail" else possible
             side.setdefault(identity(written(operation)), []).append(operation)
+    for writers in possible.values():
+        writers.sort(key=lambda writer: writer.call)
     return possible, failed
 
 
@@ -142,6 +145,17 @@ def _seen(operations: list[Operation], flavours: Collection[str | None]) -> Iter
             yield _Seen(operation, operation.found, "found")
 
 
+def _anyone_may_show(writers: list[Operation], reader: Operation) -> bool:
+    """Whether any but the reader itself may. The first in time settles it, unless it is of the same instant."""
+    assert reader.ret is not None, "what never returned showed nothing"
+    for writer in writers:
+        if writer.call > reader.ret:
+            break
+        if writer is not reader and _may_show(writer, reader):
+            return True
+    return False
+
+
 def _may_show(writer: Operation, reader: Operation) -> bool:
     """Whether the writer was invoked before the reader returned. Touching is concurrent, except within a process."""
     assert reader.ret is not None, "what never returned showed nothing"
@@ -150,11 +164,10 @@ def _may_show(writer: Operation, reader: Operation) -> bool:
     return writer.call <= reader.ret
 
 
-def _fault(key: str, seen: _Seen, writers: list[Operation], failed: list[Operation]) -> Verdict:
+def _fault(key: str, seen: _Seen, late: Operation | None, failed: list[Operation]) -> Verdict:
     preposition = "from" if seen.verb == "read" else "in"
     shown = f"process {seen.operation.process} {seen.verb} {show(seen.value)} {preposition} {key}"
-    if writers:
-        late = writers[0]
+    if late is not None:
         assert seen.operation.ret is not None
         why = f"{shown}, which was written only by a {late.f} invoked {late.call - seen.operation.ret} ns after that"
         if late.call == seen.operation.ret:
@@ -163,7 +176,7 @@ def _fault(key: str, seen: _Seen, writers: list[Operation], failed: list[Operati
         why = f"{shown}, which only a failed {failed[0].f} wrote"
     else:
         why = f"{shown}, which nobody wrote"
-    others = (writers or failed)[:1]
+    others = failed[:1] if late is None else [late]
     return Verdict(
         "invalid",
         CHECKER,

@@ -134,27 +134,24 @@ def a_line_holds(
     """Whether an order of the chains was found in which no session goes back: then none can be accused. `walks`: what
     to remember and what to judge, as `walk` takes them. False says nothing.
 
-    Begins with an order that real time allows, notes which chain each session saw after which, and orders the chains by
-    that. Only where an absence fits nowhere then is there another round.
+    Begins with an order that real time allows. Where a session goes back in it, notes which chain each of them saw
+    after which, and orders the chains by that; where an absence fits nowhere then, once more.
     """
     if not chains.fits:
         return False
     edges = dict.fromkeys(chains.ties)
-    line = lined(chains, chains.chains)
+    order = chains.some_order(list(edges))
     for _ in range(ROUNDS_MAX):
-        before = len(edges)
-        if not _notice(line, chains, operations, flavours, edges):
+        if order is None:
             return False
-        if len(edges) > before:
-            order = chains.some_order(list(edges))
-            if order is None:
-                return False
-            line = lined(chains, order)
-        ends = [walk(line, operations, flavours, floors, judged, real_time=real_time) for floors, judged in walks]
+        line = lined(chains, order)
+        ends = (walk(line, operations, flavours, floors, judged, real_time=real_time) for floors, judged in walks)
         if all(end is Walk.KEPT for end in ends):
             return True
-        if len(edges) == before:
-            return False  # the next round would notice nothing else
+        before = len(edges)
+        if not _notice(line, chains, operations, flavours, edges) or len(edges) == before:
+            return False  # the next round would find nothing else
+        order = chains.some_order(list(edges))
     return False
 
 

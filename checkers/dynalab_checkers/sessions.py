@@ -33,6 +33,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dynalab_checkers.collector import collector_paused
 from dynalab_checkers.committed import check_committed, show, strangers, written
 from dynalab_checkers.history import MISSING, History, Missing, Operation, Scalar
 from dynalab_checkers.key_order import Edges, KeyOrder, deed, returned_before
@@ -103,13 +104,25 @@ def check_sessions(
     unknown = strangers(history)
     if unknown is not None:
         return Verdict("unknown", CHECKER, unknown)
+    # What is known of a million operations is lists of small objects, and no cycle among them.
+    with collector_paused():
+        return _check(history, guarantees, flavours, real_time, initial or {})
+
+
+def _check(
+    history: History,
+    guarantees: Collection[str],
+    flavours: Collection[str | None],
+    real_time: bool,
+    initial: Mapping[str, Scalar],
+) -> Verdict:
     if CONSISTENT_PREFIX in guarantees:
         fault = _prefix(history, flavours, initial)
         if fault is not None:
             return fault
     doubt: Verdict | None = None
     for key, operations in history.by_key().items():
-        start = (initial or {}).get(key)
+        start = initial.get(key)
         found = _judge_key(key, operations, start, guarantees, flavours, real_time)
         if found is not None and found.verdict == "unknown" and real_time:
             # What contradicts real time may still go back along what was replaced.
@@ -300,7 +313,7 @@ def _no_order(key: str, blocks: list[int], edges: Edges) -> Verdict:
     )
 
 
-def _prefix(history: History, flavours: Collection[str | None], initial: Mapping[str, Scalar] | None) -> Verdict | None:
+def _prefix(history: History, flavours: Collection[str | None], initial: Mapping[str, Scalar]) -> Verdict | None:
     """What each read saw must have been written, and written in an order that all of them can share."""
     verdict = check_committed(history, flavours=flavours, initial=initial)
     if verdict.verdict == "invalid":
@@ -308,7 +321,7 @@ def _prefix(history: History, flavours: Collection[str | None], initial: Mapping
         why = f"{CONSISTENT_PREFIX}: {verdict.why}"
         return Verdict("invalid", CHECKER, why, verdict.key, verdict.operations, verdict.highlight, details)
     for key, operations in history.by_key().items():
-        order = KeyOrder(operations, initial=(initial or {}).get(key), real_time=False)
+        order = KeyOrder(operations, initial=initial.get(key), real_time=False)
         if order.forked:
             why = f"{CONSISTENT_PREFIX}: {key} has no order of writes: {order.problem}"
             blamed = order.forked

@@ -139,7 +139,7 @@ def check_order(records: Iterable[Record], parents: Mapping[str, str] | None = N
     >>> check_order(reversed(split), {"child": "parent"}).verdict
     'valid'
     """
-    above = _ancestors(parents or {})
+    descends = _lineage(parents or {})
     last_of_shard: dict[str, Record] = {}
     last_of_item: dict[str, Record] = {}
     for record in records:
@@ -148,10 +148,10 @@ def check_order(records: Iterable[Record], parents: Mapping[str, str] | None = N
             return _broken("order", record, f"{_name(record)} was handed out after the {_name(before)}", before)
         known = last_of_item.get(record.key)
         if known is not None and known.shard != record.shard:
-            if record.shard in above.get(known.shard, ()):
+            if descends(known.shard, record.shard):
                 why = f"{_name(record)} was handed out after the {_name(known)}, a descendant"
                 return _broken("order", record, why, known)
-            if known.shard not in above.get(record.shard, ()):
+            if not descends(record.shard, known.shard):
                 why = f"{_name(record)} follows the {_name(known)}, and neither shard descends from the other"
                 return _broken("order", record, why, known)
             if known.sequence >= record.sequence:
@@ -266,19 +266,35 @@ def check_changes(records: Iterable[Record], states: Mapping[str, Sequence[Json 
     return Verdict("valid", CHECKER)
 
 
-def _ancestors(parents: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Each shard's parent, its parent, and so on. Raises ValueError if a shard descends from itself."""
-    found: dict[str, tuple[str, ...]] = {}
+def _lineage(parents: Mapping[str, str]) -> Callable[[str, str], bool]:
+    """Whether one shard descends from another. Raises ValueError if a shard descends from itself.
+
+    >>> descends = _lineage({"b": "a", "c": "b"})
+    >>> descends("c", "a"), descends("a", "c"), descends("c", "c")
+    (True, False, False)
+    """
+    children: dict[str, list[str]] = {}
+    for shard, parent in parents.items():
+        children.setdefault(parent, []).append(shard)
+    # A walk around each tree: whatever is entered before a shard is left descends from it.
+    entered: dict[str, int] = {}
+    left: dict[str, int] = {}
+    clock = 0
+    for root in children:
+        if root in parents:
+            continue
+        waiting = [root]
+        while waiting:
+            shard = waiting[-1]
+            if shard in entered:
+                left[waiting.pop()] = clock
+            else:
+                entered[shard] = clock = clock + 1
+                waiting.extend(children.get(shard, ()))
     for shard in parents:
-        line: dict[str, None] = {}
-        above: str | None = parents[shard]
-        while above is not None:
-            if above in line or above == shard:
-                raise ValueError(f"shard {shard} descends from itself")
-            line[above] = None
-            above = parents.get(above)
-        found[shard] = tuple(line)
-    return found
+        if shard not in entered:
+            raise ValueError(f"shard {shard} descends from itself")
+    return lambda one, other: one in entered and other in entered and entered[other] < entered[one] <= left[other]
 
 
 def _broken(rule: str, record: Record, why: str, *others: Record) -> Verdict:

@@ -65,11 +65,12 @@ def test_a_cell_is_measured_in_a_process_of_its_own() -> None:
 
 
 def test_every_kind_of_cell_runs_and_shows_in_the_table() -> None:
-    cells = [Cell(500, 2, valid=False), Cell(500, kind="parse"), Cell(kind="etcd", logs=str(LOGS))]
+    cells = [Cell(500, 2, valid=False), Cell(500, 2, kind="sessions"), Cell(500, kind="parse")]
+    cells.append(Cell(kind="etcd", logs=str(LOGS)))
     rows = [run_here(cell) for cell in cells]
-    assert [row.verdict for row in rows] == ["invalid", "read", "10 valid, 40 invalid, 0 unknown"]
+    assert [row.verdict for row in rows] == ["invalid", "valid", "read", "10 valid, 40 invalid, 0 unknown"]
     shown = table(rows).splitlines()
-    assert len(shown) == 5
+    assert len(shown) == 6
     assert all(row.count("|") == shown[0].count("|") for row in shown)
 
 
@@ -79,7 +80,7 @@ def test_the_grid_covers_size_keys_clients_and_unknown_outcomes() -> None:
     assert len({cell.clients for cell in cells}) >= 3
     assert {cell.indeterminate_per_mille for cell in cells} >= {0, 10, 100}
     assert max(cell.operations for cell in cells) == 10_000_000
-    assert {cell.kind for cell in cells} == {"register", "parse", "etcd", "list-append"}
+    assert {cell.kind for cell in cells} == {"register", "sessions", "parse", "etcd", "list-append"}
 
 
 def test_the_command_writes_a_history_for_others_to_read(tmp_path: Path) -> None:
