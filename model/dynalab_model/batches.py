@@ -12,7 +12,7 @@ A BatchWriteItem cannot reach its 16 MB: 25 items of 400 KB are 10 MB, and more 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias, cast
 
 from dynalab_model.errors import invalid, validation
@@ -244,17 +244,6 @@ def batch_write_response(op: BatchWriteItem, bodies: Sequence[Mapping[str, objec
 def _key(write: PutItem | DeleteItem) -> Item:
     assert isinstance(write, DeleteItem), "a put was told before"
     return write.key
-
-
-def attribute_maps(body: Mapping[str, object]) -> Iterator[object]:
-    """Every key and item of a batch whose types were checked: where wrong types inside attribute values may be."""
-    for entry in cast("dict[str, object]", body["RequestItems"]).values():
-        if isinstance(entry, dict):
-            yield from cast("list[object]", entry.get("Keys") or [])
-            continue
-        for write in cast("list[dict[str, dict[str, object] | None]]", entry):
-            for kind, member in (("PutRequest", "Item"), ("DeleteRequest", "Key")):
-                yield (write.get(kind) or {}).get(member)
 
 
 # --- capacity -------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import cast
 
-from dynalab_model.batches import attribute_maps, parse_batch_get, parse_batch_write
+from dynalab_model.batches import parse_batch_get, parse_batch_write
 from dynalab_model.create_table import parse_create_table
 from dynalab_model.errors import TEXTS, DynamoError, invalid, unknown_operation, validation
 from dynalab_model.expressions import check_expressions
@@ -35,7 +35,7 @@ from dynalab_model.operations import (
     UpdateItem,
 )
 from dynalab_model.partiql import parse_batch_execute_statement, parse_execute_statement
-from dynalab_model.placeholders import LEGACY, VALUES, placeholders
+from dynalab_model.placeholders import LEGACY, placeholders
 from dynalab_model.settings_requests import (
     READ_PARSERS,
     parse_tag_resource,
@@ -80,7 +80,9 @@ def parse(operation_name: str, body: dict[str, object]) -> Operation:
         return parser(body)
     except DynamoError as error:
         if error.code == "ValidationException":
-            _check_shapes(operation_name, body)
+            # A wrong JSON type inside an attribute value is told before all else: looked for only once something is
+            # wrong.
+            REQUESTS[operation_name].check_types(body)
         raise
 
 
@@ -272,20 +274,6 @@ OPERATIONS: dict[str, Callable[[dict[str, object]], Operation]] = {
 
 
 # --- parts ----------------------------------------------------------------------------------------------------------
-
-
-def _check_shapes(operation_name: str, body: Mapping[str, object]) -> None:
-    """A wrong JSON type inside an attribute value is told before all else: looked for only once something is wrong."""
-    maps: list[object] = [body.get(member) for member in ("Item", "Key", "ExclusiveStartKey", VALUES)]
-    if operation_name in ("BatchGetItem", "BatchWriteItem") and body.get("RequestItems") is not None:
-        maps += attribute_maps(body)  # for other operations it is an unknown member, of whatever shape
-    for attributes in maps:
-        for name, value in attributes.items() if isinstance(attributes, dict) else ():
-            try:
-                validate_item({name: value})
-            except DynamoError as error:
-                if error.code == "SerializationException":
-                    raise
 
 
 def _legacy(body: dict[str, object], parameters: tuple[str, ...]) -> Legacy | None:

@@ -20,6 +20,7 @@ from typing import TypeAlias, cast
 from dynalab_model.errors import DynamoError
 from dynalab_model.fields import failure, refuse, wrong_type
 from dynalab_model.shape_table import OPERATIONS, SHAPES
+from dynalab_model.values import validate_value
 
 Body: TypeAlias = Mapping[str, object]
 Fits: TypeAlias = Callable[[object], bool]
@@ -64,6 +65,8 @@ _TOLD_BARE = frozenset({"QueryInput.Limit"})
 
 # Patterns of the model are Java's; what Python's own write otherwise.
 _JAVA = ((r"\p{Print}", "[ -~]"), (r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF"))
+
+_VALUE = "AttributeValue"
 
 # --- compiled shapes -------------------------------------------------------------------------------------------------
 
@@ -122,9 +125,11 @@ class Shape:
 
     def check_types(self, value: object) -> None:
         """Refuse the first wrong JSON type inside, with a SerializationException."""
-        if not self.is_typed(value):
+        if self.name == _VALUE:
+            _check_value(value)
+        elif not self.is_typed(value):
             raise DynamoError("SerializationException", wrong_type(self.type_name, value))
-        if self.kind == "structure":
+        elif self.kind == "structure":
             for name, part in cast(Body, value).items():
                 member = self.by_name.get(name)
                 if member is not None and part is not None:
@@ -154,7 +159,7 @@ class Shape:
                     member.shape.tell(part, where, told, member.bare)
                 elif member.required:
                     told.others.append(failure(None, where, "not be null"))
-        elif self.element is not None:
+        elif self.element is not None and self.element.name != _VALUE:
             self._tell_elements(value, path, told)
 
     def _tell_elements(self, value: object, path: str, told: Told) -> None:
@@ -182,6 +187,14 @@ class Shape:
             (told.enums if of.kind == "enum" else told.others).append(words)
 
 
+def _check_value(value: object) -> None:
+    try:
+        validate_value(value)
+    except DynamoError as error:
+        if error.code == "SerializationException":
+            raise  # everything else is told later, in its place
+
+
 @cache
 def shape(name: str) -> Shape:
     """The compiled shape of this name, or of a bare type.
@@ -195,7 +208,7 @@ def shape(name: str) -> Shape:
     of_type, type_name = _NAMES[kind]
     words, _, pattern = rest.partition("~ ")
     parts = words.split()
-    if name == "AttributeValue":
+    if name == _VALUE:
         # What is inside attribute values is asked by `values`, which also brings them into their stored form.
         return Shape(name, kind, of_type, type_name, None)
     if kind == "enum":
@@ -208,11 +221,10 @@ def shape(name: str) -> Shape:
     if kind not in ("list", "map"):
         return Shape(name, kind, of_type, type_name, _all_fit(fits), rules)
     element = shape(parts[-1])
-    key = shape(parts[0]) if kind == "map" and element.name != "AttributeValue" else None
-    inside = None if element.name == "AttributeValue" else element
-    if inside is not None:
-        fits.append(_elements_fit(inside, key))
-    return Shape(name, kind, of_type, type_name, _all_fit(fits), rules, key=key, element=inside)
+    key = shape(parts[0]) if kind == "map" and element.name != _VALUE else None
+    if element.name != _VALUE:
+        fits.append(_elements_fit(element, key))
+    return Shape(name, kind, of_type, type_name, _all_fit(fits), rules, key=key, element=element)
 
 
 def _enum(name: str, values: tuple[str, ...]) -> Shape:
@@ -321,6 +333,10 @@ class Request:
 
     shape: Shape
     fits: Fits
+
+    def check_types(self, body: Body) -> None:
+        """Refuse the first wrong JSON type, also inside attribute values: they are told before everything else."""
+        self.shape.check_types(body)
 
     def check(self, body: Body) -> None:
         """Refuse whatever the shapes do not allow: for an operation that names no table."""

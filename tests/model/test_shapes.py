@@ -16,6 +16,7 @@ from dynalab import shapes as script
 from dynalab_model import shape_table
 from dynalab_model.errors import DynamoError
 from dynalab_model.fields import named_table
+from dynalab_model.requests import parse
 from dynalab_model.shapes import REQUESTS, Shape, shape
 
 ONE = "1 validation error detected: "
@@ -174,9 +175,31 @@ def test_a_whole_number_is_a_time_and_a_long_has_its_own_name() -> None:
     assert caught.value.message == "STRING_VALUE cannot be converted to Long"
 
 
+@pytest.mark.parametrize(
+    ("operation", "members"),
+    [
+        ("UpdateItem", {"Key": {}, "AttributeUpdates": {"a": {"Value": {"S": 5}}}}),
+        ("PutItem", {"Item": {}, "Expected": {"a": {"AttributeValueList": [{"S": "x"}, {"S": 5}]}}}),
+        ("Query", {"KeyConditions": {"a": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": 5}]}}}),
+        ("BatchGetItem", {"RequestItems": {"a b": {"Keys": [{"pk": {"L": [{"S": 5}]}}]}}}),
+        ("BatchWriteItem", {"RequestItems": {"a b": [{"PutRequest": {"Item": {"pk": {"M": {"x": {"S": 5}}}}}}]}}),
+    ],
+)
+def test_a_wrong_type_inside_an_attribute_value_is_told_first_wherever_it_is(
+    operation: str, members: dict[str, Any]
+) -> None:
+    with pytest.raises(DynamoError) as caught:
+        parse(operation, {"TableName": "a b", "ReturnConsumedCapacity": "X", **members})
+    assert (caught.value.code, caught.value.message) == (
+        "SerializationException",
+        "NUMBER_VALUE cannot be converted to String",
+    )
+
+
 # --- the two paths ----------------------------------------------------------------------------------------------------
 
 ODD = st.sampled_from(["", "x", "ab", "a!b", "x" * 40, 0, 1, -1, 10**7, 1.5, True, None, {}, [], [None], {"a": None}])
+SCALAR = st.sampled_from(["", "x", 0, 1.5, True, None])
 VALUES = st.sampled_from([{"S": "a"}, {"N": "1"}])
 
 
@@ -193,12 +216,13 @@ def bodies(of: Shape, depth: int = 0) -> st.SearchStrategy[Any]:
         return st.fixed_dictionaries(required, optional=few) | (ODD if depth else st.nothing())
     if of.kind == "enum":
         return st.sampled_from(shape_table.SHAPES[of.name].split()[1:]) | ODD
-    if of.kind == "map":
-        inside = VALUES if of.element is None else bodies(of.element, depth + 1)
-        return st.dictionaries(st.sampled_from(["a", "Orders"]), inside, max_size=2) | ODD
-    if of.kind == "list":
-        inside = VALUES if of.element is None else bodies(of.element, depth + 1)
-        return st.lists(inside, max_size=2) | ODD
+    if of.element is not None:
+        inside = bodies(of.element, depth + 1)
+        # What is inside attribute values is not this room's: there, nothing odd.
+        odd = SCALAR if of.element.name == "AttributeValue" else ODD
+        if of.kind == "map":
+            return st.dictionaries(st.sampled_from(["a", "Orders"]), inside, max_size=2) | odd
+        return st.lists(inside, max_size=2) | odd
     plain = {"boolean": st.booleans(), "integer": st.integers(-1, 3), "long": st.integers(-1, 3)}
     return plain.get(of.kind, st.sampled_from(["Orders", "a", "x" * 300, ""])) | ODD
 
