@@ -14,7 +14,7 @@ import click
 
 from dynalab.cli import exit_codes
 from dynalab.cli.question import refuse_vain, with_question
-from dynalab_checkers.check import ALL_MODELS, TRANSACTIONS, FileVerdict, check_files, judges_keys_alone, reading_for
+from dynalab_checkers.check import ALL_MODELS, FileVerdict, check_files, judges_keys_alone, reading_for
 from dynalab_checkers.formats import FORMATS, Reading
 from dynalab_checkers.history import MalformedHistory, Progress
 from dynalab_checkers.judges import JUDGES, Question
@@ -64,8 +64,6 @@ def check(
     Exit code: 0 valid, 1 invalid, 2 unknown, 65 a file that breaks the format; of several files the worst.
     """
     model = model or ("kv" if form == "kv-log" else "register")
-    if model in TRANSACTIONS and out is not None:
-        raise click.UsageError(f"--html shows keys one by one; --model {model} judges whole transactions")
     if model in JUDGES and out is not None:
         raise click.UsageError(f"--html shows what an object did; --model {model} is a promise")
     if memory_mb is not None and not judges_keys_alone(model):
@@ -106,7 +104,9 @@ def check(
 
         paths = [result.file for result in judged]
         chosen = reading_for(model, reading)
-        written = report_html(out, paths, model=model, format=form, budget=budget, results=judged, reading=chosen)
+        written = report_html(
+            out, paths, model=model, format=form, budget=budget, results=judged, reading=chosen, question=question
+        )
         click.echo(f"page: {written[0]}", err=True)
     return exit_codes.worst(codes)
 

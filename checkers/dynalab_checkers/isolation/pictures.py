@@ -23,7 +23,7 @@ SHOWN_MAX: Final = 12
 _COLOURS: Final = {"ww": "#1e6fd0", "wr": "#2e8b3a", "rw": "#c62828", "process": "#7a5a00", "realtime": "#7a5a00"}
 _BOX_WIDTH: Final = 190
 _BOX_HEIGHT: Final = 62
-_LABEL_MAX: Final = 26
+_LABEL_MAX: Final = 24
 _TIP: Final = 12
 # Two sets of colours, by what the system prefers; a page with a switch sets the variables itself.
 STYLE: Final = (

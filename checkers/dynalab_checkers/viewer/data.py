@@ -21,7 +21,7 @@ from heapq import heappop, heappush
 from dynalab_checkers.committed import show
 from dynalab_checkers.explain import Prefix
 from dynalab_checkers.history import History, Json, Missing, Operation
-from dynalab_checkers.picture import Band, label
+from dynalab_checkers.picture import ELEMENTS_MAX, Band, label
 from dynalab_checkers.verdict import Verdict
 
 TEXT_MAX = 200
@@ -33,11 +33,15 @@ _OUTCOMES = {"ok": 0, "fail": 1, "info": 2}
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One verdict for the page: `name` is its tab; `prefixes`, per key, show what could be linearized."""
+    """One verdict for the page: `name` is its tab; `prefixes`, per key, show what could be linearized.
+
+    `level`: of transactions, the isolation level that was asked for; empty for other verdicts.
+    """
 
     verdict: Verdict
     prefixes: Mapping[str, Prefix] | None = None
     name: str = ""
+    level: str = ""
 
     def tab(self) -> str:
         """What the tab says: the name, or the checker and the model that it used."""
@@ -83,6 +87,9 @@ def page_data(history: History, judged: Sequence[Judged], bands: Sequence[Band] 
         "note": [texts.number(_note(o)) for o in operations],
         "index": _differences([o.call_index for o in operations]),
     }
+    if any(o.f == "txn" for o in operations):
+        # A transaction has several keys; the column above holds the empty text for it.
+        columns["keys"] = [[texts.number(key) for key in keys_of(o)] for o in operations]
     return {
         "start": str(start_ns),  # a text: nanoseconds since 1970 are more than the page's numbers can tell apart
         "operations": columns,
@@ -93,6 +100,13 @@ def page_data(history: History, judged: Sequence[Judged], bands: Sequence[Band] 
         "views": [_view(one, operations, numbers, texts, start_ns) for one in judged],
         "texts": list(texts.texts),
     }
+
+
+def keys_of(operation: Operation) -> list[str]:
+    """The keys that an operation touches, each once, in program order."""
+    if operation.f != "txn" or not isinstance(operation.value, list):
+        return [operation.key]
+    return list(dict.fromkeys(str(micro[1]) for micro in operation.value if isinstance(micro, list) and len(micro) > 1))
 
 
 def client(operation: Operation) -> str:
@@ -183,8 +197,8 @@ def _state(state: object) -> str:
 def operation_label(operation: Operation) -> str:
     """An operation in a few words, transactions with what is in them."""
     if operation.f == "txn" and isinstance(operation.value, list):
-        parts = [" ".join(map(_plain, micro)) for micro in operation.value if isinstance(micro, list)]
-        return f"txn {', '.join(parts)}" + (" ✗" if operation.outcome == "fail" else "")
+        parts = [" ".join(map(_short, micro)) for micro in operation.value if isinstance(micro, list)]
+        return ", ".join(parts) + (" ✗" if operation.outcome == "fail" else "")
     if operation.f not in ("read", "write", "cas", "delete", "query", "scan") and operation.value is not None:
         return f"{operation.f} {_plain(operation.value)}" + (" ✗" if operation.outcome == "fail" else "")
     return label(operation)
@@ -204,7 +218,16 @@ def _note(operation: Operation) -> str:
     return ", ".join(parts)
 
 
+def _short(value: Json) -> str:
+    """A part of a step; of a long list the end, where reads differ."""
+    if isinstance(value, list) and len(value) > ELEMENTS_MAX:
+        return f"[… {', '.join(map(_plain, value[-ELEMENTS_MAX:]))}]"
+    return _plain(value)
+
+
 def _plain(value: Json) -> str:
+    if type(value) is int:  # most of what transactions hold
+        return str(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

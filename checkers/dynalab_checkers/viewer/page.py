@@ -27,7 +27,8 @@ from dynalab_checkers.history import History, Operation
 from dynalab_checkers.linearizability import CHECKER as LINEARIZABILITY
 from dynalab_checkers.picture import Band, milliseconds
 from dynalab_checkers.verdict import INVALID, UNKNOWN, VALID, Verdict, worst
-from dynalab_checkers.viewer.data import Judged, client, operation_label, page_data
+from dynalab_checkers.viewer.data import Judged, client, keys_of, operation_label, page_data
+from dynalab_checkers.viewer.transactions import transactions_panel
 
 SCRIPTS: Final = ("model.js", "canvas.js", "page.js")
 # Larger parts than this are drawn by the timeline alone.
@@ -73,7 +74,7 @@ def render_page(history: History, judged: Sequence[Judged], bands: Sequence[Band
     # `style-src` has no hash: the pictures bring their own style, and a style cannot ask for anything here.
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     active = next((n for n, one in enumerate(judged) if one.verdict.verdict != VALID), 0)
-    panels = "".join(_panel(number, one, bands, number == active) for number, one in enumerate(judged))
+    panels = "".join(_panel(number, one, history, bands, number == active) for number, one in enumerate(judged))
     tabs = "".join(_tab(number, one, number == active) for number, one in enumerate(judged))
     data = page_data(history, judged, bands)
     data["active"] = active
@@ -123,7 +124,7 @@ def _script() -> str:
 
 
 def _summary(history: History, judged: Sequence[Judged]) -> str:
-    keys = len({o.key for o in history.operations})
+    keys = len({key for o in history.operations for key in keys_of(o)})
     clients = len({client(o) for o in history.operations})
     counts = (
         _count(len(history), "operation"),
@@ -147,10 +148,11 @@ def _tab(number: int, judged: Judged, active: bool) -> str:
     )
 
 
-def _panel(number: int, judged: Judged, bands: Sequence[Band], active: bool) -> str:
+def _panel(number: int, judged: Judged, history: History, bands: Sequence[Band], active: bool) -> str:
     verdict = judged.verdict
     if verdict.verdict == VALID:
-        body = "<p>Nothing is wrong with this history, as far as this checker looks.</p>"
+        where = f"at the level {_text(judged.level)}" if judged.level else "as far as this checker looks"
+        body = f"<p>Nothing is wrong with this history, {where}.</p>"
     else:
         body = f'<p class="why {verdict.verdict}">{_text(verdict.why)}</p>'
     shown = verdict.operations
@@ -161,6 +163,8 @@ def _panel(number: int, judged: Judged, bands: Sequence[Band], active: bool) -> 
         body += f"<details><summary>The same as a table ({len(shown)})</summary>{_table(verdict)}</details>"
     elif shown:
         body += f"<p>{len(shown)} operations have a part in it: too many for a picture. See the timeline.</p>"
+    if judged.level:
+        body += transactions_panel(judged, history)
     hidden = "" if active else " hidden"
     named = f'id="panel{number}" aria-labelledby="tab{number}"'
     return f'<section role="tabpanel" {named} tabindex="0"{hidden}>{body}</section>'

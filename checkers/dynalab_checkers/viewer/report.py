@@ -14,11 +14,13 @@ from html import escape
 from os import PathLike, fspath
 from pathlib import Path
 
-from dynalab_checkers.check import FileVerdict, check_history
+from dynalab_checkers import isolation
+from dynalab_checkers.check import TRANSACTIONS, FileVerdict, check_history
 from dynalab_checkers.committed import check_committed
 from dynalab_checkers.explain import linearizable_prefixes
 from dynalab_checkers.formats import AS_IT_IS, Reading, read_history
 from dynalab_checkers.history import History
+from dynalab_checkers.judges import USUAL, Question
 from dynalab_checkers.linearizability import BUDGET_STEPS
 from dynalab_checkers.models import MODELS, REGISTER
 from dynalab_checkers.picture import Band
@@ -26,18 +28,29 @@ from dynalab_checkers.sessions import check_sessions
 from dynalab_checkers.verdict import SEVERITY, Verdict
 from dynalab_checkers.viewer.data import Judged
 from dynalab_checkers.viewer.page import page_style, write_html
+from dynalab_checkers.viewer.transactions import judge_levels
 
 
 def judge(
-    history: History, model: str = "register", *, budget: int = BUDGET_STEPS, verdict: Verdict | None = None
+    history: History,
+    model: str = "register",
+    *,
+    budget: int = BUDGET_STEPS,
+    verdict: Verdict | None = None,
+    question: Question = USUAL,
 ) -> list[Judged]:
     """Several checkers over the same history, for the page. `verdict`: that of the model, if it is known already.
+
+    Transactions are judged at several levels, the one of the `question` first.
 
     >>> from dynalab_checkers.history import Operation
     >>> history = History([Operation(0, "read", "k", 0, 9, "ok", result=7)])
     >>> [(one.tab(), one.verdict.verdict) for one in judge(history)]
     [('linearizability (register)', 'invalid'), ('sessions', 'valid'), ('committed', 'invalid')]
     """
+    if model in TRANSACTIONS:
+        steps = isolation.BUDGET_STEPS if budget == BUDGET_STEPS else budget
+        return judge_levels(history, model, question.level, budget=steps, verdict=verdict)
     chosen = MODELS[model]
     first = check_history(history, model, budget) if verdict is None else verdict
     prefixes = linearizable_prefixes(history, chosen, budget=budget)
@@ -57,16 +70,17 @@ def report_html(
     results: Sequence[FileVerdict] = (),
     bands: Sequence[Band] = (),
     reading: Reading = AS_IT_IS,
+    question: Question = USUAL,
 ) -> list[Path]:
     """Write the pages of some histories, and say which files were written: the one to open first comes first.
 
-    `results` (of `check_files`) spare a second judgement. Raises MalformedHistory, or OSError if a file cannot be read
-    or written.
+    `results` (of `check_files`) spare a second judgement of the same `question`. Raises MalformedHistory, or OSError if
+    a file cannot be read or written.
     """
     assert paths, "a report is about at least one history"
     known = {result.file: result.detail for result in results if result.model == model}
     if len(paths) == 1 and not os.path.isdir(out):
-        _write(Path(out), paths[0], model, format, budget, known.get(fspath(paths[0])), bands, reading)
+        _write(Path(out), paths[0], model, format, budget, known.get(fspath(paths[0])), bands, reading, question)
         return [Path(out)]
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,7 +89,7 @@ def report_html(
     for number, path in enumerate(paths, 1):
         stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in Path(path).stem)[:80]
         page = folder / f"{number:0{width}}-{stem}.html"
-        verdict = _write(page, path, model, format, budget, known.get(fspath(path)), bands, reading)
+        verdict = _write(page, path, model, format, budget, known.get(fspath(path)), bands, reading, question)
         pages.append((fspath(path), page, verdict))
     index = folder / "index.html"
     index.write_text(_index(pages), encoding="utf-8")
@@ -91,13 +105,14 @@ def _write(
     verdict: Verdict | None,
     bands: Sequence[Band],
     reading: Reading,
+    question: Question,
 ) -> Verdict:
     try:
         history = read_history(path, format, reading)
     except ValueError as error:
         error.add_note(f"in {fspath(path)}")
         raise
-    judged = judge(history, model, budget=budget, verdict=verdict)
+    judged = judge(history, model, budget=budget, verdict=verdict, question=question)
     write_html(page, history, judged, bands=bands, title=Path(path).name)
     return judged[0].verdict
 

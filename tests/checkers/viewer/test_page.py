@@ -198,7 +198,7 @@ def test_an_empty_history_gives_a_page() -> None:
 
 def test_transactions_show_what_is_in_them() -> None:
     transaction = Operation(0, "txn", "", 0, 5, "ok", [["append", "x", 1], ["r", "y", [1, 2]]])
-    assert "txn append x 1, r y [1, 2]" in data_of(page_of(History([transaction]), []))["texts"]
+    assert "append x 1, r y [1, 2]" in data_of(page_of(History([transaction]), []))["texts"]
 
 
 def test_verdicts_name_operations_by_index_where_they_are_copies() -> None:

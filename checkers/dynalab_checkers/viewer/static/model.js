@@ -27,9 +27,15 @@ const ops = (() => {
   return {
     count, call, end, shown, isRead, index: sums(raw.index),
     row: Int32Array.from(raw.row), client: Int32Array.from(raw.client), key: Int32Array.from(raw.key),
+    keys: raw.keys || null, // of transactions, which have several: their numbers
     outcome: Uint8Array.from(raw.outcome), label: Int32Array.from(raw.label), note: Int32Array.from(raw.note),
   };
 })();
+
+/* The keys of an operation, and the words for them. */
+const keysOf = (n) => (ops.keys ? ops.keys[n] : [ops.key[n]]);
+const keyText = (n) => keysOf(n).map((key) => texts[key]).join(", ");
+const allKeys = () => (ops.keys ? ops.keys.flat() : ops.key);
 
 const span = (() => {
   let last = 1;
@@ -82,11 +88,11 @@ const byCall = Int32Array.from({ length: ops.count }, (_, n) => n)
   .sort((a, b) => ops.call[a] - ops.call[b] || a - b);
 
 function applyFilter(view) {
-  const keys = matcher(ops.key, filter.key), clients = matcher(ops.client, filter.client);
+  const keys = matcher(allKeys(), filter.key), clients = matcher(ops.client, filter.client);
   const part = filter.part && view && view.part.length ? view.isPart : null;
   const rows = data.rows.map(() => []), list = [], seenKeys = new Set();
   for (const n of byCall) {
-    if (keys && !keys.has(ops.key[n])) continue;
+    if (keys && !keysOf(n).some((key) => keys.has(key))) continue;
     if (clients && !clients.has(ops.client[n])) continue;
     if (part && !part.has(n)) continue;
     list.push(n);
@@ -148,7 +154,7 @@ function stateAt(view, key, ns) {
 /* Everything that is known of an operation, as pairs of words: for the tip, the panel and the screen reader. */
 function describe(n, view) {
   const said = [
-    ["operation", texts[ops.label[n]]], ["client", texts[ops.client[n]]], ["key", texts[ops.key[n]]],
+    ["operation", texts[ops.label[n]]], ["client", texts[ops.client[n]]], ["key", keyText(n)],
     ["from", `${time(ops.call[n])} ${unit[0]}`],
     ["to", ops.end[n] === Infinity ? "never returned" : `${time(ops.end[n])} ${unit[0]}`],
     ["outcome", OUTCOMES[ops.outcome[n]]],

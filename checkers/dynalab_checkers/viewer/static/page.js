@@ -189,7 +189,7 @@ function fillTable() {
     const key = order && order.keys.get(ops.key[n]);
     const value = order && order.place[n] >= 0 ? `${texts[order.before[n]]} → ${texts[order.after[n]]}`
       : key && order.blocked.has(n) ? "no order explains it" : "";
-    const cells = [ops.index[n], texts[ops.client[n]], texts[ops.key[n]], (marked ? "✗ " : "") + texts[ops.label[n]],
+    const cells = [ops.index[n], texts[ops.client[n]], keyText(n), (marked ? "✗ " : "") + texts[ops.label[n]],
       time(ops.call[n]), time(ops.end[n]), OUTCOMES[ops.outcome[n]], value, texts[ops.note[n]]];
     cells.forEach((text, column) => {
       const cell = element("div", String(text), column === 0 || column === 4 || column === 5 ? "number" : "");
@@ -410,7 +410,7 @@ function listen() {
 }
 
 readColours();
-offer("key-list", ops.key);
+offer("key-list", allKeys());
 offer("client-list", ops.client);
 COLUMNS.forEach((name) => {
   const cell = element("div", name);
