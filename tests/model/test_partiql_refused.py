@@ -162,3 +162,8 @@ def test_thirty_two_levels_of_nesting_are_taken_and_no_more(machine: Machine) ->
 
     assert machine.execute(statement(32)) == {"Items": []}
     assert "Nesting Levels have exceeded supported limits" in machine.refused(statement(33))
+
+
+def test_an_open_comment_is_the_end_of_the_statement(machine: Machine) -> None:
+    text = MALFORMED + "Unexpected end of statement"
+    assert machine.refused("SELECT * FROM /* Songs " + "/*" * 4000) == f"ValidationException: {text}"

@@ -36,7 +36,9 @@ from dynalab_model.partiql.nodes import (
 from dynalab_model.partiql.texts import malformed, refused
 from dynalab_model.values import NESTING_MAX
 
-STATEMENTS_MAX = 1_024  # parsed ones that are kept
+STATEMENTS_MAX = 512  # parsed ones that are kept
+SHORT_MAX = 1_024  # characters of those
+LONG_STATEMENTS_MAX = 32  # the others hold their values in the text, and few are said twice; but they are asked twice
 CONDITION_DEPTH_MAX = 100
 INDEX_DIGITS_MAX = 9
 
@@ -291,9 +293,8 @@ def _parser() -> Lark:
     return Lark(GRAMMAR, parser="lalr", lexer=_Lexer, transformer=_Builder())
 
 
-@lru_cache(maxsize=STATEMENTS_MAX)
 def parse_statement(text: str) -> Parsed:
-    """The statement that a text says, from a bounded cache; raises ValidationException.
+    """The statement that a text says, a short one from a bounded cache; raises ValidationException.
 
     >>> parse_statement("DELETE FROM T WHERE pk = ?").statement.table
     'T'
@@ -302,13 +303,22 @@ def parse_statement(text: str) -> Parsed:
     ...
     dynalab_model.errors.DynamoError: ValidationException: Unexpected path component at 1:8:5
     """
+    return (_short if len(text) <= SHORT_MAX else _long)(text)
+
+
+def _parsed(text: str) -> Parsed:
     try:
         statement: Statement = _parser().parse(text)  # type: ignore[assignment]
     except UnexpectedToken as error:
         start = len(text) if error.token.type == "$END" else error.token.start_pos
         assert start is not None
         raise _syntax_error(text, start) from None
-    return Parsed(statement, sum(token.kind == "PARAMETER" for token in lexemes(text)))
+    parameters = sum(token.kind == "PARAMETER" for token in lexemes(text)) if "?" in text else 0
+    return Parsed(statement, parameters)
+
+
+_short = lru_cache(maxsize=STATEMENTS_MAX)(_parsed)
+_long = lru_cache(maxsize=LONG_STATEMENTS_MAX)(_parsed)
 
 
 def _syntax_error(text: str, start: int) -> DynamoError:
