@@ -166,4 +166,4 @@ def test_thirty_two_levels_of_nesting_are_taken_and_no_more(machine: Machine) ->
 
 def test_an_open_comment_is_the_end_of_the_statement(machine: Machine) -> None:
     text = MALFORMED + "Unexpected end of statement"
-    assert machine.refused("SELECT * FROM /* Songs " + "/*" * 4000) == f"ValidationException: {text}"
+    assert machine.refused("SELECT * FROM /* Songs " + " /*" * 2000) == f"ValidationException: {text}"
