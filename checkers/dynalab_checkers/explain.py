@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 
 from dynalab_checkers.general import search
 from dynalab_checkers.history import MISSING, History, Operation
-from dynalab_checkers.linearizability import BUDGET_STEPS, judge_key
+from dynalab_checkers.linearizability import BUDGET_STEPS, judge_key, keys_of_transactions
 from dynalab_checkers.models import REGISTER, Illegal, Model, State, UnknownOperation
 from dynalab_checkers.picture import Band, as_table, render
 from dynalab_checkers.register_facts import INFINITY
@@ -100,14 +100,14 @@ def linearizable_prefix(
     >>> prefix.complete, prefix.until_ns, [(o.f, o.value) for o in prefix.order], list(prefix.states())
     (False, 10, [('write', 7)], [(None, 7)])
     """
-    return _prefix(key, history.by_key().get(key, []), model, budget, general, key in _written_by_transactions(history))
+    return _prefix(key, history.by_key().get(key, []), model, budget, general, key in keys_of_transactions(history))
 
 
 def linearizable_prefixes(
     history: History, model: Model = REGISTER, *, budget: int = BUDGET_STEPS, general: bool = False
 ) -> dict[str, Prefix]:
     """`linearizable_prefix` of every key. The budget is for all keys together: a large history stays affordable."""
-    foreign = _written_by_transactions(history)
+    foreign = keys_of_transactions(history)
     result: dict[str, Prefix] = {}
     purse = _Purse(budget)
     for key, operations in history.by_key().items():
@@ -248,13 +248,3 @@ def _as_known_at(operation: Operation, until: int) -> Operation | None:
     if operation.outcome == "fail" or operation.f in ("read", "get"):
         return None
     return replace(operation, ret=None, ret_index=None, outcome="info", old=MISSING, found=MISSING)
-
-
-def _written_by_transactions(history: History) -> set[str]:
-    keys: set[str] = set()
-    for operation in history.operations:
-        if operation.f == "txn" and operation.outcome != "fail" and isinstance(operation.value, list):
-            for micro in operation.value:
-                if isinstance(micro, list) and micro[0] != "r":
-                    keys.add(str(micro[1]))
-    return keys

@@ -60,7 +60,7 @@ def check_register(history: History, *, initial: Scalar = None, budget: int = BU
     model = register(initial)
     # The facts of a million operations are lists of small tuples, and no cycle among them.
     with collector_paused():
-        return _check(history, model, budget, _keys_of_transactions(history))
+        return _check(history, model, budget, keys_of_transactions(history))
 
 
 def check_model(history: History, model: Model, *, budget: int = BUDGET_STEPS) -> Verdict:
@@ -138,7 +138,7 @@ def _touches_itself(operations: Sequence[Operation]) -> bool:
     return False
 
 
-def _keys_of_transactions(history: History) -> set[str]:
+def keys_of_transactions(history: History) -> set[str]:
     """Keys that transactions may have written: a register alone cannot be judged there."""
     keys: set[str] = set()
     for operation in history.operations:

@@ -9,48 +9,13 @@ import pytest
 
 from dynalab_checkers import sessions
 from dynalab_checkers.generate import Recipe, register_history
-from dynalab_checkers.history import MISSING, History, Missing, Operation, Scalar
+from dynalab_checkers.history import History, Scalar
 from dynalab_checkers.session_chains import chain_up
 from dynalab_checkers.session_line import Line, StepBack, Walk, a_line_holds, line_up, walk
 from dynalab_checkers.sessions import check_sessions
 from dynalab_checkers.verdict import Verdict
 from tests.checkers.counting import lines_run
-
-
-def op(
-    f: str,
-    process: int,
-    call: int,
-    ret: int | None,
-    value: Scalar | tuple[Scalar, Scalar] = None,
-    *,
-    old: Scalar | Missing = MISSING,
-    found: Scalar | Missing = MISSING,
-    outcome: str = "ok",
-    consistency: str | None = None,
-    session: str | None = None,
-) -> Operation:
-    reads = f == "read"
-    return Operation(
-        process,
-        f,
-        "k",
-        call,
-        ret,
-        outcome,
-        None if reads else list(value) if isinstance(value, tuple) else value,
-        value if reads and not isinstance(value, tuple) else None,
-        old,
-        found,
-        consistency,
-        session,
-        call_index=2 * call + 1,
-        ret_index=None if ret is None else 2 * ret,
-    )
-
-
-def judged(*operations: Operation, **options: object) -> Verdict:
-    return check_sessions(History(operations), **options)  # type: ignore[arg-type]
+from tests.checkers.operations import judged, op
 
 
 def generally(history: History, **options: object) -> Verdict:

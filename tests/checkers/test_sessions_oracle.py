@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from dynalab_checkers.committed import written
-from dynalab_checkers.history import MISSING, History, Missing, Operation, Scalar
+from dynalab_checkers.history import History, Missing, Operation, Scalar
 from dynalab_checkers.key_order import KeyOrder
 from dynalab_checkers.sessions import (
     GUARANTEES,
@@ -19,39 +19,7 @@ from dynalab_checkers.sessions import (
     WRITES_FOLLOW_READS,
     check_sessions,
 )
-
-
-def op(
-    f: str,
-    process: int,
-    call: int,
-    ret: int | None,
-    value: Scalar | tuple[Scalar, Scalar] = None,
-    *,
-    old: Scalar | Missing = MISSING,
-    found: Scalar | Missing = MISSING,
-    outcome: str = "ok",
-    consistency: str | None = None,
-    session: str | None = None,
-) -> Operation:
-    reads = f == "read"
-    return Operation(
-        process,
-        f,
-        "k",
-        call,
-        ret,
-        outcome,
-        None if reads else list(value) if isinstance(value, tuple) else value,
-        value if reads and not isinstance(value, tuple) else None,
-        old,
-        found,
-        consistency,
-        session,
-        call_index=2 * call + 1,
-        ret_index=None if ret is None else 2 * ret,
-    )
-
+from tests.checkers.operations import op
 
 # The oracle: every subset of the unsure writes, every order of the writes, every position that a read can have seen.
 
