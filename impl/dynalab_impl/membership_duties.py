@@ -30,14 +30,18 @@ def on_adopt(node: StorageNode, sender: Address, message: m.Adopt, effects: Effe
     if spec.group in node.dropped or (replica is not None and replica.log_only != log_only):
         return
     if replica is None:
+        left = node.left.get(spec.group)
+        if left is not None and message.members_slot < left.slot:
+            return  # a late word, from before this disk was removed
         record = HostedGroup(
             spec,
             True,
             message.members,
             message.members_slot,
             log_only,
-            node.left.pop(spec.group, m.NO_BALLOT),
+            m.NO_BALLOT if left is None else left.promised,
         )
+        node.left.pop(spec.group, None)
         replica = node.replicas[spec.group] = make_learner(node, record)
         node.snapshots.begun[spec.group] = effects.append(record)
         effects.tell(Event("log-replica-hosted" if log_only else "learner-joined", spec.group))
@@ -59,7 +63,7 @@ def on_retire(node: StorageNode, sender: Address, message: m.Retire, effects: Ef
     names it, is nothing to it.
     """
     replica = node.replicas.get(message.group)
-    if replica is None or replica.joined >= message.slot or replica.leading is not None:
+    if replica is None or replica.joined > message.slot or replica.leading is not None:
         return
     slot, members = replica.members_slot, replica.members
     for entry in replica.log.after(max(replica.commit_index, replica.log.base)):
@@ -68,16 +72,16 @@ def on_retire(node: StorageNode, sender: Address, message: m.Retire, effects: Ef
             slot, members = entry.slot, membership.after(members, command)
     if slot > message.slot and membership.names(members, node.address, replica.incarnation):
         return
-    let_go(node, replica, effects)
+    let_go(node, replica, message.members_slot, effects)
     effects.tell(Event("replica-retired", message.group, replica.promised[0], message.slot))
 
 
-def let_go(node: StorageNode, replica: Replica, effects: Effects) -> None:
+def let_go(node: StorageNode, replica: Replica, members_slot: int, effects: Effects) -> None:
     """Drop a replica of a group that lives on. Its promises stay with the disk."""
     group = replica.spec.group
     del node.replicas[group]
-    node.left[group] = replica.promised
-    effects.append(LeftGroup(group, replica.promised))
+    left = node.left[group] = LeftGroup(group, replica.promised, max(members_slot, replica.members_slot))
+    effects.append(left)
 
 
 def on_adopted(node: StorageNode, sender: Address, message: m.Adopted, effects: Effects) -> None:

@@ -186,6 +186,7 @@ class Prepare(Message):
     group: str
     ballot: Ballot
     commit_index: int  # the candidate needs what was accepted behind this
+    last: int = 0  # the slot of the last entry that it holds
 
 
 @dataclass(slots=True)
@@ -197,6 +198,9 @@ class Promise(Message):
     entries: tuple[Entry, ...]
     previous: Ballot  # what this replica had promised before; the ballot itself if that is not known any more
     relinquished: Ballot = NO_BALLOT  # a leader's own ballot, in which it served and will never serve again
+    # This replica has let go of what lies up to `base`, all of it committed: its promise tells nothing of that.
+    base: int = 0
+    base_ballot: Ballot = NO_BALLOT  # of the entry in that slot
 
 
 @dataclass(slots=True)
@@ -315,10 +319,13 @@ class Adopted(Message):
 
 @dataclass(slots=True)
 class Retire(Message):
-    """You are no member of this group as of its membership change at `slot`: let go of your replica."""
+    """You are no member of this group as of this slot, which is committed: let go of your replica. The last change of
+    the membership up to there is at `members_slot`.
+    """
 
     group: str
     slot: int
+    members_slot: int
 
 
 @dataclass(slots=True)

@@ -71,6 +71,7 @@ class SnapshotBegin(Record):
     promised: Ballot
     joined: int = 0
     log_only: bool = False
+    counted: bool = True
 
 
 @dataclass(slots=True)
@@ -89,11 +90,13 @@ class SnapshotEnd(Record):
 @dataclass(slots=True)
 class LeftGroup(Record):
     """This node has let go of its replica, and may be asked to hold one of this group again. What it had promised
-    holds for that one as well: its votes are counted by address and incarnation, and those are the same.
+    holds for that one as well: its votes are counted by address and incarnation, and those are the same. `slot` is that
+    of the last change of the membership that it knew of: a leader that asks it to join again knows of that one, too.
     """
 
     group: str
     promised: Ballot
+    slot: int
 
 
 @dataclass(slots=True)

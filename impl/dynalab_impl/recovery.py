@@ -70,10 +70,10 @@ def replay(node: StorageNode, record: Record, reading: dict[tuple[str, int], Inc
             _install(node.replicas[record.group], incoming, node.topology.archive)
     elif isinstance(record, DroppedGroups):
         node.dropped.update(dict.fromkeys(record.groups, True))
-        node.left.update({left.group: left.promised for left in record.left})
+        node.left.update({left.group: left for left in record.left})
     elif isinstance(record, LeftGroup):
         node.replicas.pop(record.group, None)
-        node.left[record.group] = record.promised
+        node.left[record.group] = record
     elif isinstance(record, DroppedGroup):
         node.replicas.pop(record.group, None)
         node.left.pop(record.group, None)
@@ -90,8 +90,8 @@ def _replay_snapshot(node: StorageNode, record: SnapshotBegin, reading: dict[tup
     if replica is None:
         # All before was let go, so this snapshot is complete; what follows is stored behind its slot.
         replica = node.replicas[group] = node.make_replica(header.spec, record.learner)
-        replica.joined, replica.log_only = record.joined, record.log_only
-        replica.log.trim(header.slot)
+        replica.joined, replica.log_only, replica.counted = record.joined, record.log_only, record.counted
+        replica.log.trim(header.slot, header.slot_ballot)
     replica.recover_promise(record.promised)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from dynalab_impl.effects import JSON, Message, Nanoseconds
-from dynalab_impl.messages import Ballot, GroupSpec, Member, RequestId
+from dynalab_impl.messages import NO_BALLOT, Ballot, GroupSpec, Member, RequestId
 from dynalab_model.schema import TableSchema
 from dynalab_model.values import Item, item_size
 
@@ -119,6 +119,7 @@ class SnapshotHeader:
     members: tuple[Member, ...]
     barrier: Ballot
     counter: int  # changes owed so far, or groups placed so far
+    slot_ballot: Ballot = NO_BALLOT  # of the entry in `slot`
     members_slot: int = 0  # of the last membership change that `members` knows; may lie behind `slot` in a log replica
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from dynalab_impl.effects import Effects, Position
-from dynalab_impl.messages import Ballot, Entry
+from dynalab_impl.messages import Entry
 from dynalab_impl.records import (
     AcceptedEntries,
     DroppedGroups,
@@ -69,7 +69,7 @@ class SnapshotWriter:
         replicas: dict[str, Replica],
         incarnation: int,
         dropped: dict[str, bool],
-        left: dict[str, Ballot],
+        left: dict[str, LeftGroup],
         effects: Effects,
     ) -> None:
         """Begin a cycle when the log has grown enough; write the next pieces of the one that runs."""
@@ -78,8 +78,7 @@ class SnapshotWriter:
                 return
             self.cycle_from = effects.appended
             self.header = effects.append(Formatted(incarnation))
-            promised = tuple(LeftGroup(group, ballot) for group, ballot in left.items())
-            effects.append(DroppedGroups(tuple(dropped), promised))
+            effects.append(DroppedGroups(tuple(dropped), tuple(left.values())))
             self.waiting.extend(replicas)
             parts = sum(len(replica.state.dedup) + replica.state.size for replica in replicas.values())
             self.images_a_tick = max(PIECE_IMAGES, parts // TICKS_A_CYCLE)
@@ -118,10 +117,13 @@ class SnapshotWriter:
         header = header_of(replica)
         if replica.log_only:
             header.slot = _log_begins_at(replica)
+            header.slot_ballot = replica.log.ballot_of(header.slot)
         self.group = group
         self.outgoing = Outgoing(header, [] if replica.log_only else replica.state.view())
         self.begin = effects.append(
-            SnapshotBegin(header, replica.role == "learner", replica.promised, replica.joined, replica.log_only)
+            SnapshotBegin(
+                header, replica.role == "learner", replica.promised, replica.joined, replica.log_only, replica.counted
+            )
         )
         # Accepted and not committed, and all that a log replica keeps: the records of these stand before the snapshot.
         for share in self.tail(replica, header.slot):

@@ -44,6 +44,7 @@ from dynalab_impl.records import (
     DroppedGroup,
     Formatted,
     HostedGroup,
+    LeftGroup,
 )
 from dynalab_impl.recovery import replay
 from dynalab_impl.replication import healing
@@ -91,7 +92,7 @@ class StorageNode:
         self.replicas: dict[str, Replica] = {}
         self.led: dict[str, Replica] = {}  # the replicas that lead, or did until just now
         self.dropped: dict[str, bool] = {}
-        self.left: dict[str, m.Ballot] = {}  # groups that went on without a replica here, and what it had promised
+        self.left: dict[str, LeftGroup] = {}  # groups that went on without the replica that this disk had
         self.handed_over: list[str] = []  # groups that this node led when it was told that it will be stopped
         self.keeper: CatalogKeeper | None = None
         self.propagators: dict[str, Propagator] = {}
@@ -209,7 +210,7 @@ class StorageNode:
         state = Catalog(self.topology) if spec.group == CATALOG else Partition(spec, timing.dedup_ns)
         replica = Replica(spec, self.address, self.incarnation, timing, state)
         if learner:
-            replica.role = "learner"
+            replica.role, replica.counted = "learner", False
         return replica
 
     def _host(self, spec: m.GroupSpec, effects: Effects) -> None:

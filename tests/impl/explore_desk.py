@@ -26,6 +26,10 @@ ROUTER = Address("r1", "z1", "router1")
 STORAGE = tuple(Address("r1", f"z{i % 3 + 1}", f"n{i + 1}") for i in range(6))
 TOPOLOGY = Topology(STORAGE, (ROUTER,))
 HOSTS = STORAGE[3:]
+# Nodes that hold nothing at first, for worlds with `spares`: log replicas go there.
+SPARES = (Address("r1", "z1", "n7"), Address("r1", "z3", "n8"))
+PLACES = HOSTS + SPARES
+TO_THE_CATALOG = frozenset({m.Register, m.Membership})
 SPEC = m.GroupSpec(GROUP, "t", "", b"", b"", tuple(m.Member(a, 1) for a in HOSTS), SCHEMA)
 WALL_NS = 1_700_000_000_000_000_000
 Packet: TypeAlias = "tuple[int, Address, Message]"  # (target, sender, message); target -1 is the router
@@ -72,9 +76,9 @@ class Desk:
     # --- Effects -----------------------------------------------------------------------------------------------------
 
     def send(self, to: Address, message: Message, after: Position = LAST) -> None:
-        if to != ROUTER and to not in HOSTS:
-            return  # the catalog
-        packet = (-1 if to == ROUTER else HOSTS.index(to), HOSTS[self.index], message)
+        if (to != ROUTER and to not in PLACES) or type(message) in TO_THE_CATALOG:
+            return
+        packet = (-1 if to == ROUTER else PLACES.index(to), PLACES[self.index], message)
         position = self.appended if after == LAST else after
         if position <= self.durable:
             self.sent.append(packet)
@@ -122,11 +126,13 @@ class Desk:
 
     def host(self) -> None:
         """A disk on which the group is hosted already: with a Host message the first member would stand at once."""
-        self.disk = [Formatted(self.incarnation), HostedGroup(SPEC, False)]
+        self.disk = [Formatted(self.incarnation)]
+        if self.index < len(HOSTS):
+            self.disk.append(HostedGroup(SPEC, False))
         self.appended = self.durable = len(self.disk)
 
     def boot(self) -> None:
-        self.node = StorageNode(HOSTS[self.index], self.topology, self.incarnation)
+        self.node = StorageNode(PLACES[self.index], self.topology, self.incarnation)
         self.node.on_start(self)
 
     def sync(self) -> None:

@@ -21,11 +21,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeAlias
 
-from explore_desk import GROUP, HOSTS, KEY, ROUTER, STORAGE, TOPOLOGY, WALL_NS, Desk, Packet
+from explore_desk import GROUP, HOSTS, KEY, PLACES, ROUTER, SPARES, STORAGE, TOPOLOGY, WALL_NS, Desk, Packet
 
 from dynalab_impl import messages as m
 from dynalab_impl.effects import Message, Nanoseconds, Topology
 from dynalab_impl.partition import Partition
+from dynalab_impl.replication.leading import SILENT_HEARTBEATS
 from dynalab_impl.replication.replica import Replica
 from dynalab_impl.storage_node import TICK
 from dynalab_model.operations import PutItem
@@ -51,6 +52,7 @@ class Scope:
     losses: int = 2
     reads: int = 2
     waits: int = 3
+    pauses: int = 0  # long enough to miss the others, and shorter than a lease
     beats: int = 12
     stands: int = 3
     retries: int = 2
@@ -58,6 +60,7 @@ class Scope:
     log_records_max: int = 20_000
     disks_at_once: bool = False  # every append is on disk at once
     quiet: bool = False  # without the messages that only save time, and with answers that take none
+    spares: int = 0  # nodes besides the group's own, for log replicas
     leases: bool = True  # without them leaders take writes at any time, and strong reads are not asked
 
 
@@ -81,10 +84,12 @@ class World:
     # --- set up -----------------------------------------------------------------------------------------------------
 
     def form(self) -> None:
-        """Three machines that host the group, each synced."""
-        topology = Topology(STORAGE, (ROUTER,), log_records_max=self.scope.log_records_max)
-        for index in range(3):
-            desk = Desk(index, self.scope.wall_ns_off[index], topology)
+        """Three machines that host the group, each synced, and spare ones."""
+        spares = self.scope.spares
+        storage = (*HOSTS, *SPARES[:spares]) if spares else STORAGE
+        topology = Topology(storage, (ROUTER,), log_records_max=self.scope.log_records_max)
+        for index in range(len(HOSTS) + spares):
+            desk = Desk(index, self.scope.wall_ns_off[index % len(HOSTS)], topology)
             desk.set_clock(self.now_ns)
             self.desks.append(desk)
             self.seen.append(0)
@@ -121,7 +126,7 @@ class World:
             replica = desk.replica
             if replica is None:
                 continue
-            if replica.leading is None and used["stand"] < scope.stands and replica.role != "learner":
+            if replica.leading is None and used["stand"] < scope.stands and replica.may_lead():
                 out.append(("stand", i))
             if replica.leading is not None and used["beat"] < scope.beats:
                 out.append(("beat", i))
@@ -134,6 +139,8 @@ class World:
                     out += [("retry", i, w) for w in self.begun if w not in self.answers]
         if used["wait"] < scope.waits:
             out.append(("wait",))
+        if used["pause"] < scope.pauses:
+            out.append(("pause",))
         return out
 
     def serves(self, replica: Replica) -> bool:
@@ -144,7 +151,9 @@ class World:
         return replica.may_serve(self.now_ns)
 
     def _may_wipe(self, index: int) -> bool:
-        """The envelope: the replica that the last wipe took votes again, and knows it."""
+        """The envelope: the replica that the last wipe took votes again, and knows it. No spare is wiped."""
+        if index >= len(HOSTS):
+            return False
         others = [desk for desk in self.desks if desk.index != index and desk.incarnation > 1]
         return all(desk.replica is not None and desk.replica.role != "learner" for desk in others)
 
@@ -159,6 +168,8 @@ class World:
             del self.network[at]
         elif kind == "wait":
             self.now_ns += TOPOLOGY.timing.stretched_lease_ns()
+        elif kind == "pause":
+            self.now_ns += (SILENT_HEARTBEATS + 1) * TOPOLOGY.timing.heartbeat_ns
         elif kind == "restart":
             self._at(at).boot()
             self.seen[at] = 0
@@ -183,7 +194,7 @@ class World:
             self._write(at, write)
         elif kind == "read":
             self._read(at)
-        if kind in ("copy", "lose", "wait", "wipe", "crash", "stand", "beat", "write", "retry", "read"):
+        if kind in ("copy", "lose", "wait", "pause", "wipe", "crash", "stand", "beat", "write", "retry", "read"):
             self.used[str(kind)] += 1
         sent: list[Packet] = []
         for desk in self.desks:
@@ -286,6 +297,10 @@ class World:
         """The state, applied or taken from a snapshot, is that of the committed log."""
         state = replica.state
         assert isinstance(state, Partition)
+        if replica.log_only:
+            assert not state.applied, "a log replica applies nothing"
+            self.sometimes["log replica"] += 1
+            return
         value, expected = _number(state.get(KEY)), self._value(replica.commit_index)
         if value != expected:
             raise Violation(f"the state at slot {replica.commit_index} holds {value} instead of {expected}")
@@ -341,10 +356,21 @@ def heal(world: World) -> None:
             written = True
             world.apply(("write", serving[0]))
             settle(world)
-        if written and len({r.commit_index for r in replicas}) == 1 and all(r.role != "learner" for r in replicas):
+        hosting = [desk.index for desk in world.desks if desk.replica is not None]
+        whole = hosting == list(range(len(HOSTS))) and all(r.has_state for r in replicas)  # no log replica is left
+        if (
+            written
+            and whole
+            and len({r.commit_index for r in replicas}) == 1
+            and all(r.role != "learner" for r in replicas)
+        ):
             world.sometimes["healed"] += 1
             return
-    seen = [(r.role, r.promised, r.commit_index, len(r.log)) for d in world.desks if (r := d.replica) is not None]
+    seen = [
+        (d.index, r.role, r.log_only, r.promised, r.commit_index, len(r.log), [str(m.address.node) for m in r.members])
+        for d in world.desks
+        if (r := d.replica) is not None
+    ]
     raise Violation(f"the group does not come back: {seen}")
 
 
@@ -374,6 +400,7 @@ WEIGHTS: dict[str, int] = {
     "beat": 3,
     "stand": 2,
     "wait": 2,
+    "pause": 2,
     "copy": 1,
     "lose": 1,
     "crash": 1,
@@ -389,15 +416,16 @@ def wander(seed: int, scope: Scope, steps: int) -> World:
     world = World(scope)
     world.form()
     taken: list[Action] = []
-    alone = 3  # the host that nothing reaches or leaves for a while; 3 for none
+    none = len(world.desks)
+    alone = none  # the host that nothing reaches or leaves for a while
     for _ in range(steps):
         if random.randrange(40) == 0:
-            alone = random.randrange(4)
+            alone = random.randrange(none + 1)
         by_kind: dict[str, list[Action]] = {}
         for action in world.actions():
-            if action[0] in ("deliver", "copy") and alone < 3:
+            if action[0] in ("deliver", "copy") and alone < none:
                 target, sender, _message = world.network[int(action[1])]
-                if target >= 0 and alone in (target, HOSTS.index(sender)):
+                if target >= 0 and alone in (target, PLACES.index(sender)):
                     continue
             by_kind.setdefault(str(action[0]), []).append(action)
         if not by_kind:

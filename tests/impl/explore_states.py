@@ -59,16 +59,18 @@ def _node(node: StorageNode) -> StorageNode:
     other.led = {group: other.replicas[group] for group in node.led}
     other.propagators = {group: twin(propagator) for group, propagator in node.propagators.items()}
     other.snapshots = twin(node.snapshots)
+    other.snapshots.begun, other.left = dict(node.snapshots.begun), dict(node.left)
     return other
 
 
 def _replica(replica: Replica) -> Replica:
     other = twin(replica)
     other.log = Log(replica.log.base)
+    other.log.base_ballot = replica.log.base_ballot
     held = replica.log.after(replica.log.base)
     if held:
         other.log.store(replica.log.base + 1, held)
-    other.promises = dict(replica.promises)
+    other.promises, other.asked, other.unheard = dict(replica.promises), list(replica.asked), list(replica.unheard)
     state = cast(Partition, replica.state)
     mine = other.state = twin(state)
     mine.items = SortedDict(state.items)
@@ -83,6 +85,7 @@ def _leading(lead: Leading) -> Leading:
     other.peers = {address: twin(peer) for address, peer in lead.peers.items()}
     other.unsynced = deque(lead.unsynced)
     other.waiters = {slot: list(waiters) for slot, waiters in lead.waiters.items()}
+    other.asked, other.fresh = list(lead.asked), dict(lead.fresh)
     other.pending_items, other.pending_requests = dict(lead.pending_items), dict(lead.pending_requests)
     return other
 
@@ -127,15 +130,18 @@ class Names:
         promises = tuple((self.of(address), self.of(promise)) for address, promise in r.promises.items())
         lead = None if r.leading is None else self._leading(r.leading)
         place = (r.commit_index, r.matched, r.recorded_commit, r.barrier, r.was_behind)
-        return (r.role, r.promised, r.following, str(r.leader), place, r.members, log, promises, lead)
+        membership = (r.members, r.members_slot, r.joined, r.log_only, r.counted, r.relinquished, r.full_match, tuple(r.asked))
+        return (r.role, r.promised, r.following, str(r.leader), place, membership, log, promises, lead)
 
     def _leading(self, lead: Leading) -> tuple[object, ...]:
         peers: list[Any] = [
-            (p.match, p.next, p.in_flight, p.told_commit, p.match_at_tick, p.incarnation) for p in lead.peers.values()
+            (p.address, p.match, p.next, p.in_flight, p.told_commit, p.match_at_tick, p.incarnation, p.log)
+            for p in lead.peers.values()
         ]
+        healing = (lead.changing, lead.seat, tuple(lead.asked), lead.joining, tuple(lead.fresh.items()))
         waiters = tuple((slot, len(waiters)) for slot, waiters in lead.waiters.items())
         pending = (tuple(lead.pending_requests.items()), tuple(lead.pending_items))
-        return (lead.barrier_slot, lead.durable_slot, tuple(lead.unsynced), tuple(peers), waiters, pending)
+        return (lead.barrier_slot, lead.durable_slot, tuple(lead.unsynced), tuple(peers), healing, waiters, pending)
 
 
 @dataclass(slots=True)

@@ -35,6 +35,7 @@ def header_of(replica: Replica) -> SnapshotHeader:
         replica.members,
         replica.barrier,
         state.counter,
+        replica.log.ballot_of(replica.commit_index),
         replica.members_slot,
     )
 
@@ -45,6 +46,7 @@ def begin_sending(replica: Replica, peer: Peer, effects: Effects) -> None:
     peer.in_flight = 0
     if peer.log:
         header.slot = healing.log_begins_at(replica)
+        header.slot_ballot = replica.log.ballot_of(header.slot)
         peer.sending = Outgoing(header, [])
     else:
         peer.sending = Outgoing(header, replica.state.view())
@@ -118,7 +120,9 @@ def on_snapshot(replica: Replica, sender: Address, message: TakeSnapshot, effect
         return
     if message.number == incoming.number:
         if message.number == 0:
-            begin = SnapshotBegin(header, replica.role == "learner", replica.promised, replica.joined, replica.log_only)
+            begin = SnapshotBegin(
+                header, replica.role == "learner", replica.promised, replica.joined, replica.log_only, replica.counted
+            )
             effects.append(begin)
         effects.append(SnapshotPiece(group, header.slot, message.images))
         incoming.images.extend(message.images)
@@ -142,7 +146,7 @@ def install(replica: Replica, incoming: Incoming) -> None:
     if not replica.log_only:
         replica.state = replica.state.fresh()
         replica.state.load(header, incoming.images)
-    replica.log.trim(header.slot)
+    replica.log.trim(header.slot, header.slot_ballot)
     if header.members_slot >= replica.members_slot:
         replica.members, replica.members_slot = header.members, header.members_slot
     replica.barrier = header.barrier

@@ -102,7 +102,10 @@ def _ask(replica: Replica, configurations: list[Members], effects: Effects) -> N
         for member in members:
             if member.address not in replica.asked:
                 replica.asked.append(member.address)
-                effects.send(member.address, Prepare(replica.spec.group, replica.promised, replica.commit_index))
+                effects.send(
+                    member.address,
+                    Prepare(replica.spec.group, replica.promised, replica.commit_index, len(replica.log)),
+                )
 
 
 def _promise(replica: Replica, previous: Ballot, entries: tuple[Entry, ...]) -> Promise:
@@ -114,6 +117,8 @@ def _promise(replica: Replica, previous: Ballot, entries: tuple[Entry, ...]) -> 
         entries,
         previous,
         replica.relinquished,
+        replica.log.base,
+        replica.log.base_ballot,
     )
 
 
@@ -121,14 +126,14 @@ def on_prepare(replica: Replica, sender: Address, message: Prepare, effects: Eff
     if effects.now_ns < replica.no_vote_until_ns:
         return
     known = membership.configurations(replica, replica.log.after(replica.commit_index))
-    if not replica.may_promise(known[-1]):
+    if not replica.may_promise(message.commit_index, known):
         return
     if not any(member.address == sender for members in known for member in members):
         return
     if message.ballot < replica.promised:
         effects.send(sender, Refuse(replica.spec.group, replica.promised))
         return
-    if message.commit_index < replica.log.base:
+    if max(message.commit_index, message.last) < replica.log.base and replica.may_lead():
         # It needs a snapshot before it can lead, and gets none while it outbids whoever could send it one. So its
         # ballot is noted, and this replica stands against it before it stands again.
         if message.ballot > replica.promised:
@@ -142,23 +147,42 @@ def on_prepare(replica: Replica, sender: Address, message: Prepare, effects: Eff
         replica.give_way(message.ballot, effects)
         effects.append(Promised(replica.spec.group, message.ballot))
         effects.tell(Event("promised", replica.spec.group, message.ballot[0]))
-    effects.send(sender, _promise(replica, previous, tuple(replica.log.after(message.commit_index))))
+    # The candidate may know less of what is committed than this replica has let go, and hold all of it all the same.
+    entries = replica.log.after(max(message.commit_index, replica.log.base))
+    effects.send(sender, _promise(replica, previous, tuple(entries)))
 
 
 def on_promise(replica: Replica, sender: Address, message: Promise, effects: Effects) -> None:
     if replica.role != "candidate" or message.ballot != replica.promised:
         return
     replica.promises[sender] = message
-    promises = replica.promises
-    logs: list[Sequence[Entry]] = [replica.log.after(replica.commit_index), *[p.entries for p in promises.values()]]
-    adopted = replica._adopt(logs)
+    promises, adopted = _usable(replica)
     known = membership.configurations(replica, adopted)
     if not membership.names(known[-1], replica.me, replica.incarnation):
         replica.give_way(replica.promised, effects)  # a member of what is coming must lead there
     elif all(membership.is_won(replica, members, promises) for members in known):
-        take_over(replica, adopted, effects)
+        take_over(replica, promises, adopted, effects)
     else:
         _ask(replica, known, effects)
+
+
+def _usable(replica: Replica) -> tuple[dict[Address, Promise], list[Entry]]:
+    """The promises that count, and what they tell that is to be proposed again.
+
+    A replica that has let go of slots behind this candidate's commit index counts only together with a log that has
+    the last of them, in a ballot no older: a leader of that ballot or a later one sent all that lies before, and it
+    had what was chosen.
+    """
+    base = replica.commit_index
+    whole = {address: promise for address, promise in replica.promises.items() if promise.base <= base}
+    logs: list[Sequence[Entry]] = [replica.log.after(base), *[promise.entries for promise in whole.values()]]
+    adopted = replica._adopt(logs)
+    for address, promise in replica.promises.items():
+        place = promise.base - base - 1
+        if 0 <= place < len(adopted) and adopted[place].ballot >= promise.base_ballot:
+            whole[address] = promise
+            logs.append(promise.entries)
+    return whole, replica._adopt(logs)
 
 
 def on_refuse(replica: Replica, sender: Address, message: Refuse, effects: Effects) -> None:
@@ -167,9 +191,9 @@ def on_refuse(replica: Replica, sender: Address, message: Refuse, effects: Effec
         effects.append(Promised(replica.spec.group, message.ballot))
 
 
-def take_over(replica: Replica, adopted: list[Entry], effects: Effects) -> None:
+def take_over(replica: Replica, promises: dict[Address, Promise], adopted: list[Entry], effects: Effects) -> None:
     """Phase 2 begins: adopt, put up the barrier, and wait out the lease of whoever led before."""
-    promises, replica.promises = replica.promises, {}
+    replica.promises = {}
     base = replica.commit_index
     wait_ns = replica.lease_wait_ns(promises)
     replica.role = "leader"

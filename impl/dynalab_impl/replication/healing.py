@@ -95,15 +95,18 @@ def _surplus(replica: Replica, lead: Leading, now_ns: Nanoseconds) -> Iterator[C
     """Whom a group with a member too many can do without, the best choice first."""
     members = replica.members
     silent = [m for m in members if m.address != replica.me and not _is_heard(replica, lead, m.address, now_ns)]
-    full = [m for m in members if not m.log]
+    logs = [m for m in members if m.log]
     yield from (RemoveMember(m.address) for m in silent if m.log)
-    for member in members:
-        if member.log and any(m.address == member.stands_for and m not in silent for m in full):
+    for member in logs:
+        if any(m.address == member.stands_for and m not in silent for m in members):
             yield RemoveMember(member.address)
+    yield from (RemoveMember(m.address) for m in logs[LOG_REPLICAS_MAX:])
     for fresh, gone in lead.fresh.items():
         if replica.is_member(fresh) and gone != replica.me:
             yield from (RemoveMember(m.address) for m in members if gone in (m.address, m.stands_for))
-    yield from (RemoveMember(m.address) for m in silent if not m.log)
+    # Its seat is kept. A silent one that nobody stands for stays: without a seat it would be forgotten.
+    seats = [m.stands_for for m in logs]
+    yield from (RemoveMember(m.address) for m in silent if m.address in seats)
 
 
 def _caught_up(replica: Replica, peer: Peer) -> bool:
@@ -199,7 +202,7 @@ def on_adopted(replica: Replica, sender: Address, message: Adopted, effects: Eff
     if lead is None or sender in lead.peers:
         return
     if sender not in lead.asked or lead.joining is not None or lead.seat is None:
-        effects.send(sender, Retire(replica.spec.group, replica.members_slot), NOTHING)
+        effects.send(sender, _retire(replica), NOTHING)
         return
     lead.joining = sender
     # Slot 0: what it gets first is where its log begins.
@@ -276,7 +279,11 @@ def _follow_members(replica: Replica, lead: Leading, now_ns: Nanoseconds) -> Non
 def _release(replica: Replica, lead: Leading, address: Address, effects: Effects) -> None:
     """Somebody who is not wanted any more. If this is lost, it asks by itself when it has heard nothing for long."""
     lead.peers.pop(address, None)
-    effects.send(address, Retire(replica.spec.group, replica.members_slot), NOTHING)
+    effects.send(address, _retire(replica), NOTHING)
+
+
+def _retire(replica: Replica) -> Retire:
+    return Retire(replica.spec.group, replica.commit_index, replica.members_slot)
 
 
 def turn_away(replica: Replica, sender: Address, effects: Effects) -> bool:
@@ -284,7 +291,7 @@ def turn_away(replica: Replica, sender: Address, effects: Effects) -> bool:
     lead = replica.leading
     if lead is None or sender in lead.peers or not replica.may_serve(effects.now_ns):
         return False
-    effects.send(sender, Retire(replica.spec.group, replica.members_slot), NOTHING)
+    effects.send(sender, _retire(replica), NOTHING)
     return True
 
 

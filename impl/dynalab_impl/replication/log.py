@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import cast
 
 from dynalab_impl.effects import Nanoseconds
-from dynalab_impl.messages import Barrier, Entry, IndexWrite, Write
+from dynalab_impl.messages import NO_BALLOT, Ballot, Barrier, Entry, IndexWrite, Write
 from dynalab_model.values import Item, item_size
 
 SHARE_ENTRIES_MAX = 256  # entries in one record or message, at most
@@ -57,10 +57,11 @@ class Log:
     (1, 1, [])
     """
 
-    __slots__ = ("_entries", "base")
+    __slots__ = ("_entries", "base", "base_ballot")
 
     def __init__(self, base: int = 0) -> None:
         self.base = base
+        self.base_ballot: Ballot = NO_BALLOT  # of the entry that stood in slot `base`
         self._entries: list[Entry] = []
 
     def __len__(self) -> int:
@@ -70,6 +71,10 @@ class Log:
         """The entry in this slot, which must be held."""
         assert slot > self.base, "this slot was let go"
         return self._entries[slot - self.base - 1]
+
+    def ballot_of(self, slot: int) -> Ballot:
+        """The ballot of the entry in this slot: one that is held, or the last that was let go."""
+        return self.base_ballot if slot == self.base else self.entry(slot).ballot
 
     def after(self, slot: int, most: int | None = None) -> list[Entry]:
         """Up to `most` entries behind this slot."""
@@ -111,8 +116,12 @@ class Log:
         assert slot >= self.base
         del self._entries[slot - self.base :]
 
-    def trim(self, slot: int) -> None:
-        """Let go of everything up to this slot. Beyond the end it leaves an empty log that goes on behind the slot."""
+    def trim(self, slot: int, ballot: Ballot = NO_BALLOT) -> None:
+        """Let go of everything up to this slot. Beyond the end it leaves an empty log that goes on behind the slot.
+
+        `ballot` is that of the entry in this slot, if what is held there may be older.
+        """
         if slot > self.base:
+            self.base_ballot = max(ballot, self.entry(slot).ballot) if slot <= len(self) else ballot
             del self._entries[: slot - self.base]
             self.base = slot

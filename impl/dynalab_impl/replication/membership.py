@@ -14,8 +14,9 @@ Rules:
   who was elected later than that.
 - *A vote is a disk's*, counted by address and incarnation. A disk remembers what it has promised under its
   incarnation, also when it held a replica of the group before, was let go and joined again (`records.LeftGroup`). What
-  it had accepted then is forgotten; so as a learner it promises only when its log names it, in a change later than
-  all that it knew when it joined. Then its log holds all that was chosen before.
+  it had accepted then is forgotten; all of it up to the slot of its removal, which the leader knew that asked it to
+  join again. So as a learner it promises only to a candidate that asks for what lies behind that slot, or when its own
+  log has come to a later change that names it. Then its log holds all that was chosen before.
 """
 
 from __future__ import annotations
@@ -105,6 +106,7 @@ def apply(replica: Replica, slot: int, change: Change, effects: Effects) -> None
 def settle_role(replica: Replica) -> None:
     """Who is no member counts for nothing: a learner. Who has become one follows."""
     if names(replica.members, replica.me, replica.incarnation):
+        replica.counted = True
         if replica.role == "learner":
             replica.role = "follower"
     elif replica.leading is None:

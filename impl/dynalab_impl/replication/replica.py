@@ -79,6 +79,7 @@ class Replica:
         "asked",
         "barrier",
         "commit_index",
+        "counted",
         "election_after_ns",
         "following",
         "full_match",
@@ -117,6 +118,7 @@ class Replica:
         self.members: tuple[Member, ...] = spec.members  # as of the last change that is applied
         self.members_slot = 0  # the slot of that change
         self.joined = 0  # the slot of the last change when this replica joined; 0 if it was there from the beginning
+        self.counted = True  # it has been a member since it joined
         self.log_only = False
         self.full_match = 0  # a log replica may let go of what lies before
         self.role = "follower"
@@ -187,9 +189,13 @@ class Replica:
         """A member with state; whether it may stand now is another question."""
         return self.role != "learner" and self.has_state
 
-    def may_promise(self, newest: tuple[Member, ...]) -> bool:
-        """A learner promises once its own log names it (`membership`): it need not know that this is committed."""
-        return self.role != "learner" or membership.names(newest, self.me, self.incarnation)
+    def may_promise(self, commit_index: int, known: list[tuple[Member, ...]]) -> bool:
+        """A disk that has held a replica of this group before promises what it can vouch for (`membership`): what lies
+        behind the slot in which it joined, or all if its log has come to a change that names it. It need not know that
+        the change is committed, and may have been removed since: a candidate that knows less may need its vote.
+        """
+        named = any(membership.names(members, self.me, self.incarnation) for members in known)
+        return self.counted or named or commit_index >= self.joined
 
     def is_vote_of(self, member: Member, promise: Promise) -> bool:
         """A member's promise counts if it comes from the disk that the group has admitted."""
