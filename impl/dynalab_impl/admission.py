@@ -115,7 +115,18 @@ def parts_of(limits: Limits) -> Parts:
 class Admission:
     """All buckets of one storage node."""
 
-    __slots__ = ("allowances", "asked", "limits", "meters", "node", "parts", "since_wall_ns", "spare", "turned_away")
+    __slots__ = (
+        "allowances",
+        "asked",
+        "limits",
+        "meters",
+        "node",
+        "parts",
+        "since_wall_ns",
+        "spare",
+        "spent",
+        "turned_away",
+    )
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -127,6 +138,7 @@ class Admission:
         self.spare: dict[Address, int] = {}  # what was left in the buckets of other nodes
         self.turned_away: dict[RequestId, Nanoseconds] = {}  # (router, number of the attempt) → when it expires
         self.since_wall_ns: Nanoseconds = 0
+        self.spent: dict[str, int] = {}  # parts, by group, since the node's last report to the autoadmin
 
     def start(self, now_ns: Nanoseconds, wall_ns: Nanoseconds) -> None:
         """The node's process begins: what was turned away before is not known any more."""
@@ -158,15 +170,16 @@ class Admission:
     def pay_read(self, group: str, half_units: int) -> None:
         """A read that was admitted cost so many halves of a read unit."""
         meter = self.meters[group]
-        self._pay(meter, meter.reads, half_units, half_units * self.parts.half_read)
+        self._pay(group, meter, meter.reads, half_units, half_units * self.parts.half_read)
 
     def pay_write(self, group: str, units: int) -> None:
         """A write that was admitted cost so many write units, also if its condition was false."""
         meter = self.meters[group]
-        self._pay(meter, meter.writes, units, units * self.parts.write)
+        self._pay(group, meter, meter.writes, units, units * self.parts.write)
 
-    def _pay(self, meter: Meter, share: Share | None, cost: int, parts: int) -> None:
+    def _pay(self, group: str, meter: Meter, share: Share | None, cost: int, parts: int) -> None:
         meter.whole = take(meter.whole, parts)
+        self.spent[group] = self.spent.get(group, 0) + parts
         self.node = take(self.node, parts)
         if share is not None:
             share.pay(cost)

@@ -217,6 +217,7 @@ class Topology:
     partitions_per_table: int = 4
     partitions_per_index: int = 2
     split_bytes: int = 10 * 2**30  # a larger partition is divided (S34)
+    dead_after_s: int = 30  # a node that was silent for so long is dead to the autoadmin
     split_after_s: int = 60  # and one that was hot for so long without a pause, where limits are set
     log_records_max: int = 20_000  # after so many records a node writes snapshots, and lets go of the log before them
     cached_partitions_max: int = 10_000  # a router remembers where so many partitions lie
@@ -248,6 +249,7 @@ def layout(
     refresh_on_hit: bool = False,
     split_bytes: int = 10 * 2**30,
     split_after_s: int = 60,
+    dead_after_s: int = 30,
 ) -> Topology:
     """A topology of one region: z1/n1, z2/n2, z3/n3, z1/n4, …
 
@@ -268,4 +270,5 @@ def layout(
         refresh_on_hit=refresh_on_hit,
         split_bytes=split_bytes,
         split_after_s=split_after_s,
+        dead_after_s=dead_after_s,
     )

@@ -329,6 +329,17 @@ class Retire(Message):
 
 
 @dataclass(slots=True)
+class Alive(Message):
+    """A storage node reports to the autoadmin: what it consumed since the report before, in parts of admission, and
+    which of the groups that it leads consumed most of it.
+    """
+
+    incarnation: int
+    consumed: int
+    busiest: str
+
+
+@dataclass(slots=True)
 class Replace(Message):
     """Build a full replica at `fresh` and let the one at `gone` go: it is dead, or its node is hot. Asked again and
     again until `Replaced` is the answer, of whoever leads then.

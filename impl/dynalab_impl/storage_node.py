@@ -13,6 +13,7 @@ from typing import Any
 from dynalab_impl import (
     admission_duties,
     archive,
+    autoadmin,
     catalog_duties,
     counting,
     data_duties,
@@ -67,6 +68,7 @@ class StorageNode:
         "address",
         "admission",
         "archiver",
+        "autoadmin",
         "counting",
         "directory",
         "dropped",
@@ -82,6 +84,7 @@ class StorageNode:
         "registered",
         "replicas",
         "snapshots",
+        "ticks",
         "topology",
     )
 
@@ -99,6 +102,8 @@ class StorageNode:
         self.maps: dict[str, m.TableMap] = {}  # tables that a propagator of this node feeds
         self.leaders: dict[str, Address] = {}  # last known leaders of index groups
         self.registered = False
+        self.ticks = 0
+        self.autoadmin: autoadmin.Autoadmin | None = None  # at the catalog's leader
         self.heats: dict[str, Heat] = {}  # of the partitions that this node leads
         self.snapshots = SnapshotWriter(topology.log_records_max)
         self.archiver = archive.Archiver() if topology.archive else None
@@ -150,6 +155,8 @@ class StorageNode:
         catalog_duties.keep_catalog(self, effects)
         admission_duties.tick(self, effects)
         splitting.watch(self, effects)
+        autoadmin.report(self, effects)
+        autoadmin.tick(self, effects)
         counting.tick(self, effects)
         archive.tick(self, effects)
         self.snapshots.tick(self.replicas, self.incarnation, self.dropped, self.left, effects)
@@ -188,6 +195,7 @@ class StorageNode:
         self.beat(effects, [replica])
         if replica.spec.group == CATALOG:
             self.keeper = CatalogKeeper()
+            self.autoadmin = autoadmin.Autoadmin(effects.now_ns)
         else:
             self.propagators[replica.spec.group] = Propagator(replica.spec.group)
 
@@ -286,6 +294,8 @@ class StorageNode:
     on_index_reply = index_duties.on_index_reply
     on_redirect = index_duties.on_redirect
     propagate = index_duties.propagate
+    on_alive = autoadmin.on_alive
+    on_replaced = autoadmin.on_replaced
     settle = splitting.settle
     on_split_now = splitting.on_split_now
     on_moved = splitting.on_moved
@@ -369,6 +379,8 @@ HANDLERS: dict[type, str] = {
     m.Redirect: "on_redirect",
     ObjectDone: "on_object",
     m.Moved: "on_moved",
+    m.Alive: "on_alive",
+    m.Replaced: "on_replaced",
     m.SplitNow: "on_split_now",
     m.SplitWanted: "on_split_wanted",
     m.WasSplit: "on_was_split",
