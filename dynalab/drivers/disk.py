@@ -11,7 +11,10 @@ Rules of this room:
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -55,6 +58,9 @@ class FileSystem(Protocol):
 
     def open_in_place(self, path: str) -> File:
         """Open a file that is there for overwriting."""
+
+    def locked(self, path: str) -> AbstractContextManager[None]:
+        """Keep out everybody else, other processes too, who asks for this lock; the file is made if it is not there."""
 
     def rename(self, source: str, target: str) -> None:
         """Put `source` in the place of `target`, at once. Durable after `fsync_dir`."""
@@ -124,6 +130,15 @@ class RealFileSystem:
 
     def open_in_place(self, path: str) -> File:
         return RealFile(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
+
+    @contextmanager
+    def locked(self, path: str) -> Iterator[None]:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
 
     def rename(self, source: str, target: str) -> None:
         os.replace(source, target)

@@ -26,8 +26,19 @@ from functools import partial
 from typing import Protocol, TypeAlias
 
 from dynalab.drivers.host import Host
+from dynalab.drivers.objects import MemoryObjects, Objects
 from dynalab.drivers.store import Store, StoreError
-from dynalab_impl.effects import Address, Message, Node, Position, RequestToken, Response, TimerName, Topology
+from dynalab_impl.effects import (
+    Address,
+    Message,
+    Node,
+    ObjectDone,
+    Position,
+    RequestToken,
+    Response,
+    TimerName,
+    Topology,
+)
 from dynalab_model.operations import Operation
 
 MakeNode: TypeAlias = Callable[[Address, Topology, int], Node]
@@ -51,8 +62,11 @@ class Network(Protocol):
 class EmbeddedCluster:
     """Runs a topology; clients are served through `request`. Everything is called from the thread of its event loop."""
 
-    def __init__(self, store: Store, make_node: MakeNode, *, seed: int | None = None) -> None:
+    def __init__(
+        self, store: Store, make_node: MakeNode, *, seed: int | None = None, objects: Objects | None = None
+    ) -> None:
         self.store = store
+        self.objects = MemoryObjects() if objects is None else objects
         self.topology = store.topology
         self.told: Counter[str] = Counter()  # trace events by kind
         self.failures: list[str] = []  # nodes that died of themselves, in words
@@ -75,6 +89,7 @@ class EmbeddedCluster:
         self._ticking = False
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_ns = 0
+        self._object_pool: ThreadPoolExecutor | None = None
         self._pool = ThreadPoolExecutor(max_workers=max(1, min(8, len(addresses))), thread_name_prefix="dynalab-sync")
 
     # --- life ---------------------------------------------------------------------------------------------------------
@@ -101,6 +116,8 @@ class EmbeddedCluster:
         self._queue.clear()
         self._heap.clear()
         self._pool.shutdown()
+        if self._object_pool is not None:
+            self._object_pool.shutdown()
 
     def crash(self, address: Address) -> None:
         """Kill the process on that machine; nothing happens if it is down already."""
@@ -201,6 +218,21 @@ class EmbeddedCluster:
         found = self._pending.pop(token, None)
         if found is not None:
             found[1](response)
+
+    def ask_objects(self, host: Host, request: Callable[[Objects], ObjectDone]) -> None:
+        """Give a request to the object store, in a thread of its own; the node that asked is told what came of it."""
+        assert self._loop is not None
+        if self._object_pool is None:
+            self._object_pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dynalab-objects")
+        asked = self._loop.run_in_executor(self._object_pool, request, self.objects)
+        asked.add_done_callback(partial(self._objects_answered, host, host.epoch))
+
+    def _objects_answered(self, host: Host, epoch: int, asked: asyncio.Future[ObjectDone]) -> None:
+        if host.epoch != epoch or host.node is None or asked.cancelled():
+            return  # whoever asked is gone; what it asked for is done all the same
+        self._queue.append((host, host.address, asked.result()))
+        if not self._ticking:
+            self._wake()
 
     def arm(self, host: Host, name: TimerName, delay_ns: int) -> int:
         """Set a timer; the number given back is what makes it valid."""

@@ -10,11 +10,12 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from dynalab.drivers.objects import Objects
 from dynalab.drivers.store import NodeDisk
-from dynalab_impl.effects import Address, Message, Node, Position, Record, RequestToken, Response, TimerName
+from dynalab_impl.effects import Address, Message, Node, ObjectDone, Position, Record, RequestToken, Response, TimerName
 from dynalab_model.events import Event
 
 _MILLION = 1_000_000
@@ -28,6 +29,8 @@ class Switch(Protocol):
     def post(self, source: Address, to: Address, message: Message) -> None: ...
 
     def answer(self, token: RequestToken, response: Response) -> None: ...
+
+    def ask_objects(self, host: Host, request: Callable[[Objects], ObjectDone]) -> None: ...
 
     def arm(self, host: Host, name: TimerName, delay_ns: int) -> int: ...
 
@@ -145,6 +148,12 @@ class Host:
     def read_log(self) -> Iterator[Record]:
         assert self._records is not None, "read_log is for on_start alone"
         return iter(self._records)
+
+    def put_object(self, name: str, data: bytes, expected: str | None = None) -> None:
+        self._cluster.ask_objects(self, lambda objects: objects.put(name, data, expected))
+
+    def get_object(self, name: str) -> None:
+        self._cluster.ask_objects(self, lambda objects: objects.get(name))
 
     def random_bits(self, count: int) -> int:
         return self._random.getrandbits(count)

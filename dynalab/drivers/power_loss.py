@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -198,6 +199,9 @@ class PowerLossFileSystem:
 
     def open_in_place(self, path: str) -> File:
         return _PowerLossFile(self, self._file(path))
+
+    def locked(self, path: str) -> AbstractContextManager[None]:
+        return nullcontext()  # there is no other process
 
     def rename(self, source: str, target: str) -> None:
         with self._lock:

@@ -37,6 +37,7 @@ from dynalab.drivers.cluster.state import Body, ClusterError, Directory, Place, 
 from dynalab.drivers.disk import RealFileSystem, write_atomically
 from dynalab.drivers.embedded import EmbeddedCluster
 from dynalab.drivers.log_files import make_dir_durably
+from dynalab.drivers.objects import ObjectDirectory
 from dynalab.drivers.store import MANIFEST, FileStore, Manifest, NodeDisk, StoreError
 from dynalab_impl.effects import Address, Message, Node, Record, Topology
 from dynalab_impl.service import make_node
@@ -128,7 +129,8 @@ class Process:
         def make(address: Address, alone: Topology, incarnation: int) -> Node:
             return make_node(address, topology, incarnation)
 
-        self.cluster = EmbeddedCluster(disk, make)
+        shared = ObjectDirectory(RealFileSystem(), f"{directory}/objects")
+        self.cluster = EmbeddedCluster(disk, make, objects=shared)
         self.ended = asyncio.Event()
         self.died = False
         peers = {
