@@ -35,7 +35,7 @@ def seed_range(ctx: click.Context, param: click.Parameter, value: str) -> range:
 
 
 @click.command()
-@click.option("--workload", "workloads", multiple=True, metavar="W", help="register, index. [default: both]")
+@click.option("--workload", "workloads", multiple=True, metavar="W", help="register, index, pages. [default: the first two]")
 @click.option(
     "--faults",
     multiple=True,

@@ -71,6 +71,14 @@ MIXES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("split", "index-lag", "node-crash"),
         ("split", "zone-loss", "reorder"),
     ),
+    "pages": (
+        ("split", "node-crash"),
+        ("split", "partition", "delay"),
+        ("node-crash", "zone-loss"),
+        ("split", "slow-node", "reorder"),
+        ("split", "node-crash-wipe", "duplicate"),
+        ("one-way-cut", "loss"),
+    ),
 }
 
 

@@ -13,11 +13,13 @@ from dynalab_checkers.committed import check_committed
 from dynalab_checkers.convergence import check_index, check_replicas
 from dynalab_checkers.history import History, Json, Operation
 from dynalab_checkers.linearizability import check_register
+from dynalab_checkers.pages import check_page_items
 from dynalab_checkers.sessions import check_sessions
 from dynalab_checkers.staleness import measure
 from dynalab_checkers.verdict import Verdict
 from dynalab_fault_injection.cluster import Cluster
 from dynalab_fault_injection.workloads.index import index_reads, register_part
+from dynalab_fault_injection.workloads.pages import Pages
 from dynalab_model.items import index_entry
 from dynalab_model.schema import IndexSchema, TableSchema
 from dynalab_model.values import Item
@@ -46,6 +48,8 @@ def judge(history: History, workload: str, budget: int) -> tuple[list[Judgement]
     if workload == "index":
         seen = History([*base.operations, *index_reads(history)])
     checks.append(("committed", lambda: check_committed(seen)))
+    if workload == "pages":
+        checks.append(("pages", lambda: check_page_items(history, Pages().key_names(), budget=budget)))
     lagging = measure(seen, flavours=("index",) if workload == "index" else ("eventual",))
     return [_judgement(name, check()) for name, check in checks], lagging.to_json()
 

@@ -14,6 +14,7 @@ from dynalab_fault_injection.workloads.recorder import Recorder
 from dynalab_impl.effects import RequestToken, Response
 from dynalab_model.operations import CreateTable, DescribeTable, Operation
 from dynalab_model.schema import TableSchema
+from dynalab_model.values import Item
 
 STEP_NS = 2_000_000
 PATIENCE_NS = 6_000_000_000  # a router gives up on a request before this
@@ -76,12 +77,15 @@ class Operator:
                     break
                 if self.simulation.now >= deadline_ns:
                     return f"a strong read of {key} was not served"
-        table = workload.schema().name
+        table, sort_key = workload.schema().name, workload.schema().key.range
+        more: Item = {} if sort_key is None else {sort_key.name: {sort_key.type: "0"}}
         for number in range(probes):
             key = f"probe{number}"
-            if not self._insist(put(table, key, number + 1), deadline_ns):
+            if not self._insist(put(table, key, number + 1, more), deadline_ns):
                 return f"a write of {key} was not served"
-            answer = self._insist(get(table, key, consistent=True), deadline_ns)
+            read = get(table, key, consistent=True)
+            read.key = {**read.key, **more}
+            answer = self._insist(read, deadline_ns)
             if answer is None:
                 return f"a strong read of {key} was not served"
             if value_of(answer.body.get("Item")) != number + 1:

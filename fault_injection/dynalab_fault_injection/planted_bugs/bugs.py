@@ -13,6 +13,7 @@ from dynalab_fault_injection.planted_bugs.patch import Patch
 from dynalab_impl.effects import Nanoseconds
 from dynalab_impl.messages import Entry, IndexWrite, Member
 from dynalab_impl.partition import Partition
+from dynalab_impl.pending import Pending
 from dynalab_impl.replication.leading import Leading
 from dynalab_impl.replication.quorum import merge_accepted
 from dynalab_impl.replication.replica import Replica
@@ -45,6 +46,14 @@ def _own_suffix(self: Replica, logs: Sequence[Sequence[Entry]]) -> list[Entry]:
 
 def _always_newer(self: Partition, command: IndexWrite) -> bool:
     return True
+
+
+def _read_again(self: Pending, key: bytes) -> None:
+    assert self.plan is not None
+    if self.plan.forward:
+        self.low = key
+    else:
+        self.high = key
 
 
 BUGS: dict[str, PlantedBug] = {
@@ -85,6 +94,15 @@ BUGS: dict[str, PlantedBug] = {
             workload="index",
             faults=("index-lag", "reorder"),
             patches=(Patch(Partition, "is_newer", "0772c1e9", _always_newer),),
+        ),
+        PlantedBug(
+            name="page-begins-with-the-last-item",
+            rule="a read in pages goes on behind the last key that it read",
+            sentence="the next page of a read begins with the item that ended the page before",
+            checker="pages",
+            workload="pages",
+            faults=("split", "slow-node"),
+            patches=(Patch(Pending, "step", "321cfe48", _read_again),),
         ),
     )
 }

@@ -121,8 +121,8 @@ def index_reads(history: History) -> list[Operation]:
 
 
 def register_part(operations: Iterable[Operation]) -> History:
-    """The operations that a register knows: everything but the queries."""
-    return History(operation for operation in operations if operation.f != "query")
+    """The operations that a register knows: everything but queries and pages."""
+    return History(operation for operation in operations if operation.f not in ("query", "page"))
 
 
 def _shown(response: Response) -> dict[str, Json]:
