@@ -1,8 +1,7 @@
 """Judgements: for every kind of difference, who is right and by which fact.
 
 A judgement matches by regular expressions on what both sides said; the first that matches a difference judges it. A
-difference that none matches is unjudged, and a run with one fails. Judgements that match nothing are told, too: they
-may be of a version that is gone.
+difference that none matches is unjudged, and a run with one fails.
 """
 
 from __future__ import annotations

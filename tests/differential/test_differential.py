@@ -103,7 +103,7 @@ def test_every_judgement_names_its_fact_and_emulators_that_exist_and_none_judges
 def test_the_page_says_what_the_last_whole_run_found_and_nothing_was_unjudged() -> None:
     figures: page.Counts = json.loads(page.COUNTS.read_text())
     assert figures["requests"] >= 20_000 and figures["unjudged"] == 0
-    assert set(figures["judged"]) <= {judgement.name for judgement in load(FILE)}
+    assert set(figures["judged"]) == {judgement.name for judgement in load(FILE)}, "no judgement is idle"
     assert page.PAGE.read_text() == page.text(load(), figures)
 
 
