@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from dynalab.site import claims, conformance, drawing, results
+from dynalab.site import claims, conformance, drawing, plots, results
+from dynalab_fault_injection.experiments import metadata
 from dynalab_impl.path import PATHS
 from dynalab_model.offered import OFFERED, STATUSES
 
@@ -28,6 +29,16 @@ def write_paths(docs: Path) -> None:
         stem = docs / "generated" / f"path-{name.replace(' ', '-')}"
         write(stem.with_suffix(".svg"), drawing.draw(drawing.path_source(hops, name)))
         write(stem.with_suffix(".md"), drawing.path_table(hops))
+
+
+def write_metadata(docs: Path) -> None:
+    """What cold routers cost: the experiment's tables, and its picture for light and for dark pages."""
+    loads, lives = metadata.measured()
+    folder = docs / "generated"
+    write(folder / "metadata-joining.md", "\n".join(metadata.table(loads)) + "\n")
+    write(folder / "metadata-restarting.md", "\n".join(metadata.restart_table(lives)) + "\n")
+    for scheme in (plots.LIGHT, plots.DARK):
+        write(folder / f"metadata-load-{scheme}.svg", plots.load_svg(loads, scheme))
 
 
 def operations_table() -> str:
@@ -78,6 +89,7 @@ def main(docs: Path, tests: Path, store: Path, smoke: bool, violation: bool) -> 
         sys.exit(EXIT_DATA)
     try:
         write_paths(docs)
+        write_metadata(docs)
         write(docs / "generated" / "operations.md", operations_table())
         write(docs / "generated" / "checkers-speed.md", checkers_speed(store.parent / "checkers-speed.md"))
         write_claims(docs, tests)

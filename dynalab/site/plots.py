@@ -1,4 +1,4 @@
-"""The staleness plot as static SVG, one for light and one for dark pages. Needs matplotlib (extra `docs`).
+"""Plots as static SVG, one for light and one for dark pages. Needs matplotlib (extra `docs`).
 
 The same figures give the same bytes: no date in the file, and names inside it are hashed with a fixed salt.
 """
@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from dynalab_checkers.staleness import SINCE_ACK_NS, Staleness
+from dynalab_fault_injection.experiments.metadata import Load
 
 LIGHT: Final = "light"
 DARK: Final = "dark"
@@ -55,15 +58,14 @@ def points(staleness: Staleness) -> list[tuple[int, float, int]]:
     return [(edge, stale / reads, reads) for edge, (reads, stale) in rows if reads >= READS_MIN]
 
 
-def staleness_svg(staleness: Staleness, scheme: str, *, bound: bool) -> str:
-    """Share of stale reads by the time since the newest acknowledgement; `bound` draws the 1/3 of three replicas."""
+@contextmanager
+def drawing_in(ink: Ink) -> Iterator[Any]:
+    """Give pyplot, set so that the same figures give the same bytes, in the colours of one scheme."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    ink = INKS[scheme]
-    drawn = points(staleness)
     with pyplot.rc_context(
         {
             "svg.hashsalt": "dynalab",
@@ -77,6 +79,26 @@ def staleness_svg(staleness: Staleness, scheme: str, *, bound: bool) -> str:
             "ytick.color": ink.text,
         }
     ):
+        yield pyplot
+
+
+def finished(figure: Any, axes: Any, scheme: str, label: str) -> str:
+    """The SVG of a figure, for one scheme; `label` is what a reader hears who cannot see it."""
+    axes.grid(axis="y", color=INKS[scheme].grid, linewidth=0.7, zorder=0)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    out = io.StringIO()
+    figure.savefig(out, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    svg = out.getvalue()
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" class="only-{scheme}" ', 1)
+
+
+def staleness_svg(staleness: Staleness, scheme: str, *, bound: bool) -> str:
+    """Share of stale reads by the time since the newest acknowledgement; `bound` draws the 1/3 of three replicas."""
+    ink = INKS[scheme]
+    drawn = points(staleness)
+    with drawing_in(ink) as pyplot:
         figure, axes = pyplot.subplots(figsize=(7.2, 3.4))
         places = [SINCE_ACK_NS.index(edge) for edge, _, _ in drawn]
         axes.bar(places, [100 * share for _, share, _ in drawn], color=ink.curve, width=0.72, zorder=2)
@@ -90,16 +112,30 @@ def staleness_svg(staleness: Staleness, scheme: str, *, bound: bool) -> str:
         axes.set_ylim(0, max([40.0 if bound else 5.0, *(110 * share for _, share, _ in drawn)]))
         axes.set_xlabel("time since the newest acknowledged write, from")
         axes.set_ylabel("stale reads, %")
-        axes.grid(axis="y", color=ink.grid, linewidth=0.7, zorder=0)
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
-        out = io.StringIO()
-        figure.savefig(
-            out, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None, "Creator": None}
-        )
+        svg = finished(figure, axes, scheme, "Share of stale eventual reads")
         pyplot.close(figure)
-    svg = out.getvalue()
-    svg = svg[svg.index("<svg") :]
-    return re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL).replace(
-        "<svg ", f'<svg role="img" aria-label="Share of stale eventual reads" class="only-{scheme}" ', 1
-    )
+    return svg
+
+
+def load_svg(loads: Mapping[str, Load], scheme: str) -> str:
+    """Questions to the metadata service over time, a line for each run; time counts from when cold routers join."""
+    ink = INKS[scheme]
+    colours = (ink.bound, ink.curve)
+    assert len(loads) == len(colours)
+    with drawing_in(ink) as pyplot:
+        figure, axes = pyplot.subplots(figsize=(7.2, 3.4))
+        for colour, (name, load) in zip(colours, loads.items(), strict=True):
+            seconds = [(window - load.joined) * load.window_ms / 1000 for window in range(len(load.questions))]
+            per_second = [count * 1000 // load.window_ms for count in load.questions]
+            axes.step(seconds, per_second, where="post", color=colour, linewidth=1.6, zorder=3)
+            axes.annotate(
+                name, (seconds[-1], per_second[-1]), xytext=(0, 6), textcoords="offset points", ha="right", color=colour
+            )
+        axes.axvline(0, color=ink.text, linewidth=0.8, linestyle=":", zorder=2)
+        axes.set_ylim(0, None)
+        axes.set_xlabel("seconds since the cold routers joined")
+        axes.set_ylabel("questions a second")
+        label = "Questions to the metadata service while cold routers join: " + ", and ".join(loads)
+        svg = finished(figure, axes, scheme, label)
+        pyplot.close(figure)
+    return svg

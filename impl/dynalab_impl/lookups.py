@@ -75,6 +75,7 @@ def on_redirect(router: Router, message: Redirect, effects: Effects) -> None:
 def on_found(router: Router, sender: Address, message: Found, effects: Effects) -> None:
     """An answer: learn it, and let those go on who waited for it."""
     router.catalog_leader = sender
+    lookup = router.lookups.pop((message.table, message.index, message.key, message.below), None)
     missing: DynamoError | None = None
     if not message.status:
         missing = resource_not_found()
@@ -84,10 +85,9 @@ def on_found(router: Router, sender: Address, message: Found, effects: Effects) 
     else:
         try:
             check_serves(message.status)
-            router.routes.put(message.spec, effects.now_ns)
+            router.routes.put(message.spec, effects.now_ns, refreshed=lookup is None)
         except DynamoError as error:
             missing = error
-    lookup = router.lookups.pop((message.table, message.index, message.key, message.below), None)
     for number in () if lookup is None else lookup.waiting:
         pending = router.pending.get(number)
         if pending is None or not pending.asking:

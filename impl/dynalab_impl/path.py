@@ -1,8 +1,8 @@
 """The way of a write and of the reads, as a table: who sends what to whom, and why. The course draws its pictures
 from it.
 
-Each hop names a message type of `messages`; `tests/impl/test_path.py` holds the table against what a traced request
-does.
+Each hop names a message type of `messages` or `metadata`; `tests/impl/test_path.py` holds the table against what a
+traced request does.
 """
 
 from __future__ import annotations
@@ -52,4 +52,28 @@ EVENTUAL_READ: tuple[Hop, ...] = (
     Hop("router", "client", "response", "HTTP 200"),
 )
 
-PATHS: dict[str, tuple[Hop, ...]] = {"write": WRITE, "strong read": STRONG_READ, "eventual read": EVENTUAL_READ}
+COLD_READ: tuple[Hop, ...] = (
+    Hop("client", "router", "request", "this router has just started, and knows no partition"),
+    Hop("router", "catalog leader", "Find", "where does this key lie? A floor look-up over the ranges (S87)"),
+    Hop("catalog leader", "router", "Found", "one partition: its range, its members, and the keys of its table"),
+    Hop("router", "any replica", "GetRequest", "from here on like any other read"),
+    Hop("any replica", "router", "GetReply", "what that replica has applied"),
+    Hop("router", "client", "response", "HTTP 200"),
+)
+
+MOVED_READ: tuple[Hop, ...] = (
+    Hop("client", "router", "request", "its cache knows the partition as it was before a split"),
+    Hop("router", "old leader", "GetRequest", "the last known leader of the parent"),
+    Hop("old leader", "router", "Moved", "storage nodes are the authority: it was split, and here are both children"),
+    Hop("router", "leader", "GetRequest", "to the child that holds the key; the catalog was not asked"),
+    Hop("leader", "router", "GetReply", "the newest committed item"),
+    Hop("router", "client", "response", "HTTP 200"),
+)
+
+PATHS: dict[str, tuple[Hop, ...]] = {
+    "write": WRITE,
+    "strong read": STRONG_READ,
+    "eventual read": EVENTUAL_READ,
+    "cold read": COLD_READ,
+    "moved read": MOVED_READ,
+}

@@ -131,14 +131,19 @@ class Routes:
         return spec
 
     def due(self, group: str, now_ns: Nanoseconds, every_ns: Nanoseconds) -> bool:
-        """Whether a hit on this cached partition is to be followed by a refresh; true once in `every_ns`."""
-        if now_ns - self.asked[group] < every_ns:
+        """Whether a hit on this cached partition is to be followed by a refresh; true once in `every_ns`. A request that
+        waited for an answer is no hit.
+        """
+        if now_ns - self.asked[group] <= every_ns:
             return False
         self.asked[group] = now_ns
         return True
 
-    def put(self, spec: GroupSpec, now_ns: Nanoseconds) -> None:
-        """Learn where a partition lies. What it contradicts is forgotten: ranges that overlap it, another schema."""
+    def put(self, spec: GroupSpec, now_ns: Nanoseconds, *, refreshed: bool = False) -> None:
+        """Learn where a partition lies. What it contradicts is forgotten: ranges that overlap it, another schema.
+
+        With `refreshed` it is the answer to a refresh: that one was asked for earlier, and puts off no other.
+        """
         assert spec.schema is not None, "the catalog's own group is not looked up"
         known = self.schemas.get(spec.table)
         if known is not None and known != spec.schema:
@@ -146,7 +151,7 @@ class Routes:
         self.schemas[spec.table] = spec.schema
         if len(self.schemas) > SCHEMAS_MAX:
             self.forget(next(iter(self.schemas)))
-        asked_ns = self.asked.get(spec.group, now_ns)  # an answer that comes late puts off no refresh
+        asked_ns = self.asked.get(spec.group, now_ns) if refreshed else now_ns
         ranges = self.tables.setdefault(spec.table, {}).setdefault(spec.index, Ranges())
         for gone in ranges.put(spec):
             self._release(gone.group)

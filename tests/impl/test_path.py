@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dynalab_impl import messages
+from dynalab_impl import messages, metadata
 from dynalab_impl.effects import Address, Effects, Message
 from dynalab_impl.path import PATHS, Hop
 from dynalab_impl.service import make_node
@@ -20,7 +20,8 @@ def test_every_hop_names_a_message_and_begins_where_one_has_arrived(path: tuple[
     reached = {"client"}
     for hop in path:
         assert hop.source in reached, hop
-        assert hop.message in INSIDE or issubclass(getattr(messages, hop.message), Message), hop
+        kind = getattr(messages, hop.message, None) or getattr(metadata, hop.message, None)
+        assert hop.message in INSIDE or (kind is not None and issubclass(kind, Message)), hop
         reached.add(hop.target)
     assert path[-1].why and path[0].source == "client"
 
@@ -54,6 +55,30 @@ def test_a_traced_write_takes_the_hops_of_the_table(make_lab: Any) -> None:
     # Answer and Commit leave together, and so do the first steps of the index: only their beginning is in order.
     first = [n for n in dict.fromkeys(names) if n in wanted]
     assert first[:3] == wanted[:3] and sorted(first) == sorted(wanted), names
+
+
+@pytest.mark.claim("S21", "S87")
+def test_a_traced_read_of_a_cold_router_and_one_of_a_moved_partition_take_the_hops_of_the_table(make_lab: Any) -> None:
+    names: list[str] = []
+    lab = make_lab(seed=6, make=lambda *place: Tap(make_node(*place), names), nodes_per_zone=1, routers=2, partitions=1)
+    lab.create()
+    lab.put("a", 1)
+    router = lab.simulation.hosts[-1].node.node
+    # The table's own question comes before it: a router that has served anything of the table knows its keys.
+    router.routes.schemas.update(lab.simulation.hosts[-2].node.node.routes.schemas)
+    router.catalog_leader = lab.simulation.hosts[-2].node.node.catalog_leader
+    names.clear()
+    lab.call("GetItem", router=1, TableName="things", Key={"pk": {"S": "a"}})
+    taken = [name for name in names if name in ("Find", "Found", "GetRequest", "GetReply", "Moved")]
+    assert taken == [hop.message for hop in PATHS["cold read"] if hop.message not in INSIDE]
+    lab.put("b", 2)
+    leader, group = lab.leader("a")
+    lab.simulation.network.transmit(leader, leader, messages.SplitNow(group), lab.simulation.now)
+    lab.run(50_000_000)
+    names.clear()
+    assert lab.get("a") == "1"
+    taken = [name for name in names if name in ("Find", "Found", "GetRequest", "GetReply", "Moved")]
+    assert taken == [hop.message for hop in PATHS["moved read"] if hop.message not in INSIDE]
 
 
 def test_every_event_that_is_told_stands_in_the_vocabulary(make_lab: Any) -> None:
