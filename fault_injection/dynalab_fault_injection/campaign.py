@@ -58,6 +58,8 @@ MIXES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("split", "node-crash"),
         ("split", "partition", "duplicate"),
         ("split", "node-crash-wipe", "delay"),
+        ("deployment", "loss"),
+        ("deployment", "partition", "node-crash"),
     ),
     "index": (
         ("index-lag", "node-crash"),
@@ -70,6 +72,7 @@ MIXES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("sync-failure", "log-rot", "index-lag"),
         ("split", "index-lag", "node-crash"),
         ("split", "zone-loss", "reorder"),
+        ("deployment", "index-lag"),
     ),
     "pages": (
         ("split", "node-crash"),

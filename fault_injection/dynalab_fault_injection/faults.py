@@ -22,6 +22,7 @@ from dynalab_fault_injection.simulator import LinkRule, below, between, pick, sh
 from dynalab_fault_injection.split_fault import PartitionSplit
 
 SECOND = 1_000_000_000
+HAND_OVER_MAX_NS = SECOND // 2  # a process that is to stop has so long to hand over
 STRIKE_WITHIN_NS = 7 * SECOND // 10  # a crash waits so long for a sync to come
 
 WALL_OFFSETS_NS = (3 * SECOND, 18 * SECOND)
@@ -95,6 +96,53 @@ class NodeCrash:
         if self.harm and cluster.harm_disk(victim, groups, self.harm):
             self.evidence[HARMS[self.harm]] = 1
         self._down = (victim, cluster.simulation.hosts[victim].epoch)
+
+
+@dataclass(slots=True)
+class Deployment:
+    """A process is stopped in order and started again, as when a new version goes out: it hands over first what it
+    leads, and nobody has to wait for a lease.
+    """
+
+    evidence: dict[str, int] = field(default_factory=dict)
+    _victim: tuple[int, int] | None = None  # (machine, epoch) while it is asked to stop
+    _down: tuple[int, int] | None = None
+
+    def start(self, cluster: Cluster) -> None:
+        victim = cluster.victim()
+        if victim is None:
+            return
+        handed_over = cluster.simulation.told.get("handed-over", 0)
+        cluster.simulation.ask_to_stop(victim)
+        add(self.evidence, "groups-handed-over", cluster.simulation.told.get("handed-over", 0) - handed_over)
+        self._victim = (victim, cluster.simulation.hosts[victim].epoch)
+        self._look(cluster, cluster.simulation.now + HAND_OVER_MAX_NS)
+
+    def stop(self, cluster: Cluster) -> None:
+        self._end(cluster)
+        if self._down is not None:
+            _restart(cluster, [self._down])
+            self._down = None
+
+    def _look(self, cluster: Cluster, until_ns: int) -> None:
+        """Stop it when it is through, or when it has had its time."""
+        if self._victim is None:
+            return
+        host = cluster.simulation.hosts[self._victim[0]]
+        if host.node is None or host.node.may_stop() or cluster.simulation.now >= until_ns:
+            self._end(cluster)
+            return
+        look = partial(self._look, cluster, until_ns)
+        cluster.simulation.at(cluster.simulation.now + SECOND // 100, "is it through?", look)
+
+    def _end(self, cluster: Cluster) -> None:
+        victim, self._victim = self._victim, None
+        if victim is None or not cluster.simulation.is_up(victim[0]):
+            return
+        if cluster.simulation.hosts[victim[0]].epoch == victim[1]:
+            cluster.simulation.stop(victim[0])
+            add(self.evidence, "planned-stops", 1)
+            self._down = (victim[0], cluster.simulation.hosts[victim[0]].epoch)
 
 
 @dataclass(slots=True)
@@ -307,6 +355,7 @@ CATALOGUE: dict[str, Kind] = {
         ),
         Kind("sync-failure", "a sync of a machine's disk fails", 1 * SECOND, 5 * SECOND, SyncFailure),
         Kind("slow-disk", "a machine's disk takes a hundred times as long to sync", 2 * SECOND, 6 * SECOND, SlowDisk),
+        Kind("deployment", "a process hands over, stops, and starts again", 1 * SECOND, 4 * SECOND, Deployment),
         Kind("zone-loss", "a zone loses power or its links to the others", 3 * SECOND, 6 * SECOND, ZoneLoss),
         Kind(
             "index-lag",

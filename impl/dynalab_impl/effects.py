@@ -1,7 +1,7 @@
 """The contract between the handlers and whatever runs them. Everything in impl leans on this page.
 
-A node is a state machine: `on_start`, `on_message`, `on_timer`, `on_durable`, `on_request`. It is deterministic and
-changes only its own state. What it wants done it asks of the `Effects` that it is handed. It never sees a socket, a
+A node is a state machine: `on_start`, `on_message`, `on_timer`, `on_durable`, `on_request`, `on_stop`. It is
+deterministic and changes only its own state. What it wants done it asks of the `Effects` that it is handed. It never sees a socket, a
 file, a clock, a thread or a random generator of its own, so the same code runs in the simulator, under the explorer,
 embedded in a process and as a cluster.
 
@@ -170,6 +170,12 @@ class Node(Protocol):
     def on_durable(self, position: Position, effects: Effects) -> None: ...
 
     def on_request(self, token: RequestToken, operation: Operation, effects: Effects) -> None: ...
+
+    def on_stop(self, effects: Effects) -> None:
+        """A planned stop is near. The node goes on until the driver ends it: when `may_stop` is true, or in a while."""
+
+    def may_stop(self) -> bool:
+        """Whether all that `on_stop` has set going is through."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,12 @@ class Router:
     def on_durable(self, position: Position, effects: Effects) -> None:
         """A router writes nothing."""
 
+    def on_stop(self, effects: Effects) -> None:
+        """A router leads nothing: there is nothing to hand over."""
+
+    def may_stop(self) -> bool:
+        return True
+
     # --- requests ---------------------------------------------------------------------------------------------------
 
     def on_request(self, token: RequestToken, operation: Operation, effects: Effects) -> None:

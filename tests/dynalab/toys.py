@@ -73,6 +73,12 @@ class Counter:
     def on_timer(self, name: TimerName, effects: Effects) -> None:
         """None is ever set."""
 
+    def on_stop(self, effects: Effects) -> None:
+        """It leads nothing."""
+
+    def may_stop(self) -> bool:
+        return True
+
     def on_durable(self, position: Position, effects: Effects) -> None:
         self.synced.append(position)
 

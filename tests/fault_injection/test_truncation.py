@@ -120,6 +120,12 @@ class Rolling:
         effects.append(Added(self.last))
         effects.set_timer(name, 1_000_000 + effects.random_bits(18))
 
+    def on_stop(self, effects: Effects) -> None:
+        """It leads nothing."""
+
+    def may_stop(self) -> bool:
+        return True
+
     def on_durable(self, position: int, effects: Effects) -> None:
         if position % 8 == 0:
             effects.truncate(position - 1)

@@ -110,6 +110,12 @@ class Ledger:
         self.seen.timers.append((self.address.node, effects.now_ns, name))
         effects.set_timer(name, 100_000_000 + effects.random_bits(20))
 
+    def on_stop(self, effects: Effects) -> None:
+        """It leads nothing."""
+
+    def may_stop(self) -> bool:
+        return True
+
     def on_durable(self, position: int, effects: Effects) -> None:
         self.seen.durable.append((self.address.node, position))
 
@@ -140,6 +146,12 @@ class Scripted:
 
     def on_timer(self, name: TimerName, effects: Effects) -> None:
         self.timer(name, effects)
+
+    def on_stop(self, effects: Effects) -> None:
+        """It leads nothing."""
+
+    def may_stop(self) -> bool:
+        return True
 
     def on_durable(self, position: int, effects: Effects) -> None:
         self.durable(position, effects)

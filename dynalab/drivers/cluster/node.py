@@ -9,8 +9,8 @@ How a process begins, so that nothing is ever half started:
 3. It reads the cluster file once more, connects to its peers, and starts its node.
 
 A node that dies of itself (a handler raised, a sync failed) ends its process with code 70: what is broken should look
-broken, and a second sync after a failed one would lie. SIGTERM is a planned stop: requests under way are answered, and
-what was appended is synced.
+broken, and a second sync after a failed one would lie. SIGTERM is a planned stop: what the node leads is handed over,
+requests under way are answered, and what was appended is synced.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ from dynalab_impl.service import make_node
 
 PEERS_SECONDS_MAX = 0.5
 DRAIN_SECONDS_MAX = 3.0
+HAND_OVER_SECONDS_MAX = 0.5
 WATCH_SECONDS = 0.05
 DIED = 70  # exit codes, as in `dynalab.cli.exit_codes`
 MALFORMED = 65
@@ -190,7 +191,21 @@ class Process:
                 async with asyncio.timeout(WATCH_SECONDS):
                     await self.ended.wait()
 
+    async def _hand_over(self) -> None:
+        """Before the stop: somebody else is to lead what this node leads, without the wait for a lease."""
+        host = self.cluster.hosts[self.me]
+        node = host.node
+        if node is None:
+            return
+        host.sample()
+        node.on_stop(host)
+        give_up = monotonic() + HAND_OVER_SECONDS_MAX
+        while host.node is node and not node.may_stop() and monotonic() < give_up:
+            await asyncio.sleep(0.005)
+
     async def _stop(self) -> None:
+        if not self.died:
+            await self._hand_over()
         for server in self._servers:
             server.close()
         if self._front is not None:

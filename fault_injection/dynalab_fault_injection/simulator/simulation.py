@@ -187,6 +187,29 @@ class Simulation:
         self.count("crashes")
         self.trace.pending.append((self.now, "crash", index, loss.unsynced_bytes, loss.kept_bytes))
 
+    def ask_to_stop(self, index: int) -> None:
+        """A planned stop is near: the node hands over what it leads, and runs on until `stop`."""
+        host = self.hosts[index]
+        assert host.node is not None, "it is down already"
+        host.time_ns = self.now
+        host.now_ns = host.local_ns(self.now)
+        host.wall_ns = host.now_ns + host.wall_shift_ns
+        host.depart_ns = max(host.busy_until_ns, self.now)
+        self.trace.pending.append((self.now, "ask to stop", index))
+        host.node.on_stop(host)
+        if host.appended > host.sync_covers and not host.syncing:
+            host.start_sync()
+
+    def stop(self, index: int) -> None:
+        """End a process in order: all that it has appended is on disk."""
+        host = self.hosts[index]
+        assert host.node is not None, "it is down already"
+        host.disk.sync(host.appended)
+        host.stop()
+        host.disk.crash(host.disk_random)
+        self.count("planned-stops")
+        self.trace.pending.append((self.now, "stop", index))
+
     def _fail_sync(self, host: Host) -> None:
         """A sync came back with an error: the node crashes, and nothing that waited for it leaves."""
         self.count("failed-syncs")
