@@ -15,6 +15,7 @@ from os import PathLike, fspath
 from typing import Final
 
 from dynalab_checkers import isolation
+from dynalab_checkers.collector import collector_paused
 from dynalab_checkers.formats import AS_IT_IS, Reading, read_history
 from dynalab_checkers.history import Drain, History, Progress
 from dynalab_checkers.judges import JUDGES, USUAL, Question
@@ -88,7 +89,8 @@ def check_history(
         if wrong:
             raise ValueError(wrong)
         if model in JUDGES:
-            return JUDGES[model].settled(JUDGES[model].ask(history, question))
+            with collector_paused():
+                return JUDGES[model].settled(JUDGES[model].ask(history, question))
         if model in TRANSACTIONS:
             steps = isolation.BUDGET_STEPS if budget == BUDGET_STEPS else budget
             return isolation.check_transactions(history, kind=model, model=question.level, budget=steps)

@@ -75,7 +75,7 @@ class KeyOrder:
         self.of_write: dict[int, int] = {}  # position of a write in `operations` → its version
         self.ties: Edges = {}
         self._by_value: dict[tuple[bool, Scalar], int] = {}
-        self._deletes: list[int] = []  # in the order of invocation; those of unknown outcome are in _pending_deletes
+        self._deletes: list[int] = []  # by the time of invocation; those of unknown outcome are in _pending_deletes
         self._pending_deletes: list[int] = []
         self._settled_until: list[int] = []  # for each of _deletes: when the last block up to it had settled
         self._take_writes(operations)
@@ -111,10 +111,14 @@ class KeyOrder:
         if value is not None:
             return None
         assert seen_by.ret is not None, "what never returned saw nothing"
-        chosen = [version for version in self._pending_deletes if self._called(version) <= seen_by.ret]
+        pending = bisect_right(self._pending_deletes, seen_by.ret, key=self._called)
+        if pending > CANDIDATES_MAX:
+            return None
+        chosen = self._pending_deletes[:pending]
         last = bisect_right(self._deletes, seen_by.ret, key=self._called)
         if self.versions[0].value is not None and not last and not chosen:
             return None  # nobody can have made it absent
+        last_of_block = -1
         if floor is not None:
             block = self.blocks[self.versions[floor].block]
             last_of_block = block.versions[-1]  # the one delete that the early end below could miss
@@ -124,7 +128,7 @@ class KeyOrder:
             last -= 1
             if floor is not None and self._settled_until[last] < block.called_ns:
                 break  # this delete and all that were invoked before it
-            if self._deletes[last] not in chosen:
+            if self._deletes[last] != last_of_block:
                 chosen.append(self._deletes[last])
         if floor is None and self.versions[0].value is None:
             chosen.append(0)
@@ -273,6 +277,7 @@ class KeyOrder:
                     block.settled_ns = min(block.settled_ns, version.settled_ns)
                 block.called_ns = max(block.called_ns, called_ns if self.real_time else BEFORE_ALL_NS + 1)
         self._deletes.sort(key=self._called)
+        self._pending_deletes.sort(key=self._called)
         until = BEFORE_ALL_NS
         for number in self._deletes:
             until = max(until, self.blocks[self.versions[number].block].settled_ns)

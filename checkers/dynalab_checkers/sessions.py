@@ -201,7 +201,7 @@ def _look(
             floors = _floors(session, by_write, operation)
             if order.real_time:  # it has put this write behind all that had settled
                 floors = [floor for floor in floors if order.settled_ns(floor.versions[0]) >= operation.call]
-            possible: tuple[int, ...] = (version,)
+            possible = [version]
         else:
             floors = _floors(session, by_read, operation)
             best: _Glimpse | None = None
@@ -214,12 +214,12 @@ def _look(
             if not candidates:
                 assert best is not None, "without a floor nothing is left out"
                 return _too_old(key, order, best, operation, order.newest_absence(operation))
-            possible = candidates
-        for floor in floors:
-            left = tuple(one for one in possible if not all(order.before(one, known) for known in floor.versions))
-            if not left:
-                return _too_old(key, order, floor, operation, possible[0])
-            possible = left
+            possible = list(candidates)
+        # What is too old stands at the end. Something too old may hide behind what is not: that says less, not more.
+        while floor := _floor_above(possible[-1], floors, order):
+            last = possible.pop()
+            if not possible:
+                return _too_old(key, order, floor, operation, last)
         if len(possible) == 1:
             block = order.versions[possible[0]].block
             for floor in floors:
@@ -227,9 +227,9 @@ def _look(
                 if len(floor.versions) == 1 and pair[0] != pair[1] and not order.before(floor.versions[0], possible[0]):
                     edges[pair] = edges.get(pair) or (floor.operation, operation)
         if not isinstance(value, Missing):
-            _remember(session.reads, _Glimpse(operation, possible), order, linked)
+            _remember(session.reads, _Glimpse(operation, tuple(possible)), order, linked)
         elif operation.outcome == "ok":
-            _remember(session.writes, _Glimpse(operation, possible), order, linked)
+            _remember(session.writes, _Glimpse(operation, tuple(possible)), order, linked)
     stuck = order.arrange(edges)[1]
     return _no_order(key, order.cycle(stuck, edges), edges) if stuck else None
 
@@ -252,6 +252,14 @@ def _floors(session: _Session, kinds: list[str], operation: Operation) -> list[_
     if len(kinds) == 2:
         known = session.reads + session.writes
     return [floor for floor in known if returned_before(floor.operation, operation)]
+
+
+def _floor_above(version: int, floors: list[_Glimpse], order: KeyOrder) -> _Glimpse | None:
+    """The first of these glimpses that certainly was of something newer."""
+    for floor in floors:
+        if all(order.before(version, known) for known in reversed(floor.versions)):  # the oldest ones stand at the end
+            return floor
+    return None
 
 
 def _too_old(key: str, order: KeyOrder, floor: _Glimpse, later: Operation, version: int) -> Verdict:
@@ -321,6 +329,8 @@ def _prefix(history: History, flavours: Collection[str | None], initial: Mapping
         why = f"{CONSISTENT_PREFIX}: {verdict.why}"
         return Verdict("invalid", CHECKER, why, verdict.key, verdict.operations, verdict.highlight, details)
     for key, operations in history.by_key().items():
+        if chain_up(operations, initial=initial.get(key), real_time=False) is not None:
+            continue  # nothing was replaced twice, or in a circle
         order = KeyOrder(operations, initial=initial.get(key), real_time=False)
         if order.forked:
             why = f"{CONSISTENT_PREFIX}: {key} has no order of writes: {order.problem}"

@@ -37,6 +37,7 @@ RECIPES = {
     "mostly deletes": Recipe(deletes=80),
     "blind": Recipe(keys=10, old_values=False, deletes=20),
     "unknown outcomes": Recipe(keys=4, deletes=20, indeterminate_per_mille=50),
+    "deletes of unknown outcome": Recipe(deletes=80, indeterminate_per_mille=500),
 }
 QUESTIONS = {
     "register": Question(),
@@ -77,6 +78,20 @@ def test_a_violation_at_the_very_end_and_its_smallest_part() -> None:
     def prepare(operations: int) -> Callable[[], object]:
         history = plant_stale_read(register_history(3, Recipe(operations=operations)), 3)
         return lambda: check_history(history)
+
+    in_proportion(prepare)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_session_that_goes_back_at_the_very_end(name: str) -> None:
+    """The way of those for whom no line was found."""
+    recipe = RECIPES[name]
+
+    def prepare(operations: int) -> Callable[[], object]:
+        history = register_history(3, Recipe(**{**_fields(recipe), "operations": operations}))
+        reads = [one for one in history if one.f == "read" and one.outcome == "ok" and one.result is not None]
+        reads[-1].result = reads[len(reads) // 2].result
+        return lambda: check_history(history, "sessions")
 
     in_proportion(prepare)
 
