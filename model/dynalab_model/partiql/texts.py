@@ -14,9 +14,9 @@ TEXTS: dict[str, str] = {
     "path-component": "Unexpected path component at {where}",
     "key-equality": "Where clause does not contain a mandatory equality on all key attributes",
     "batch-mixed": "Read and write requests together in the same batch is not supported.",
-    "batch-point": "Select statements within BatchExecuteStatement must specify the primary key in the where clause.",  # our wording
+    "batch-point": "Select statements within BatchExecuteStatement must specify the primary key in the where clause.",  # as another emulator has it
     "batch-duplicates": "Provided list of item keys contains duplicates",  # the words of the other batches
-    "parameters": "Number of parameters in request and statement don't match.",  # our wording
+    "parameters": "Number of parameters in request and statement don't match.",  # as another emulator has it
     "exists": "EXISTS is only allowed in ExecuteTransaction",  # our wording
     "function": "Unsupported function: {name}",  # our wording
     "set-function": "{name} must name the attribute that is being set",  # our wording
