@@ -8,6 +8,7 @@ replica (an eventual read may ask any of them).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
 
 from dynalab.differential.quiescence import is_quiet
@@ -35,6 +36,23 @@ PARTITIONS_MAX = 40  # splits stop here
 
 # What the documents do not promise to be current or the same: times, ids, counts that are refreshed every six hours.
 UNPROMISED = frozenset({"TableId", "ItemCount", "IndexSizeBytes", "TableSizeBytes"})
+
+
+def offered(shapes: Iterable[TableShape]) -> tuple[TableShape, ...]:
+    """The tables among these that the service can make.
+
+    >>> from dynalab.differential.tables import SHAPES
+    >>> [shape.name for shape in offered(SHAPES)]
+    ['things', 'plain', 'blobs']
+    """
+    found = []
+    for shape in shapes:
+        try:
+            parse("CreateTable", shape.create())
+        except DynamoError:
+            continue
+        found.append(shape)
+    return tuple(found)
 
 
 class Difference(AssertionError):

@@ -19,16 +19,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from dynalab.differential import lockstep
 from dynalab.differential.chance import Chance, seeded
-from dynalab.differential.lockstep import Difference, Pair
+from dynalab.differential.lockstep import Difference, Pair, offered
 from dynalab.differential.requests import Request, Requests
 from dynalab.differential.statements import execute
-from dynalab.differential.tables import SHAPES, Body
+from dynalab.differential.tables import LOCAL, SHAPES, Body
 from dynalab_model.database import State, apply
 from dynalab_model.errors import DynamoError
 from dynalab_model.operations import DeleteItem, GetItem, Operation
 
 STEPS = int(os.environ.get("DYNALAB_LOCKSTEP_STEPS", "1500"))
 STEPS_A_RUN = 20
+TABLES = offered((*SHAPES, LOCAL))  # local indexes take part as soon as tables can have them
 # One service a run, asked for several requests at each of Hypothesis' steps: its own cost is a step's, not a request's.
 REQUESTS_A_STEP = 8
 SETTINGS: list[tuple[str, dict[str, Any]]] = [
@@ -51,13 +52,13 @@ def requests_of(draw: st.DrawFn, make: Callable[[Chance], Request]) -> Request:
 class Lockstep(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.requests = Requests(SHAPES, missing_table_one_in=40)
+        self.requests = Requests(TABLES, missing_table_one_in=40)
         self.filled = False
 
     @initialize()
     def create(self) -> None:
         self.pair = Pair()
-        for shape in SHAPES:
+        for shape in TABLES:
             self.pair.create(shape)
 
     def ask(self, request: Request) -> None:
@@ -73,7 +74,7 @@ class Lockstep(RuleBasedStateMachine):
     def some_requests(self, data: st.DataObject, setting: Request) -> None:
         for _ in range(REQUESTS_A_STEP):
             self.ask(data.draw(requests_of(self.requests.make), label="request"))
-        self.ask(data.draw(requests_of(lambda chance: execute(chance, SHAPES)), label="statement"))
+        self.ask(data.draw(requests_of(lambda chance: execute(chance, TABLES)), label="statement"))
         self.ask(setting)
 
     @rule(which=st.integers(0, 15))
