@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, cast
 
 from dynalab_impl import messages as m
 from dynalab_impl.admission import READ, WRITE, Admission
-from dynalab_impl.catalog import Catalog, Table
+from dynalab_impl.catalog import Catalog
 from dynalab_impl.catalog_duties import serving_catalog
 from dynalab_impl.effects import NOTHING, Address, Effects
 from dynalab_impl.jsons import as_json
 from dynalab_impl.metadata import Allowance, Allowances, AskAllowances, Spare
 from dynalab_impl.replication.replica import Replica
+from dynalab_impl.table_entry import Table
 from dynalab_model.events import Event
 
 if TYPE_CHECKING:

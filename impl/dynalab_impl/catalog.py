@@ -9,10 +9,9 @@ the nodes in turn.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import TypeAlias, cast
+from typing import cast
 
 from dynalab_impl.effects import JSON, NOTHING, Address, Effects, Nanoseconds, Topology
 from dynalab_impl.messages import (
@@ -39,6 +38,7 @@ from dynalab_impl.snapshot import (
     SnapshotHeader,
     TableImage,
 )
+from dynalab_impl.table_entry import NO_COUNTS, Counts, Table
 from dynalab_model.errors import DynamoError, resource_not_found, table_exists
 from dynalab_model.events import Event
 from dynalab_model.operations import (
@@ -53,7 +53,7 @@ from dynalab_model.operations import (
 )
 from dynalab_model.schema import TableSchema
 from dynalab_model.settings import change_settings, read_settings
-from dynalab_model.tables import ACTIVE, CREATING, DELETING, UPDATING, check_deletable, describe, list_tables, step
+from dynalab_model.tables import ACTIVE, CREATING, DELETING, UPDATING, check_deletable, list_tables, step
 
 CATALOG = "catalog"
 KEY_SPACE_BITS = 64  # the hash that leads every key has eight bytes
@@ -71,41 +71,7 @@ ACTIONS: dict[str, str] = {
     "split": "a partition was split: its children take its place in the table",
     "divided": "every member of a split partition hosts the children: the parent is being dropped",
 }
-Counts: TypeAlias = Mapping[str, tuple[int, int]]
-NO_COUNTS: Counts = MappingProxyType({})
 EVENTS = {"activate": "table-active", "forget": "table-gone"}
-
-
-@dataclass(slots=True)
-class Table:
-    """One table of the catalog."""
-
-    schema: TableSchema
-    settings: dict[str, object]
-    table_id: str
-    status: str
-    created_ns: Nanoseconds
-    groups: tuple[GroupSpec, ...]
-
-    def description(self, counts: Counts = NO_COUNTS) -> dict[str, JSON]:
-        """`counts` are the items of groups and their bytes, as far as they are known."""
-        created_seconds = self.created_ns // 1_000_000 / 1000
-        sums = {"": (0, 0)}
-        for spec in self.groups:
-            (items, size_bytes), (more_items, more_bytes) = sums.get(spec.index, (0, 0)), counts.get(spec.group, (0, 0))
-            sums[spec.index] = (items + more_items, size_bytes + more_bytes)
-        return cast(
-            "dict[str, JSON]",
-            describe(
-                self.schema,
-                self.settings,
-                self.status,
-                created_seconds,
-                *sums[""],
-                table_id=self.table_id,
-                index_counts=sums,
-            ),
-        )
 
 
 class Catalog:

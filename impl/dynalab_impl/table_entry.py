@@ -1,0 +1,48 @@
+"""One table as the catalog keeps it, and what is told of it. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeAlias, cast
+
+from dynalab_impl.effects import JSON, Nanoseconds
+from dynalab_impl.messages import GroupSpec
+from dynalab_model.schema import TableSchema
+from dynalab_model.tables import describe
+
+Counts: TypeAlias = Mapping[str, tuple[int, int]]  # group → items and their bytes
+NO_COUNTS: Counts = MappingProxyType({})
+
+
+@dataclass(slots=True)
+class Table:
+    """One entry of the catalog: `groups` are the partitions of the table and of its indexes."""
+
+    schema: TableSchema
+    settings: dict[str, object]
+    table_id: str
+    status: str
+    created_ns: Nanoseconds
+    groups: tuple[GroupSpec, ...]
+
+    def description(self, counts: Counts = NO_COUNTS) -> dict[str, JSON]:
+        """The TableDescription, with the figures that are known."""
+        created_seconds = self.created_ns // 1_000_000 / 1000
+        sums = {"": (0, 0)}
+        for spec in self.groups:
+            (items, size_bytes), (more_items, more_bytes) = sums.get(spec.index, (0, 0)), counts.get(spec.group, (0, 0))
+            sums[spec.index] = (items + more_items, size_bytes + more_bytes)
+        return cast(
+            "dict[str, JSON]",
+            describe(
+                self.schema,
+                self.settings,
+                self.status,
+                created_seconds,
+                *sums[""],
+                table_id=self.table_id,
+                index_counts=sums,
+            ),
+        )
