@@ -20,9 +20,13 @@ VALUES = "ExpressionAttributeValues"
 PLACEHOLDER_BYTES_MAX = 255
 SUBSTITUTED_BYTES_MAX = 2_097_152
 
+_ROUGH = 4  # bytes of a character, at most
+
 _KEY = re.compile("[#:][A-Za-z0-9_]+").fullmatch
 _NAME_KEY = re.compile(f"#[A-Za-z0-9_]{{1,{PLACEHOLDER_BYTES_MAX - 1}}}").fullmatch
 _VALUE_KEY = re.compile(f":[A-Za-z0-9_]{{1,{PLACEHOLDER_BYTES_MAX - 1}}}").fullmatch
+
+_NAMES_ALONE = "ProjectionExpression"  # holds no values
 
 _WORDS = "AND and OR in an expression"
 
@@ -51,23 +55,40 @@ def placeholders(body: Mapping[str, object], expressions: Sequence[str]) -> tupl
     names, values = body.get(NAMES), body.get(VALUES)
     if names is None and values is None:
         return {}, {}
-    if names is not None and all(body.get(name) is None for name in expressions):
+    named = valued = False  # whether there is an expression that may use names, and one that may use values
+    for name in expressions:
+        if body.get(name) is not None:
+            named = True
+            valued |= name != _NAMES_ALONE
+    if names is not None and not named:
         raise validation(f"{NAMES} can only be specified when using expressions")
-    holders = [name for name in expressions if name != "ProjectionExpression"]
-    if values is not None and holders and all(body.get(name) is None for name in holders):
-        verb = "is" if len(holders) == 1 else "are"
-        raise validation(f"{VALUES} can only be specified when using expressions: {' and '.join(holders)} {verb} null")
+    if values is not None and not valued:
+        _refuse_values(expressions)
     checked_names = _checked_names(names)
-    checked_values = _checked_values(values) if holders else {}
+    checked_values = _checked_values(values) if valued else {}
     _check_sum(checked_names, checked_values)
     return checked_names, checked_values
 
 
+def _refuse_values(expressions: Sequence[str]) -> None:
+    """Refuse values where no expression may use them; where none ever may, they are an unknown member."""
+    holders = [name for name in expressions if name != _NAMES_ALONE]
+    if holders:
+        verb = "is" if len(holders) == 1 else "are"
+        raise validation(f"{VALUES} can only be specified when using expressions: {' and '.join(holders)} {verb} null")
+
+
 def _check_sum(names: Mapping[str, str], values: Item) -> None:
     """Refuse more than 2 MB of names and values together (API reference: Limits)."""
-    sum_bytes = item_size(values)
-    for key, name in names.items():
-        sum_bytes += len(key) + len(name.encode())
+    rough_bytes = 0  # never less than the true sum, which takes longer
+    for name in names.values():
+        rough_bytes += _ROUGH * len(name)
+    for value in values.values():
+        for content in value.values():
+            rough_bytes += _ROUGH * len(content) if content.__class__ is str else SUBSTITUTED_BYTES_MAX
+    if rough_bytes < SUBSTITUTED_BYTES_MAX // 2:  # the other half for placeholders: at most 300 of 255 bytes are used
+        return
+    sum_bytes = item_size(values) + sum(len(key) + len(name.encode()) for key, name in names.items())
     if sum_bytes > SUBSTITUTED_BYTES_MAX:
         raise validation(f"{NAMES} and {VALUES} exceed {SUBSTITUTED_BYTES_MAX} bytes together")  # our wording
 

@@ -227,8 +227,11 @@ def _select(body: Mapping[str, object]) -> str | None:
     table.
     """
     select = cast("str | None", body.get("Select"))
-    members = ("ProjectionExpression", "AttributesToGet")
-    projected = next((member for member in members if body.get(member) is not None), None)
+    projected = None
+    for member in ("ProjectionExpression", "AttributesToGet"):
+        if body.get(member) is not None:
+            projected = member
+            break
     if select == "SPECIFIC_ATTRIBUTES" and projected is None:
         raise validation(
             "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES"
