@@ -626,7 +626,7 @@ TABLES = [
     case(
         "text:create-undefined",
         "CreateTable",
-        table(KeySchema=keys("b")),
+        table(KeySchema=keys("a", "b")),
         "Invalid KeySchema: Some index key attribute have no definition",
     ),
     case(
