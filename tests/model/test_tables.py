@@ -112,7 +112,12 @@ def test_a_request_with_everything_gives_its_schema_and_settings() -> None:
             "1 validation error detected: Value '[]' at 'keySchema' failed to satisfy constraint: "
             "Member must have length greater than or equal to 1",
         ),
-        (request(KeySchema=key("other")), "Invalid KeySchema: Some index key attribute have no definition"),
+        (request(KeySchema=key("id", "other")), "Invalid KeySchema: Some index key attribute have no definition"),
+        (
+            request(KeySchema=key("other")),
+            "One or more parameter values were invalid: Some index key attributes are not defined in "
+            "AttributeDefinitions. Keys: [other], AttributeDefinitions: [id]",
+        ),
         (
             request(KeySchema=[{"AttributeName": "id", "KeyType": "RANGE"}]),
             "Invalid KeySchema: The first KeySchemaElement is not a HASH key type",
