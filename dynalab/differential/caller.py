@@ -96,6 +96,15 @@ class Caller:
             await asyncio.sleep(0.05)
         raise OSError(f"{self.name}: {shape.name} never became ACTIVE")
 
+    async def delete(self, table: str) -> None:
+        """Delete a table if there is one, and wait until it is gone. Raises OSError when it stays."""
+        for _ in range(READY_POLLS_MAX):
+            answer = await self.once("DeleteTable", {"TableName": table})
+            if "ResourceNotFound" in answer.says or "ValidationException" in answer.says:  # gone, or never a name
+                return
+            await asyncio.sleep(0.02)
+        raise OSError(f"{self.name}: {table} was not deleted: {answer.says}")
+
     def close(self) -> None:
         """Close the connection."""
         if self._connection is not None and self._connection.transport is not None:

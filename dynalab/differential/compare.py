@@ -1,8 +1,8 @@
 """What two services answered to one request, and in what the answers differ.
 
-Taken away before comparing, because no document promises it: request ids and times, the order of sets, the order of
-items in a Scan, in a batch and among equal keys of an index, and capacity of reads whose pages end elsewhere for that
-reason. Everything else counts, texts of errors included.
+Taken away before comparing, because no document promises it: request ids, times, ARNs and states of tables; the order
+of sets, of items in a Scan, in a batch and among equal keys of an index; and capacity of reads whose pages end
+elsewhere for that reason. Everything else counts, texts of errors included.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ from typing import cast
 from dynalab.differential.tables import Body
 
 SETS = frozenset({"SS", "NS", "BS"})
+# Made by each service for itself, or told late: never the same in two.
+OWN = frozenset(
+    {"TableArn", "IndexArn", "TableId", "ItemCount", "IndexSizeBytes", "TableSizeBytes", "TableStatus", "IndexStatus"}
+)
 PARTS_MAX = 12
 
 
@@ -100,6 +104,11 @@ def tidy(answer: Answer) -> Body:
     {'Items': [{'a': {'SS': ['x', 'y']}}]}
     """
     body = cast("Body", _sorted_sets(answer.body))
+    for name in ("Table", "TableDescription"):
+        if isinstance(described := body.get(name), dict):
+            for member in ("AttributeDefinitions", "GlobalSecondaryIndexes"):
+                if isinstance(listed := described.get(member), list):
+                    described[member] = in_order(listed)
     if "Responses" in body:
         responses = cast("Mapping[str, list[object]]", body["Responses"])
         body["Responses"] = {table: in_order(items) for table, items in sorted(responses.items())}
@@ -124,4 +133,5 @@ def _sorted_sets(part: object) -> object:
     return {
         name: sorted(each) if name in SETS and isinstance(each, list) else _sorted_sets(each)
         for name, each in part.items()
+        if name not in OWN and not name.endswith("DateTime")
     }

@@ -21,8 +21,9 @@ HEAD = """# Beside two emulators
 types and texts, capacity), reads the touched items back after every write, and judges each difference: who is right,
 and by which fact. A difference that nobody has judged fails the run and comes out as a boto3 script.
 
-Taken away before comparing, because nothing promises it: request ids and times; the order of sets, of items in a Scan,
-in a batch and among equal keys of an index; what such reads cost when they take several pages.
+Taken away before comparing, because nothing promises it: request ids, times, ARNs and states of tables; the order of
+sets, of items in a Scan, in a batch and among equal keys of an index; what such reads cost when they take several
+pages.
 
 """
 

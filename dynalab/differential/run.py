@@ -19,10 +19,12 @@ from dynalab.differential.chance import seeded
 from dynalab.differential.compare import Answer, Difference, compare
 from dynalab.differential.judge import Judgement, judge
 from dynalab.differential.requests import WRITES, Request, Requests
+from dynalab.differential.table_requests import of_tables
 from dynalab.differential.tables import SHAPES, Body, TableShape
 
 BAD_ONE_IN = 12
 MISSING_TABLE_ONE_IN = 60
+TABLES_ONE_IN = 25
 EXAMPLES_MAX = 3
 
 
@@ -81,7 +83,7 @@ async def run(
         for shape in shapes:
             await caller.create(shape)
     while report.requests < requests:
-        request = name, body = makes.make(chance)
+        request = name, body = of_tables(chance) if chance.one_in(TABLES_ONE_IN) else makes.make(chance)
         if "IndexName" in body:
             await settle()
         answers = await asyncio.gather(*(caller.ask(name, body) for caller in everybody))
@@ -93,6 +95,8 @@ async def run(
         for caller, answer in zip(others, answers[1:], strict=True):
             if answer.status == DIED:
                 await caller.revive(ours, shapes)
+        if name == "CreateTable" and "TableName" in body and any(answer.status == 200 for answer in answers):
+            await asyncio.gather(*(caller.delete(str(body["TableName"])) for caller in everybody))
         states = await _states(everybody, shapes, name, body) if name in WRITES else [{} for _ in everybody]
         for caller, answer, state in zip(others, answers[1:], states[1:], strict=True):
             differences = compare(caller.name, name, answers[0], answer)
