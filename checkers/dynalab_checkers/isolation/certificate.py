@@ -79,9 +79,9 @@ class _Run:
 
     def go(self) -> bool:
         """Run everything. Whether nothing was left over."""
-        for node, count in enumerate(self.waiting):
-            if not count:
-                self._ready(node)
+        # All of them before the first is made ready: that one makes others ready, which must not be so twice.
+        for node in [node for node, count in enumerate(self.waiting) if not count]:
+            self._ready(node)
         while True:
             self._release()
             if not self.heap:

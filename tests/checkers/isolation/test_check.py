@@ -301,3 +301,22 @@ def test_the_same_history_gives_the_same_verdict_every_time() -> None:
     assert one.why == other.why
     assert texts(one, "svg") == texts(other, "svg")
     assert texts(one, "dot") == texts(other, "dot")
+
+
+def ring(count: int) -> History:
+    """One component of so many transactions, in which the only cycle is as long as it."""
+    operations = []
+    for number in range(count):
+        value: Any = [["append", f"k{number}", 1], ["r", f"k{(number + 1) % count}", []]]
+        index, end = number, number + count
+        operations.append(
+            Operation(number, "txn", "", number, 10 * count, "ok", value, call_index=index, ret_index=end)
+        )
+    return History(operations)
+
+
+def test_one_component_of_a_hundred_thousand_transactions_is_named_within_its_budget() -> None:
+    verdict = check_transactions(ring(100_000), budget=1_000_000)
+    assert (verdict.verdict, anomalies(verdict)) == ("invalid", {"G2-item": 1})
+    assert int(str(verdict.details["steps"])) <= 2_000_000
+    assert len(cycles(verdict)[0].edges) == 100_000

@@ -111,6 +111,22 @@ def test_a_delete_that_found_nothing_conflicts_with_nobody_under_snapshot_isolat
     assert check_transactions(one, kind="rw-register", model="serializable").verdict == "invalid"
 
 
+def test_an_order_that_proves_a_history_right_keeps_real_time() -> None:
+    # Only the delete explains the absence that was read beside y = 2, and it was called after that read had returned.
+    late = transactions(
+        ("ok", [["w", "x", 1], ["w", "y", 2], ["r", "x", 1]]),
+        ("ok", [["r", "x", None], ["r", "y", 2]]),
+        ("ok", [["d", "x"], ["r", "y", 2]]),
+    )
+    for operation, (call, ret) in zip(late.operations, ((2, 6), (3, 4), (5, 10)), strict=True):
+        operation.call, operation.ret = call, ret
+    assert serializable(late)
+    assert not serializable(late, realtime=True)
+    assert check_transactions(late, kind="rw-register", model="serializable").verdict == "valid"
+    verdict = check_transactions(late, kind="rw-register", model="strict-serializable")
+    assert (verdict.verdict, verdict.details["anomalies"]) == ("invalid", {"G-single-item-realtime": 1})
+
+
 def blind(count: int, seed: int = 7, processes: int = 5) -> History:
     recipe = TransactionRecipe(
         kind="rw-register", transactions=count, processes=processes, old_values=False, indeterminate_per_mille=10
@@ -146,7 +162,7 @@ def _micros(operation: Operation) -> list[list[Any]]:
 
 
 def test_a_budget_that_ends_makes_blind_writes_unknown() -> None:
-    verdict = check_transactions(blind(600), kind="rw-register", budget=2000)
+    verdict = check_transactions(blind(600, processes=20), kind="rw-register", budget=2000)
     assert verdict.verdict == "unknown"
     assert "no order of versions was found" in verdict.why
 
