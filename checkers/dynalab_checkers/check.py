@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
+from types import NoneType
 from typing import Final
 
 from dynalab_checkers import isolation
@@ -23,11 +24,19 @@ from dynalab_checkers.linearizability import BUDGET_STEPS, check_model, check_re
 from dynalab_checkers.models import MODELS, REGISTER, Model
 from dynalab_checkers.spill import PARTS_MAX, Spill
 from dynalab_checkers.verdict import INVALID, SEVERITY, Verdict, worst
+from dynalab_checkers.words import token
 
 # Memory that a history and its judgement take for each byte of its file: measured on JSON lines, 2.1; others have less
 # text for an operation.
 HELD_PER_FILE_BYTE: Final = 4
 TRANSACTIONS: Final = ("list-append", "rw-register")  # models of histories of transactions: no key is judged alone
+# What models that are no judges can be asked besides.
+KNOWN: Final = {
+    **dict.fromkeys(TRANSACTIONS, ("level",)),
+    **dict.fromkeys(("register", "cas-register", "counter"), ("initial",)),
+}
+# Their initial value is a number.
+COUNTERS: Final = ("counter", "counter-bounds")
 # Everything that a file can be judged by.
 ALL_MODELS: Final = tuple(sorted([*MODELS, *TRANSACTIONS, *JUDGES]))
 
@@ -60,10 +69,11 @@ def lacks(model: str, question: Question) -> str:
     >>> lacks("register", Question(total=1)), lacks("list-append", Question(level="serializable"))
     ('register knows no total', '')
     """
+    if model in COUNTERS and type(question.initial) not in (int, NoneType):
+        return f"{model} begins with a whole number"
     if model in JUDGES:
         return JUDGES[model].lacks(question)
-    known = ("level",) if model in TRANSACTIONS else ()
-    return next((f"{model} knows no {name}" for name in question.asked() if name not in known), "")
+    return next((f"{model} knows no {name}" for name in question.asked() if name not in KNOWN.get(model, ())), "")
 
 
 def judges_keys_alone(model: str) -> bool:
@@ -95,6 +105,8 @@ def check_history(
             steps = isolation.BUDGET_STEPS if budget == BUDGET_STEPS else budget
             return isolation.check_transactions(history, kind=model, model=question.level, budget=steps)
     chosen = MODELS[model] if isinstance(model, str) else model
+    if question.initial is not None:
+        chosen = replace(chosen, initial=token(question.initial))
     if chosen.lower is REGISTER.lower:
         initial = chosen.initial[1] if isinstance(chosen.initial, tuple) else chosen.initial
         assert initial is None or isinstance(initial, (str, int, float, bool)), "a register begins with a scalar"

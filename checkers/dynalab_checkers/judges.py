@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, fields
 from typing import Final
 
 from dynalab_checkers.committed import FLAVOURS, check_committed
-from dynalab_checkers.history import History, Operation
+from dynalab_checkers.history import History, Operation, Scalar
 from dynalab_checkers.invariants import check_bank, check_counter, check_set, check_unique_ids
 from dynalab_checkers.sessions import CONSISTENT_PREFIX, GUARANTEES, check_sessions
 from dynalab_checkers.staleness import check_staleness
@@ -40,11 +40,13 @@ WHOLE_SET: Final = ("members", "scan", "query")
 class Question:
     """What is asked besides the name of a model; where it is silent, the judge's own default counts.
 
+    `initial`: what every key held before the history began (None: absent; a counter's number, 0 where it is silent).
     `reads`: the reads that are judged, of READS. `guarantees`: of sessions. `real_time`: whether real time orders the
     writes of a key (not where several regions write it). `versions_max`, `lag_max_ns`: bounds of staleness. `total`,
     `accounts` (all keys of transactions, if none is named), `overdraft`: of a bank. `level`: of transactions.
     """
 
+    initial: Scalar = None
     reads: tuple[str, ...] = ()
     guarantees: tuple[str, ...] = ()
     real_time: bool = True
@@ -62,6 +64,10 @@ class Question:
         ['total']
         """
         return [each.name for each in fields(self) if getattr(self, each.name) != each.default]
+
+    def initial_of(self, history: History) -> dict[str, Scalar]:
+        """The initial value for each key of a history."""
+        return {} if self.initial is None else dict.fromkeys((operation.key for operation in history), self.initial)
 
     def flavours(self, default: Collection[str | None]) -> tuple[str | None, ...]:
         """The consistencies of the reads that are judged (None: those that do not say)."""
@@ -109,14 +115,18 @@ class Judge:
 def _sessions(history: History, question: Question) -> Verdict:
     """By default: what strong and unmarked reads promise a session, and the prefix that every read promises."""
     guarantees = question.guarantees or (*GUARANTEES, CONSISTENT_PREFIX)
+    initial = question.initial_of(history)
     of_sessions = [name for name in guarantees if name != CONSISTENT_PREFIX]
     verdict = Verdict(VALID, "sessions")
     if of_sessions:
         flavours = question.flavours(("strong", None))
-        verdict = check_sessions(history, guarantees=of_sessions, flavours=flavours, real_time=question.real_time)
+        verdict = check_sessions(
+            history, guarantees=of_sessions, flavours=flavours, real_time=question.real_time, initial=initial
+        )
     if verdict.verdict == INVALID or CONSISTENT_PREFIX not in guarantees:
         return verdict
-    prefix = check_sessions(history, guarantees=[CONSISTENT_PREFIX], flavours=question.flavours(FLAVOURS))
+    flavours = question.flavours(FLAVOURS)
+    prefix = check_sessions(history, guarantees=[CONSISTENT_PREFIX], flavours=flavours, initial=initial)
     return verdict if prefix.verdict == VALID else prefix
 
 
@@ -126,11 +136,12 @@ def _staleness(history: History, question: Question) -> Verdict:
         versions_max=question.versions_max,
         lag_max_ns=question.lag_max_ns,
         flavours=question.flavours(FLAVOURS),
+        initial=question.initial_of(history),
     )
 
 
 def _committed(history: History, question: Question) -> Verdict:
-    return check_committed(history, flavours=question.flavours(FLAVOURS))
+    return check_committed(history, flavours=question.flavours(FLAVOURS), initial=question.initial_of(history))
 
 
 def _bank(history: History, question: Question) -> Verdict:
@@ -153,7 +164,9 @@ def _keys_of_transactions(history: History) -> list[str]:
 
 
 def _counters(history: History, question: Question) -> Verdict:
-    return _each_key(history, "counter", check_counter)
+    initial = 0 if question.initial is None else question.initial
+    assert isinstance(initial, int), "`lacks` has been asked"
+    return _each_key(history, "counter", lambda part, key: check_counter(part, key, initial))
 
 
 def _sets(history: History, question: Question) -> Verdict:
@@ -186,17 +199,17 @@ def _ids(history: History, question: Question) -> Verdict:
 JUDGES: Final = {
     judge.name: judge
     for judge in (
-        Judge("sessions", _sessions, ("reads", "guarantees", "real_time")),
+        Judge("sessions", _sessions, ("initial", "reads", "guarantees", "real_time")),
         Judge(
             "staleness",
             _staleness,
-            ("reads", "versions_max", "lag_max_ns"),
+            ("initial", "reads", "versions_max", "lag_max_ns"),
             needs=("versions_max", "lag_max_ns"),
             counted="reads",
         ),
-        Judge("committed", _committed, ("reads",), counted="observations"),
+        Judge("committed", _committed, ("initial", "reads"), counted="observations"),
         Judge("bank", _bank, ("reads", "total", "accounts", "overdraft"), needs=("total",), by_key=False),
-        Judge("counter-bounds", _counters, counted="reads"),
+        Judge("counter-bounds", _counters, ("initial",), counted="reads"),
         Judge("set-elements", _sets, counted="reads", aliases={"read": "members"}),
         Judge("unique-ids", _ids, by_key=False),
     )

@@ -66,6 +66,8 @@ def check(
     model = model or ("kv" if form == "kv-log" else "register")
     if model in JUDGES and out is not None:
         raise click.UsageError(f"--html shows what an object did; --model {model} is a promise")
+    if question.initial is not None and out is not None:
+        raise click.UsageError("--html knows no --initial")
     if memory_mb is not None and not judges_keys_alone(model):
         raise click.UsageError(f"--memory-mb judges keys one by one; --model {model} judges the whole of a history")
     refuse_vain(model, question)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from decimal import Decimal
 from functools import wraps
@@ -10,6 +11,7 @@ from typing import Final, ParamSpec
 import click
 
 from dynalab_checkers.check import lacks
+from dynalab_checkers.history import Scalar
 from dynalab_checkers.isolation.levels import LATTICE
 from dynalab_checkers.judges import READS, Question
 from dynalab_checkers.sessions import ALL_GUARANTEES
@@ -23,7 +25,7 @@ OPTIONS: Final = {
     "versions_max": "--versions-max",
     "lag_max_ns": "--lag-max",
     "accounts": "--account",
-    **{name: f"--{name}" for name in ("reads", "total", "overdraft", "level")},
+    **{name: f"--{name}" for name in ("initial", "reads", "total", "overdraft", "level")},
 }
 
 
@@ -45,9 +47,27 @@ def nanoseconds(ctx: click.Context | None, param: click.Parameter | None, value:
     return whole
 
 
+def scalar(ctx: click.Context | None, param: click.Parameter | None, value: str | None) -> Scalar:
+    """A JSON scalar; a text that is no JSON is taken for a string.
+
+    >>> scalar(None, None, "0"), scalar(None, None, "true"), scalar(None, None, "new")
+    (0, True, 'new')
+    """
+    if value is None:
+        return None
+    try:
+        told: object = json.loads(value)
+    except ValueError:
+        return value
+    if told is None or isinstance(told, (str, int, float)):
+        return told
+    raise click.BadParameter(f"{value!r} is no string, number or truth value", ctx, param)
+
+
 def with_question(command: Callable[Rest, int]) -> Callable[..., int]:
     """A command whose `question` is made from these options."""
 
+    @click.option("--initial", callback=scalar, metavar="JSON", help="What every key held before. [default: absent; 0]")
     @click.option(
         "--guarantee", "guarantees", multiple=True, type=click.Choice(ALL_GUARANTEES), help="sessions: only this."
     )
@@ -63,6 +83,7 @@ def with_question(command: Callable[Rest, int]) -> Callable[..., int]:
     @click.option("--level", type=click.Choice(list(LATTICE)), help="Transactions. [default: strict-serializable]")
     @wraps(command)
     def asked(
+        initial: Scalar,
         guarantees: tuple[str, ...],
         reads: tuple[str, ...],
         no_real_time: bool,
@@ -76,6 +97,7 @@ def with_question(command: Callable[Rest, int]) -> Callable[..., int]:
         **rest: Rest.kwargs,
     ) -> int:
         question = Question(
+            initial=initial,
             reads=reads,
             guarantees=guarantees,
             real_time=not no_real_time,

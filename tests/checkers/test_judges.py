@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,37 @@ def test_sessions_ask_every_read_for_its_prefix_and_strong_ones_for_the_rest() -
     assert check_history(history, "sessions", question=other).verdict == "valid"
     went_back[3].result = 77
     assert check_history(history, "sessions").why.startswith("consistent-prefix")
+
+
+@pytest.mark.parametrize("model", ["register", "cas-register", "sessions", "staleness", "committed"])
+def test_what_was_there_before_the_history_began_is_told(model: str) -> None:
+    question = Question(versions_max=0) if model == "staleness" else Question()
+    history = History(
+        [
+            done(0, "read", 0, 1, key="k", told=5),
+            done(0, "write", 2, 3, 6, key="k"),
+            done(1, "read", 4, 5, key="k", told=5),
+        ]
+    )
+    known = replace(question, initial=5)
+    without, told = (check_history(history, model, question=asked) for asked in (question, known))
+    if model == "committed":
+        assert (without.verdict, told.verdict) == ("invalid", "valid")
+        assert "5 from k, which nobody wrote" in without.why
+    elif model == "sessions":
+        assert (without.verdict, told.verdict) == ("invalid", "valid")
+    else:
+        assert told.verdict == "invalid" and "nobody wrote" not in told.why
+    history.operations.pop()
+    assert check_history(history, model, question=known).verdict == "valid"
+
+
+@pytest.mark.parametrize("model", ["counter", "counter-bounds"])
+def test_a_counter_may_begin_with_any_number_and_with_nothing_else(model: str) -> None:
+    history = History([done(0, "add", 0, 1, 5, key="n"), done(0, "read", 2, 3, key="n", told=15)])
+    assert check_history(history, model, question=Question(initial=10)).verdict == "valid"
+    assert check_history(history, model).verdict == "invalid"
+    assert lacks(model, Question(initial="ten")) == f"{model} begins with a whole number"
 
 
 def test_a_transaction_level_is_asked_for_by_name() -> None:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from dynalab.cli.question import OPTIONS
-from dynalab_checkers.check import ALL_MODELS, TRANSACTIONS, judges_keys_alone
+from dynalab_checkers.check import ALL_MODELS, KNOWN, judges_keys_alone
 from dynalab_checkers.formats import FORMATS
 from dynalab_checkers.judges import JUDGES, READS
 
@@ -29,7 +29,7 @@ def test_the_table_of_models_is_what_the_checkers_know() -> None:
     assert sorted(name for row in rows for name in quoted(row[0])) == list(ALL_MODELS)
     for names, _, _, options in rows:
         for name in quoted(names):
-            known = JUDGES[name].understands if name in JUDGES else ("level",) if name in TRANSACTIONS else ()
+            known = JUDGES[name].understands if name in JUDGES else KNOWN.get(name, ())
             assert quoted(options) == {OPTIONS[field] for field in known}, name
 
 

@@ -308,6 +308,9 @@ def test_check_asks_for_promises_by_name_and_refuses_options_that_mean_nothing(
         (["--model", "staleness", "--lag-max", "-1"], "from 0 on"),
         (["--model", "bank", "--total", "1", "--memory-mb", "5"], "judges the whole of a history"),
         (["--model", "sessions", "--html", "x.html"], "is a promise"),
+        (["--initial", "[1]"], "is no string, number or truth value"),
+        (["--model", "queue", "--initial", "1"], "--model queue knows no --initial"),
+        (["--html", "x.html", "--initial", "1"], "--html knows no --initial"),
     ):
         assert run(["check", files["valid"], *vain]) == exit_codes.USAGE
         assert sentence in capsys.readouterr().err
