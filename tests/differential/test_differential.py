@@ -148,10 +148,10 @@ def test_a_service_that_charges_differently_is_found_and_nobody_has_judged_it() 
             return answer
         return Answer(answer.status, {**answer.body, "ConsumedCapacity": {**consumed, "CapacityUnits": 99}})
 
-    report = against_ourselves(150, dearer)
+    report = against_ourselves(400, dearer)
     parts = {kind[2] for kind in report.unjudged}
     assert parts == {"ConsumedCapacity.CapacityUnits"} and report.unjudged_count > 3
-    assert report.equal["moto"] == 150 - report.unjudged_count
+    assert report.equal["moto"] == 400 - report.unjudged_count
 
 
 def test_a_service_that_loses_a_write_is_found_by_reading_back_and_brought_to_our_state_again() -> None:
@@ -166,7 +166,7 @@ def test_a_service_that_loses_a_write_is_found_by_reading_back_and_brought_to_ou
             return Answer(200, {})
         return answer
 
-    report = against_ourselves(120, losing)
+    report = against_ourselves(300, losing)
     assert len(lost) == 3
     assert {(kind[1], kind[2]) for kind in report.unjudged} == {("state", "Item")}
     assert report.repaired["moto"] == report.unjudged_count >= 1
