@@ -46,6 +46,10 @@ def test_the_aws_cli_creates_writes_reads_and_deletes() -> None:
         found = aws(served, "get-item", "--table-name=music", '--key={"artist": {"S": "A"}}', "--consistent-read")
         assert found["Item"] == {"artist": {"S": "A"}, "plays": {"N": "7"}}
         assert aws(served, "scan", "--table-name=music")["Count"] == 1
+        update = "UPDATE music SET plays = plays + ? WHERE artist = 'A' RETURNING MODIFIED NEW *"
+        assert aws(served, "execute-statement", f"--statement={update}", '--parameters=[{"N": "1"}]') == {
+            "Items": [{"plays": {"N": "8"}}]
+        }
         aws(served, "delete-table", "--table-name=music")
         aws(served, "wait", "table-not-exists", "--table-name=music")
         assert aws(served, "list-tables")["TableNames"] == []
