@@ -144,6 +144,14 @@ class Split:
 
 
 @dataclass(slots=True)
+class Scrub:
+    """Every replica digests what it holds here: up to `rows_max` rows behind the key `after`."""
+
+    after: bytes
+    rows_max: int
+
+
+@dataclass(slots=True)
 class CatalogChange:
     """One step of the catalog. `action` is a key of `catalog.ACTIONS`."""
 
@@ -159,7 +167,17 @@ class CatalogChange:
 
 
 Command: TypeAlias = (
-    Write | Failed | Barrier | Readmit | AddMember | RemoveMember | IndexWrite | Propagated | Split | CatalogChange
+    Write
+    | Failed
+    | Barrier
+    | Readmit
+    | AddMember
+    | RemoveMember
+    | IndexWrite
+    | Propagated
+    | Split
+    | Scrub
+    | CatalogChange
 )
 
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from sortedcontainers import SortedDict
 
+from dynalab_impl.digests import StateDigest, digest
 from dynalab_impl.effects import JSON, Nanoseconds
-from dynalab_impl.messages import Entry, Failed, GroupSpec, IndexWrite, Propagated, RequestId, Split, Write
+from dynalab_impl.messages import Entry, Failed, GroupSpec, IndexWrite, Propagated, RequestId, Scrub, Split, Write
 from dynalab_impl.snapshot import Image, OutcomeImage, OwedImage, RowImage, SnapshotHeader, SplitImage, TombstoneImage
 from dynalab_model.items import index_changes
 from dynalab_model.schema import TableSchema
@@ -55,6 +56,7 @@ class Partition:
         "applied",
         "dedup",
         "dedup_order",
+        "digest",
         "halves",
         "items",
         "keep_ns",
@@ -82,6 +84,7 @@ class Partition:
         self.keep_ns = keep_ns
         self.split: Split | None = None
         self.halves: tuple[Partition, Partition] | None = None  # until the node has taken them
+        self.digest = StateDigest()  # at the last Scrub
         self.taken = False  # whether the node has made the children
 
     # --- taken apart and put together ---------------------------------------------------------------------------------
@@ -157,6 +160,8 @@ class Partition:
                 self.owed.popleft()
         elif type(command) is Split:
             self._divide(command)
+        elif type(command) is Scrub:
+            self.digest = digest(self, entry.slot, command.after, command.rows_max)
         self._forget_expired()
 
     def get(self, key: bytes) -> Item | None:

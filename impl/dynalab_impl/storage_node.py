@@ -20,6 +20,7 @@ from dynalab_impl import (
     heartbeats,
     index_duties,
     membership_duties,
+    scrub,
     splitting,
 )
 from dynalab_impl import messages as m
@@ -83,6 +84,7 @@ class StorageNode:
         "propagators",
         "registered",
         "replicas",
+        "scrubber",
         "snapshots",
         "ticks",
         "topology",
@@ -106,6 +108,7 @@ class StorageNode:
         self.autoadmin: autoadmin.Autoadmin | None = None  # at the catalog's leader
         self.heats: dict[str, Heat] = {}  # of the partitions that this node leads
         self.snapshots = SnapshotWriter(topology.log_records_max)
+        self.scrubber = scrub.Scrubber() if topology.scrub else None
         self.archiver = archive.Archiver() if topology.archive else None
         self.admission = None if topology.limits is None else Admission(topology.limits)
         self.counting = counting.Counting()
@@ -158,6 +161,7 @@ class StorageNode:
         autoadmin.report(self, effects)
         autoadmin.tick(self, effects)
         counting.tick(self, effects)
+        scrub.tick(self, effects)
         archive.tick(self, effects)
         self.snapshots.tick(self.replicas, self.incarnation, self.dropped, self.left, effects)
         if not self.registered:
@@ -290,6 +294,10 @@ class StorageNode:
     on_get = data_duties.on_get
     on_range = data_duties.on_range
     on_object = archive.on_object
+    on_digest = scrub.on_digest
+    on_diverged = scrub.on_diverged
+    on_ask_state = scrub.on_ask_state
+    on_state_piece = scrub.on_state_piece
     on_index_request = index_duties.on_index_request
     on_index_reply = index_duties.on_index_reply
     on_redirect = index_duties.on_redirect
@@ -378,6 +386,10 @@ HANDLERS: dict[type, str] = {
     m.RangeRequest: "on_range",
     m.Redirect: "on_redirect",
     ObjectDone: "on_object",
+    scrub.Digest: "on_digest",
+    scrub.Diverged: "on_diverged",
+    scrub.AskState: "on_ask_state",
+    scrub.StatePiece: "on_state_piece",
     m.Moved: "on_moved",
     m.Alive: "on_alive",
     m.Replaced: "on_replaced",

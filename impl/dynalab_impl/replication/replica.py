@@ -99,6 +99,7 @@ class Replica:
         "no_vote_until_ns",
         "promised",
         "promises",
+        "rebuilding",
         "recorded_commit",
         "relinquished",
         "role",
@@ -140,6 +141,7 @@ class Replica:
         self.no_vote_until_ns: Nanoseconds = 0
         self.recorded_commit = 0
         self.was_behind = False
+        self.rebuilding = False  # its state was found to differ from the others': it is being replaced (`scrub`)
         self.incoming: Incoming | None = None  # a snapshot from the leader, as far as it has come
 
     # --- recovery ---------------------------------------------------------------------------------------------------
@@ -363,7 +365,7 @@ class Replica:
         """False for a log replica, and for a partition's child that has come to this node without data, until its
         leader's snapshot is in.
         """
-        return not self.log_only and self.commit_index >= self.spec.origin
+        return not self.log_only and not self.rebuilding and self.commit_index >= self.spec.origin
 
     @property
     def is_leader(self) -> bool:

@@ -1,0 +1,47 @@
+"""Digests of a partition's state, made from what is stored: equal states give equal digests, on every node and in every
+version of Python.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dynalab_impl.partition import Partition
+
+
+@dataclass(slots=True)
+class StateDigest:
+    """What the rows behind some key came to at a slot. `last` is the last key covered; b"" if the end was reached, and
+    what is remembered besides was digested with it.
+    """
+
+    slot: int = 0
+    text: str = ""
+    last: bytes = b""
+
+
+def digest(state: Partition, slot: int, after: bytes, rows_max: int) -> StateDigest:
+    """Digest up to `rows_max` rows behind the key `after`."""
+    work = blake2b(digest_size=16)
+    last = b""
+    for rows, key in enumerate(state.items.irange(after or None, None, inclusive=(not after, True))):
+        if rows == rows_max:
+            break
+        stored = state.items[key]
+        work.update(_bytes([key.hex(), stored.version, stored.time_ns, stored.item]))
+        last = key
+    else:
+        last = b""
+        answers = sorted((*request, answer.expiry_ns, answer.status) for request, answer in state.dedup.items())
+        stones = sorted((key.hex(), *known) for key, known in state.tombstones.items())
+        owed = [(change.sequence, change.slot, change.index, change.key.hex()) for change in state.owed]
+        work.update(_bytes([answers, stones, owed, state.owed_count]))
+    return StateDigest(slot, work.hexdigest(), last)
+
+
+def _bytes(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode() + b"\n"
