@@ -3,7 +3,7 @@
 Expectations in this room are typed from what is known of the real service, never computed by our own code. Each
 request goes to the reference machine and to the replicated service (on the simulator, without faults), and both must
 give the same answer to the letter before it is compared with what is expected. Tests share tables and never items:
-each uses partition keys of its own.
+each uses partition keys of its own. No operation may answer an error that the service's documents do not name for it.
 """
 
 from __future__ import annotations
@@ -51,6 +51,48 @@ TABLES: dict[str, dict[str, Any]] = {
 }
 
 
+# What each operation may answer besides validation and authorization, by short names (`FULL`).
+_READ = "PTE RNF RLE THR"
+_WRITE = "CCF PTE RNF ICS TC RLE RWC THR"
+_TAGS = "LIM RNF RIU"
+_BACKUPS = "BackupNotFoundException TableNotFoundException"
+DECLARED: dict[str, str] = {
+    **dict.fromkeys(("GetItem", "Query", "Scan", "BatchGetItem"), _READ),
+    **dict.fromkeys(("PutItem", "UpdateItem", "DeleteItem"), _WRITE),
+    "BatchWriteItem": "PTE RNF ICS RLE RWC THR",
+    "ExecuteStatement": "CCF PTE RNF ICS TC RLE THR DuplicateItemException",
+    "BatchExecuteStatement": "RLE THR",
+    "CreateTable": "RIU LIM",
+    **dict.fromkeys(("UpdateTable", "DeleteTable", "UpdateTimeToLive"), "RIU RNF LIM"),
+    **dict.fromkeys(("DescribeTable", "DescribeTimeToLive"), "RNF"),
+    **dict.fromkeys(("TagResource", "UntagResource", "ListTagsOfResource"), _TAGS),
+    "GetResourcePolicy": "RNF PolicyNotFoundException",
+    **dict.fromkeys(("DescribeBackup", "DescribeContinuousBackups"), _BACKUPS),
+    "DescribeExport": "ExportNotFoundException LIM",
+    "DescribeImport": "ImportNotFoundException",
+    "DescribeBulkOperation": "RNF",
+    **dict.fromkeys(("DescribeGlobalTable", "DescribeGlobalTableSettings"), "GlobalTableNotFoundException"),
+}
+FULL = {
+    "CCF": "ConditionalCheckFailedException",
+    "PTE": "ProvisionedThroughputExceededException",
+    "RNF": "ResourceNotFoundException",
+    "RIU": "ResourceInUseException",
+    "ICS": "ItemCollectionSizeLimitExceededException",
+    "TC": "TransactionConflictException",
+    "RLE": "RequestLimitExceeded",
+    "THR": "ThrottlingException",
+    "RWC": "ReplicatedWriteConflictException",
+    "LIM": "LimitExceededException",
+}
+ALWAYS = {"ValidationException", "SerializationException", "AccessDeniedException", "InternalServerError"}
+
+
+def may_answer(operation: str, code: str) -> bool:
+    """Whether the service's documents let this operation answer this error."""
+    return code in ALWAYS or code in {FULL.get(name, name) for name in DECLARED.get(operation, "").split()}
+
+
 def schema(names: Any) -> list[dict[str, str]]:
     return [{"AttributeName": name, "KeyType": role} for name, role in zip(names, ("HASH", "RANGE"), strict=False)]
 
@@ -85,6 +127,7 @@ class Service:
     def __call__(self, operation: str, /, **body: Any) -> Any:
         answer = self.pair.call(operation, body)
         if isinstance(answer, DynamoError):
+            assert may_answer(operation, answer.code), f"{operation} never answers {answer.code}"
             raise answer
         return answer
 

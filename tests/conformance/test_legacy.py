@@ -39,6 +39,7 @@ def expects(service: Any, item: dict[str, Any], expected: dict[str, Any], operat
     except DynamoError as error:
         assert str(error) == "ConditionalCheckFailedException: The conditional request failed"
         return False
+    assert service.get("Hash", **body["Key"]) is None
     return True
 
 
