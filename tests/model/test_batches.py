@@ -225,10 +225,8 @@ def test_puts_and_deletes_of_two_tables_are_all_done(call: Machine) -> None:
     ("bad", "words"),
     [
         ({"DeleteRequest": {"Key": key("a")}}, "Provided list of item keys contains duplicates"),
-        (
-            {"PutRequest": {"Item": {"x": {"S": "b"}}}},
-            "One or more parameter values were invalid: Missing the key pk in the item",
-        ),
+        ({"PutRequest": {"Item": {"x": {"S": "b"}}}}, "The provided key element does not match the schema"),
+        ({"PutRequest": {"Item": {"pk": {"N": "1"}}}}, "The provided key element does not match the schema"),
         ({"DeleteRequest": {"Key": {"pk": {"N": "1"}}}}, "The provided key element does not match the schema"),
     ],
 )
