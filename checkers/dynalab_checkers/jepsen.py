@@ -50,45 +50,57 @@ def edn_events(lines: Iterable[str | bytes], reading: Reading = AS_IT_IS) -> Ite
     """
     independent = reading.independent
     for position, (line, form) in enumerate(forms(lines)):
-        if not isinstance(form, dict):
-            raise MalformedHistory(line, f"an event is a map, not {str(form)[:60]!r}")
-        for needed in ("process", "type", "f"):
-            if needed not in form:
-                raise MalformedHistory(line, f"an event needs :{needed}")
-        process, kind = form["process"], form["type"]
-        if type(process) is not int:
-            if isinstance(process, (Keyword, Symbol, str)) or process is None:
-                continue  # the nemesis
-            raise MalformedHistory(line, f":process must be an integer or a name, not {str(process)[:60]}")
-        if not isinstance(kind, str) or kind not in TYPES:
-            raise MalformedHistory(line, f":type must be one of {', '.join(TYPES)}, not {str(kind)[:60]}")
-        f = _name(form["f"])
-        value = form.get("value")
-        if independent is None:
-            independent = _looks_independent(f, value)
-        event: dict[str, Json] = {
-            "index": plain(form.get("index", position)),
-            "time": plain(form.get("time", position)),
-            "process": process,
-            "type": str(kind),
-            "f": reading.renames.get(f, f),
-        }
-        if independent:
-            if not isinstance(value, list) or len(value) != 2:
-                raise MalformedHistory(line, f":value must be [key value] as in the first event, not {str(value)[:60]}")
-            event["key"], value = _key(value[0]), value[1]
-        elif "key" in form:
-            event["key"] = _key(form["key"])
-        elif event["f"] in REGISTER_FUNCTIONS:
-            event["key"] = UNNAMED_KEY
-        _add_value(event, kind, value)
-        error = form.get("error")
-        if error is not None:
-            _add_error(event, _text(error))
-        for name, told in form.items():
-            if isinstance(name, str) and name not in _FIELDS:
-                event[str(name)] = plain(told)
-        yield line, event
+        try:
+            event, independent = _event(line, position, form, reading, independent)
+        except RecursionError:
+            raise MalformedHistory(line, "nested too deeply") from None
+        if event is not None:
+            yield line, event
+
+
+def _event(
+    line: int, position: int, form: Edn, reading: Reading, independent: bool | None
+) -> tuple[dict[str, Json] | None, bool | None]:
+    """The event of one form, None if it is not of a client; and whether keys stand in values, once that is known."""
+    if not isinstance(form, dict):
+        raise MalformedHistory(line, f"an event is a map, not {str(form)[:60]!r}")
+    for needed in ("process", "type", "f"):
+        if needed not in form:
+            raise MalformedHistory(line, f"an event needs :{needed}")
+    process, kind = form["process"], form["type"]
+    if type(process) is not int:
+        if isinstance(process, (Keyword, Symbol, str)) or process is None:
+            return None, independent  # the nemesis
+        raise MalformedHistory(line, f":process must be an integer or a name, not {str(process)[:60]}")
+    if not isinstance(kind, str) or kind not in TYPES:
+        raise MalformedHistory(line, f":type must be one of {', '.join(TYPES)}, not {str(kind)[:60]}")
+    f = _name(form["f"])
+    value = form.get("value")
+    if independent is None:
+        independent = _looks_independent(f, value)
+    event: dict[str, Json] = {
+        "index": plain(form.get("index", position)),
+        "time": plain(form.get("time", position)),
+        "process": process,
+        "type": str(kind),
+        "f": reading.renames.get(f, f),
+    }
+    if independent:
+        if not isinstance(value, list) or len(value) != 2:
+            raise MalformedHistory(line, f":value must be [key value] as in the first event, not {str(value)[:60]}")
+        event["key"], value = _key(value[0]), value[1]
+    elif "key" in form:
+        event["key"] = _key(form["key"])
+    elif event["f"] in REGISTER_FUNCTIONS:
+        event["key"] = UNNAMED_KEY
+    _add_value(event, kind, value)
+    error = form.get("error")
+    if error is not None:
+        _add_error(event, _text(error))
+    for name, told in form.items():
+        if isinstance(name, str) and name not in _FIELDS:
+            event[str(name)] = plain(told)
+    return event, independent
 
 
 def plain(value: Edn) -> Json:

@@ -82,6 +82,8 @@ def judge_key(operations: Sequence[Operation], model: Model, budget: int, *, gen
         found = search(model, operations, model.initial, budget)
     except UnknownOperation as error:
         return KeyJudgement(UNKNOWN, "none", steps, why=str(error))
+    except RecursionError:
+        return KeyJudgement(UNKNOWN, "none", steps, why="a value is nested too deeply")
     steps += found.steps
     if found.order is not None:
         return KeyJudgement(VALID, "general", steps)

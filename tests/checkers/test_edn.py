@@ -190,3 +190,12 @@ def test_an_event_that_breaks_the_format_is_named(line: str) -> None:
     with pytest.raises(MalformedHistory) as caught:
         parse_edn(["{:process 9 :type :invoke :f :write :value 1}", "5 " if line == "[1]" else line])
     assert caught.value.line == 2
+
+
+def test_what_is_nested_too_deeply_is_an_error_of_its_line_and_no_crash() -> None:
+    deep = "[" * 5_000 + "1" + "]" * 5_000
+    first = "{:process 0 :type :invoke :f :enqueue :value 1}"
+    with pytest.raises(MalformedHistory, match="line 2: nested too deeply"):
+        parse_edn([first, f"{{:process 0 :type :ok :f :enqueue :value {deep}}}"])
+    with pytest.raises(MalformedHistory, match="line 1: nested too deeply"):
+        parse_edn([deep])
