@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from dynalab.site import claims, conformance, drawing, plots, results
-from dynalab_fault_injection.experiments import metadata
+from dynalab_fault_injection.experiments import admission, metadata
 from dynalab_impl.path import PATHS
 from dynalab_model.offered import OFFERED, STATUSES
 
@@ -39,6 +39,14 @@ def write_metadata(docs: Path) -> None:
     write(folder / "metadata-restarting.md", "\n".join(metadata.restart_table(lives)) + "\n")
     for scheme in (plots.LIGHT, plots.DARK):
         write(folder / f"metadata-load-{scheme}.svg", plots.load_svg(loads, scheme))
+
+
+def write_admission(docs: Path) -> None:
+    """How a burst ends, and what becomes of a hot key: the experiment's tables."""
+    spell, runs = admission.measured()
+    folder = docs / "generated"
+    write(folder / "admission-burst.md", "\n".join(admission.burst_table(spell)) + "\n")
+    write(folder / "admission-hot-key.md", "\n".join(admission.table(runs)) + "\n")
 
 
 def operations_table() -> str:
@@ -90,6 +98,7 @@ def main(docs: Path, tests: Path, store: Path, smoke: bool, violation: bool) -> 
     try:
         write_paths(docs)
         write_metadata(docs)
+        write_admission(docs)
         write(docs / "generated" / "operations.md", operations_table())
         write(docs / "generated" / "checkers-speed.md", checkers_speed(store.parent / "checkers-speed.md"))
         write_claims(docs, tests)

@@ -129,7 +129,12 @@ def load_svg(loads: Mapping[str, Load], scheme: str) -> str:
             per_second = [count * 1000 // load.window_ms for count in load.questions]
             axes.step(seconds, per_second, where="post", color=colour, linewidth=1.6, zorder=3)
             axes.annotate(
-                name, (seconds[-1], per_second[-1]), xytext=(0, 6), textcoords="offset points", ha="right", color=colour
+                name,
+                (seconds[-1], per_second[-1]),
+                xytext=(0, 20),
+                textcoords="offset points",
+                ha="right",
+                color=colour,
             )
         axes.axvline(0, color=ink.text, linewidth=0.8, linestyle=":", zorder=2)
         axes.set_ylim(0, None)
