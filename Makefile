@@ -16,7 +16,7 @@ MINUTES ?= 10
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup campaign test lint serve oracle lessons docs shapes bench lockstep clean
+.PHONY: help setup campaign test lint serve oracle lessons docs shapes bench lockstep differential fuzz clean
 
 help:
 	@echo "make setup      set up .venv (every other target does so by itself)"

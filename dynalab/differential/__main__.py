@@ -24,6 +24,7 @@ from dynalab.endpoint.server import Service, Settings
 EMULATORS = ("moto", "dynalite")
 PROGRESS_EVERY = 1_000
 UNJUDGED, UNKNOWN = 1, 2
+WHOLE_RUN_REQUESTS = 20_000
 
 
 class Emulator:
@@ -98,7 +99,7 @@ def show(report: Report) -> None:
 @click.option("--seed", default=1, show_default=True, help="Which ones.")
 @click.option("--against", multiple=True, type=click.Choice(EMULATORS), help="Only this emulator (repeatable).")
 @click.option("--tools", default=".tools/npm", show_default=True, help="Where npm installs dynalite.")
-@click.option("--write", is_flag=True, help="Write the counts, and the page that is made from them.")
+@click.option("--write", is_flag=True, help="Write the page of a whole run, of 20,000 requests or more.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of the table.")
 def main(requests: int, seed: int, against: tuple[str, ...], tools: str, write: bool, as_json: bool) -> None:
     """Ask dynalab and emulators the same requests; every difference must have a judgement.
@@ -111,7 +112,7 @@ def main(requests: int, seed: int, against: tuple[str, ...], tools: str, write: 
     except servers.Skipped as reason:
         click.echo(f"an emulator could not be started: {reason}", err=True)
         sys.exit(UNKNOWN)
-    if write:
+    if write and requests >= WHOLE_RUN_REQUESTS:
         page.write(report, seed)
     if as_json:
         click.echo(json.dumps(page.counts(report, seed)))

@@ -13,12 +13,13 @@ from dynalab.fuzz.run import Report, Run, served
 
 SECONDS_A_MINUTE = 60
 REQUESTS_A_SECOND_MIN = 200
+WHOLE_RUN_MINUTES = 10
 
 
 @click.command()
 @click.option("--minutes", default=10.0, show_default=True, help="How long.")
 @click.option("--seed", default=1, show_default=True, help="Which cases.")
-@click.option("--write", is_flag=True, help="Write the figures, and the page that is made from them.")
+@click.option("--write", is_flag=True, help="Write the page of a whole run, of 10 minutes or more.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
 def main(minutes: float, seed: int, write: bool, as_json: bool) -> None:
     """Send the endpoint of a service of its own what no client should send.
@@ -35,7 +36,7 @@ def main(minutes: float, seed: int, write: bool, as_json: bool) -> None:
     with served() as service:
         report = Run(service, seed).go(minutes * SECONDS_A_MINUTE, tell)
     told = page.figures(report, seed)
-    if write:
+    if write and minutes >= WHOLE_RUN_MINUTES:
         page.write(report, seed)
     if as_json:
         click.echo(json.dumps({**told, "failed": report.failures}))
