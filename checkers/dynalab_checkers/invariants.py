@@ -194,7 +194,9 @@ def _judge_set(key: str, added: dict[Token, Operation], seen: list[tuple[Operati
     last = max((read for read in seen if read[0].consistency not in WEAK_READS), key=_call, default=None)
     final = frozenset(last[1]) if last is not None else frozenset()
     problems: list[tuple[str, Operation, Token, str]] = []
-    for operation, elements in seen:
+    # What nobody has missed yet: an element is missed once, or every read would be held against everything lost.
+    waiting = list(acknowledged)
+    for operation, elements in sorted(seen, key=_call):
         held = frozenset(elements)
         what = f"the {operation.f} at {seconds(operation.call)}"
         if len(held) < len(elements):
@@ -211,13 +213,14 @@ def _judge_set(key: str, added: dict[Token, Operation], seen: list[tuple[Operati
                 problems.append(("unexpected", operation, element, f"{what} held {show(element)}, {why}"))
         if operation.consistency in WEAK_READS:
             continue
-        for ret, _, element in acknowledged:
-            if ret >= operation.call:
-                break
-            if element not in held:
-                name = "stale" if element in final else "lost"
-                text = f"{what} did not hold {show(element)}, whose add had returned at {seconds(ret)}"
-                problems.append((name, operation, element, text))
+        due = bisect_left(waiting, operation.call, key=lambda entry: entry[0])
+        missed = [entry for entry in waiting[:due] if entry[2] not in held]
+        if missed:
+            waiting[:due] = [entry for entry in waiting[:due] if entry[2] in held]
+        for ret, _, element in missed:
+            name = "stale" if element in final else "lost"
+            text = f"{what} did not hold {show(element)}, whose add had returned at {seconds(ret)}"
+            problems.append((name, operation, element, text))
     names = ("lost", "unexpected", "duplicated", "stale")
     elements_of: dict[str, list[Token]] = {
         name: list(dict.fromkeys(element for kind, _, element, _ in problems if kind == name)) for name in names

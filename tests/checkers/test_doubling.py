@@ -126,11 +126,11 @@ def _counter(operations: int) -> History:
 
 
 def _lost_elements(operations: int) -> History:
-    """A few reads of a set that has lost every second element."""
+    """Many reads of a set that has lost all its elements but one."""
     done = [Operation(0, "add", "s", 3 * n, 3 * n + 1, "ok", n, call_index=n) for n in range(operations)]
-    held = list(range(0, operations, 2))
+    held = [0]
     end = 3 * operations
-    for n in range(8):
+    for n in range(operations):
         done.append(
             Operation(1, "members", "s", end + n, end + n, "ok", call_index=operations + n, ret_extra={"value": held})
         )
