@@ -74,6 +74,7 @@ def test_a_key_twice_on_one_page_is_found() -> None:
     assert story.judged() == ("invalid", "read 1 showed a/0 twice")
 
 
+@pytest.mark.claim("S73")
 def test_a_key_in_two_segments_is_found_and_the_same_key_in_two_reads_is_not() -> None:
     story = filled()
     story.page(1, {"a/0": 1, "a/1": 2}, segments=2)

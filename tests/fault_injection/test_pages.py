@@ -10,6 +10,7 @@ from dynalab_fault_injection.campaign import MIXES
 from dynalab_fault_injection.run import run_one
 
 
+@pytest.mark.claim("S73")
 @pytest.mark.parametrize("seed", [0, 1, 2, 3])
 def test_reads_in_pages_neither_skip_nor_repeat_while_partitions_split_and_nodes_die(seed: int) -> None:
     faults = MIXES["pages"][seed]
