@@ -157,8 +157,10 @@ def on_promise(replica: Replica, sender: Address, message: Promise, effects: Eff
         return
     replica.promises[sender] = message
     promises, adopted = _usable(replica)
+    if _learn(replica, promises, adopted, effects):
+        promises, adopted = _usable(replica)
     known = membership.configurations(replica, adopted)
-    if not membership.names(known[-1], replica.me, replica.incarnation):
+    if replica.role != "candidate" or not membership.names(known[-1], replica.me, replica.incarnation):
         replica.give_way(replica.promised, effects)  # a member of what is coming must lead there
     elif all(membership.is_won(replica, members, promises) for members in known):
         take_over(replica, promises, adopted, effects)
@@ -175,7 +177,8 @@ def _usable(replica: Replica) -> tuple[dict[Address, Promise], list[Entry]]:
     """
     base = replica.commit_index
     whole = {address: promise for address, promise in replica.promises.items() if promise.base <= base}
-    logs: list[Sequence[Entry]] = [replica.log.after(base), *[promise.entries for promise in whole.values()]]
+    logs: list[Sequence[Entry]] = [replica.log.after(base)]
+    logs += [_behind(base, promise) for promise in whole.values()]
     adopted = replica._adopt(logs)
     for address, promise in replica.promises.items():
         place = promise.base - base - 1
@@ -183,6 +186,28 @@ def _usable(replica: Replica) -> tuple[dict[Address, Promise], list[Entry]]:
             whole[address] = promise
             logs.append(promise.entries)
     return whole, replica._adopt(logs)
+
+
+def _behind(slot: int, promise: Promise) -> Sequence[Entry]:
+    entries = promise.entries
+    return entries if not entries or entries[0].slot > slot else [entry for entry in entries if entry.slot > slot]
+
+
+def _learn(replica: Replica, promises: dict[Address, Promise], adopted: list[Entry], effects: Effects) -> bool:
+    """Whoever promises tells also what it knows to be committed, and that is so whoever wins. A candidate that had
+    forgotten it need not win in configurations of long ago, whose members may be gone.
+    """
+    base = replica.commit_index
+    known = max(promise.commit_index for promise in promises.values())
+    entries = adopted[: max(0, known - base)]
+    if not entries:
+        return False
+    for share in shares(entries):
+        replica.log.store(share[0].slot, share)
+        effects.append(AcceptedEntries(replica.spec.group, replica.promised, share[0].slot, share))
+    replica.advance(entries[-1].slot, effects)
+    replica.matched = replica.commit_index
+    return True
 
 
 def on_refuse(replica: Replica, sender: Address, message: Refuse, effects: Effects) -> None:

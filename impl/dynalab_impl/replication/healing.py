@@ -59,7 +59,7 @@ def step(replica: Replica, effects: Effects) -> None:
     if lead is None or lead.splitting or lead.changing or replica.commit_index < lead.barrier_slot:
         return
     for change in _wanted_changes(replica, lead, effects.now_ns):
-        if _quorum_is_heard(replica, lead, after(replica.members, change), effects.now_ns):
+        if replica.could_go_on(after(replica.members, change), effects.now_ns):
             replica.change(change, effects)
             return
 
@@ -118,8 +118,10 @@ def _is_heard(replica: Replica, lead: Leading, address: Address, now_ns: Nanosec
     return peer is not None and peer.is_heard(now_ns, replica.timing)
 
 
-def _quorum_is_heard(replica: Replica, lead: Leading, members: Members, now_ns: Nanoseconds) -> bool:
-    """Whether the group could go on at once under these members."""
+def could_go_on(replica: Replica, members: Members, now_ns: Nanoseconds) -> bool:
+    """Whether a quorum of these members has been heard lately."""
+    lead = replica.leading
+    assert lead is not None
     heard = [
         (1, zone_of(member.address))
         for member in members

@@ -40,7 +40,7 @@ from dynalab_impl.messages import (
 )
 from dynalab_impl.partition import Outcome, Partition
 from dynalab_impl.records import AcceptedEntries, Promised
-from dynalab_impl.replication import catchup, elections, handover, leadership, membership
+from dynalab_impl.replication import catchup, elections, handover, healing, leadership, membership
 from dynalab_impl.replication.leading import Leading, Waiter
 from dynalab_impl.replication.log import Log
 from dynalab_impl.replication.quorum import merge_accepted
@@ -327,6 +327,7 @@ class Replica:
 
     propose = leadership.propose
     change = leadership.change
+    could_go_on = healing.could_go_on
     on_accepted = leadership.on_accepted
     on_acknowledged = leadership.on_acknowledged
     on_durable = leadership.on_durable

@@ -1,0 +1,517 @@
+"""Who holds a group: log replicas for silent members, their return, replacement, hand-over; what the catalog hears."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dynalab_impl import messages as m
+from dynalab_impl import snapshot, snapshot_writer
+from dynalab_impl.catalog import CATALOG
+from dynalab_impl.effects import Topology
+from dynalab_impl.partition import Partition
+from dynalab_impl.records import Formatted
+from dynalab_impl.replication import elections, healing, membership
+from dynalab_impl.replication.replica import Replica
+from dynalab_impl.storage_node import StorageNode
+
+sys.path.insert(0, str(Path(__file__).parent))  # pytest imports test files by path, and their neighbours not at all
+from explore_desk import GROUP, HOSTS, SPARES, SPEC, Desk
+from explore_group import Scope, Violation, wander
+
+SECOND = 1_000_000_000
+
+
+def replica_of(lab: Any, index: int, group: str) -> Any:
+    return lab.simulation.hosts[index].node.replicas[group]
+
+
+def seats(lab: Any, group: str) -> list[tuple[str, str]]:
+    """The members as their leader has them: (node, whose seat a log replica keeps)."""
+    for index in range(lab.simulation.storage_count):
+        node = lab.simulation.hosts[index].node
+        replica = None if node is None else node.replicas.get(group)
+        if replica is not None and replica.is_leader:
+            return [(x.address.node, "" if x.stands_for is None else x.stands_for.node) for x in replica.members]
+    raise AssertionError("nobody leads")
+
+
+def name(lab: Any, index: int) -> str:
+    return str(lab.simulation.addresses[index].node)
+
+
+def followers(lab: Any, key: str) -> tuple[int, int, int, str]:
+    leader, group = lab.leader(key)
+    one, other = (i for i in lab.members(group) if i != leader)
+    return leader, one, other, group
+
+
+# --- log replicas ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.claim("S104", "S140")
+@pytest.mark.parametrize("seed", range(4))
+def test_a_log_replica_votes_within_a_second_of_a_members_death(make_lab: Callable[..., Any], seed: int) -> None:
+    lab = make_lab(seed=seed)
+    lab.create()
+    lab.put("a", 1)
+    _, silent, _, group = followers(lab, "a")
+    died_ns = lab.simulation.now
+    lab.simulation.crash(silent)
+    lab.run(2 * SECOND)
+    joined = [at for at, _, e in lab.told if e.kind == "log-replica-joined" and e.group == group]
+    assert joined and joined[0] - died_ns < SECOND
+    stands = [node for node, seat in seats(lab, group) if seat == name(lab, silent)]
+    assert len(seats(lab, group)) == 3 and len(stands) == 1, "three members again, one of them in the silent one's seat"
+
+
+@pytest.mark.claim("S104", "S140", "S23")
+def test_with_a_log_replica_a_write_survives_the_loss_of_a_second_node(lab: Any) -> None:
+    leader, silent, other, _ = followers(lab, "a")
+    lab.simulation.crash(silent)
+    lab.run(2 * SECOND)
+    lab.simulation.crash(other)  # the leader and the log replica are a quorum
+    assert lab.put("a", "on two disks").status == 200
+    lab.simulation.crash(leader)
+    lab.simulation.restart(other)
+    assert lab.get("a") == "on two disks", "the other full replica has it from the log replica"
+    assert lab.leader("a")[0] == other
+
+
+@pytest.mark.claim("S104")
+def test_a_log_replica_holds_no_items_serves_no_reads_and_never_stands(lab: Any) -> None:
+    lab.put("a", 1)
+    leader, silent, other, group = followers(lab, "a")
+    lab.simulation.crash(silent)
+    lab.run(2 * SECOND)
+    stand_in = next(i for i in lab.members(group) if i not in (leader, other))
+    replica = replica_of(lab, stand_in, group)
+    assert replica.log_only and not replica.may_lead() and len(replica.log) > replica.log.base
+    lab.put("a", 2)
+    lab.run(SECOND)
+    assert group not in lab.simulation.hosts[stand_in].node.table_items("things")
+    node, sent = lab.simulation.hosts[stand_in].node, []
+
+    class Ear:
+        now_ns = lab.simulation.hosts[stand_in].local_ns(lab.simulation.now)
+        wall_ns = now_ns
+        appended = 0
+
+        def send(self, to: object, message: object, after: int = 0) -> None:
+            sent.append(message)
+
+        def tell(self, event: object) -> None:
+            """Nobody listens."""
+
+    for consistent in (True, False):
+        node.on_get(lab.simulation.addresses[-1], m.GetRequest(group, 7, b"", consistent), Ear())
+    assert [type(message) for message in sent] == [m.Redirect, m.Redirect]
+    lab.simulation.crash(leader)
+    lab.simulation.crash(other)
+    since = len(lab.told)
+    lab.run(10 * SECOND)
+    assert not [e for _, who, e in lab.told[since:] if e.kind == "election-started" and e.group == group]
+
+
+@pytest.mark.claim("S104", "S140")
+def test_whoever_comes_back_takes_its_seat_again_and_the_log_replica_goes(lab: Any) -> None:
+    leader, silent, _, group = followers(lab, "a")
+    before = sorted(seats(lab, group))
+    lab.simulation.crash(silent)
+    lab.run(2 * SECOND)
+    stand_in = next(node for node, seat in seats(lab, group) if seat)
+    for i in range(30):
+        lab.put("a", i)
+    lab.simulation.restart(silent)
+    lab.run(3 * SECOND)
+    assert sorted(seats(lab, group)) == before
+    assert stand_in not in [name(lab, i) for i in lab.members(group)], "its node has let it go"
+    third = next(i for i in lab.members(group) if i not in (leader, silent))
+    lab.simulation.crash(third)
+    lab.simulation.crash(leader)
+    lab.simulation.restart(third)
+    assert lab.get("a") == "29", "the one that came back has caught up"
+
+
+@pytest.mark.claim("S133", "S140")
+def test_when_a_zone_is_lost_the_log_replica_stands_in_another(lab: Any) -> None:
+    leader, _, _, group = followers(lab, "a")
+    zone = next(a.zone for i, a in enumerate(lab.simulation.addresses) if i in lab.members(group) and i != leader)
+    for index, address in enumerate(lab.simulation.addresses):
+        if address.zone == zone and index < lab.simulation.storage_count:
+            lab.simulation.crash(index)
+    lab.run(3 * SECOND)
+    keeper = next(node for node, seat in seats(lab, group) if seat)
+    assert next(a.zone for a in lab.simulation.addresses if a.node == keeper) != zone
+    assert lab.put("a", "after the zone").status == 200
+
+
+def test_a_log_replica_that_dies_gives_way_to_another(lab: Any) -> None:
+    leader, silent, other, group = followers(lab, "a")
+    lab.simulation.crash(silent)
+    lab.run(2 * SECOND)
+    first = next(i for i in lab.members(group) if i not in (leader, other))
+    lab.simulation.crash(first)
+    lab.run(3 * SECOND)
+    keepers = [node for node, seat in seats(lab, group) if seat == name(lab, silent)]
+    assert len(keepers) == 1 and keepers[0] != name(lab, first)
+
+
+def test_a_log_replica_comes_back_from_its_own_log_after_truncation(make_lab: Callable[..., Any]) -> None:
+    lab = make_lab(log_records_max=60)
+    lab.create()
+    leader, silent, other, group = followers(lab, "a")
+    lab.simulation.crash(silent)
+    lab.run(2 * SECOND)
+    for i in range(300):
+        assert lab.put("a", i).status == 200
+    lab.run(4 * SECOND)
+    stand_in = next(i for i in lab.members(group) if i not in (leader, other))
+    before = replica_of(lab, stand_in, group)
+    assert 0 < before.log.base < before.commit_index, "it keeps the recent entries, and only those"
+    kept, base, members = before.log.after(before.log.base), before.log.base, before.members
+    lab.simulation.crash(stand_in)
+    lab.simulation.restart(stand_in)
+    again = replica_of(lab, stand_in, group)
+    assert again.log_only and again.log.base <= base and again.log.after(base) == kept and again.members == members
+    lab.simulation.crash(other)
+    assert lab.put("a", "the two of them").status == 200
+
+
+def test_the_catalogs_own_group_gets_a_log_replica_as_well(lab: Any) -> None:
+    members = [i for i, a in enumerate(lab.simulation.addresses) if a in lab.topology.catalog_members()]
+    leader = next(i for i in members if replica_of(lab, i, CATALOG).is_leader)
+    silent = next(i for i in members if i != leader)
+    lab.simulation.crash(silent)
+    lab.run(2 * SECOND)
+    assert [seat for _, seat in seats(lab, CATALOG) if seat] == [name(lab, silent)]
+    last = next(i for i in members if i not in (leader, silent))
+    lab.simulation.crash(last)
+    lab.create("others")
+    lab.simulation.restart(silent)
+    lab.simulation.restart(last)
+    lab.run(4 * SECOND)
+    assert not [seat for _, seat in seats(lab, CATALOG) if seat]
+
+
+# --- the catalog is told --------------------------------------------------------------------------------------------
+
+
+def test_the_catalog_hears_of_every_change_and_believes_no_older_one(lab: Any) -> None:
+    _, silent, _, group = followers(lab, "a")
+
+    def known() -> tuple[list[str], int]:
+        for index in range(lab.simulation.storage_count):
+            node = lab.simulation.hosts[index].node
+            if node is not None and CATALOG in node.replicas and node.replicas[CATALOG].is_leader:
+                specs = node.replicas[CATALOG].state.tables["things"].groups
+                spec = next(spec for spec in specs if spec.group == group)
+                return [x.address.node for x in spec.members], spec.members_slot
+        raise AssertionError("nobody leads the catalog")
+
+    lab.simulation.crash(silent)
+    lab.run(3 * SECOND)
+    while_silent, slot = known()
+    assert while_silent == [node for node, _ in seats(lab, group)] and slot > 0
+    lab.simulation.restart(silent)
+    lab.run(4 * SECOND)
+    afterwards, later = known()
+    assert afterwards == [node for node, _ in seats(lab, group)] and later > slot
+    from dynalab_impl.catalog import with_members
+
+    spec = m.GroupSpec(group, "things", "", b"", b"", (), None, members_slot=later)
+    late = m.CatalogChange("members", "things", group=group, members=SPEC.members, slot=slot)
+    assert with_members((spec,), late) == (spec,)
+
+
+def test_a_table_is_deleted_with_its_log_replicas(lab: Any) -> None:
+    _, silent, _, group = followers(lab, "a")
+    lab.simulation.crash(silent)
+    lab.run(3 * SECOND)
+    assert lab.call("DeleteTable", TableName="things").status == 200
+    lab.run(5 * SECOND)
+    lab.simulation.restart(silent)
+    lab.run(8 * SECOND)
+    assert lab.members(group) == [], "also whoever came back too late to hear of it from the catalog"
+
+
+# --- replacement ----------------------------------------------------------------------------------------------------
+
+
+def ask(lab: Any, group: str, gone: int, fresh: int, number: int = 1) -> None:
+    """What an autoadmin says to the leader."""
+    leader = lab.leader("a")[0]
+    addresses = lab.simulation.addresses
+    message = m.Replace(group, number, addresses[gone], addresses[fresh])
+    lab.simulation.network.transmit(gone, leader, message, lab.simulation.now)
+
+
+@pytest.mark.parametrize("dead", [True, False])
+def test_a_full_replica_is_built_elsewhere_and_the_old_one_goes(make_lab: Callable[..., Any], dead: bool) -> None:
+    lab = make_lab(log_records_max=60)
+    lab.create()
+    for i in range(200):
+        lab.put("a", i)
+    leader, gone, other, group = followers(lab, "a")
+    if dead:
+        lab.simulation.crash(gone)
+        lab.run(2 * SECOND)
+    zone = lab.simulation.addresses[gone].zone
+    spare = [i for i in range(lab.simulation.storage_count) if i not in lab.members(group) and i != gone]
+    fresh = next(i for i in spare if lab.simulation.addresses[i].zone == zone)
+    ask(lab, group, gone, fresh)
+    lab.run(4 * SECOND)
+    assert sorted(seats(lab, group)) == sorted((name(lab, i), "") for i in (leader, other, fresh))
+    lab.simulation.crash(other)
+    assert lab.put("a", "with the new one").status == 200
+    if dead:
+        lab.simulation.restart(gone)
+        lab.simulation.restart(other)
+        lab.run(6 * SECOND)
+    assert gone not in lab.members(group), "nobody wants it any more"
+    assert lab.get("a") == "with the new one"
+
+
+def test_a_replacement_that_lost_its_leader_goes_on_when_it_is_asked_for_again(lab: Any) -> None:
+    leader, gone, other, group = followers(lab, "a")
+    fresh = next(i for i in range(lab.simulation.storage_count) if i not in lab.members(group))
+    ask(lab, group, gone, fresh)
+    lab.run(SECOND // 10)
+    lab.simulation.crash(leader)
+    lab.run(6 * SECOND)
+    lab.simulation.restart(leader)
+    lab.run(3 * SECOND)
+    for number in range(2, 6):
+        ask(lab, group, gone, fresh, number)
+        lab.run(2 * SECOND)
+    assert sorted(seats(lab, group)) == sorted((name(lab, i), "") for i in (leader, other, fresh))
+
+
+# --- hand-over -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.claim("S22")
+def test_after_a_hand_over_nobody_waits_for_a_lease(lab: Any) -> None:
+    leader, group = lab.leader("a")
+    lab.put("a", "before")
+    asked_ns = lab.simulation.now
+    lab.simulation.ask_to_stop(leader)
+    lab.run(SECOND // 10)
+    assert lab.simulation.hosts[leader].node.may_stop()
+    lab.simulation.stop(leader)
+    serving = [at for at, _, e in lab.told if e.kind == "leader-serving" and e.group == group and at > asked_ns]
+    assert serving and serving[0] - asked_ns < SECOND // 20
+    assert lab.get("a") == "before" and lab.put("a", "after").status == 200
+
+
+@pytest.mark.claim("S22")
+def test_a_hand_over_stands_also_when_the_old_leader_is_gone_before_it_can_promise(lab: Any) -> None:
+    leader, group = lab.leader("a")
+    asked_ns = lab.simulation.now
+    lab.simulation.ask_to_stop(leader)
+    lab.simulation.stop(leader)
+    lab.run(SECOND // 10)
+    serving = [at for at, _, e in lab.told if e.kind == "leader-serving" and e.group == group and at > asked_ns]
+    assert serving and serving[0] - asked_ns < SECOND // 20
+
+
+def test_a_late_copy_of_a_hand_over_does_not_spare_the_wait_for_a_newer_leader() -> None:
+    """The ballot that was given up is older than what somebody of the quorum had promised since."""
+    desk = Desk(0, 0, Topology(HOSTS, ()))
+    desk.set_clock(100 * SECOND)
+    timing = desk.topology.timing
+    heir = Replica(SPEC, HOSTS[0], 1, timing, Partition(SPEC, timing.dedup_ns))
+    heir.recover_promise((3, "old"))
+    heir.on_hand_over(HOSTS[1], m.HandOver(GROUP, (3, "old")), desk)
+    assert heir.role == "candidate"
+    for previous, waits in (((3, "old"), False), ((4, "newer"), True)):
+        promise = m.Promise(GROUP, heir.promised, 1, 0, (), previous)
+        wait_ns = heir.lease_wait_ns({**heir.promises, HOSTS[1]: promise})
+        assert (wait_ns > 0) is waits
+    assert heir.lease_wait_ns({HOSTS[1]: m.Promise(GROUP, heir.promised, 1, 0, (), m.NO_BALLOT)}) == 0
+
+
+# --- candidates and configurations ----------------------------------------------------------------------------------
+
+
+def candidate() -> tuple[Desk, Replica]:
+    desk = Desk(0, 0, Topology(HOSTS, ()))
+    desk.set_clock(100 * SECOND)
+    timing = desk.topology.timing
+    replica = Replica(SPEC, HOSTS[0], 1, timing, Partition(SPEC, timing.dedup_ns))
+    replica.stand(desk)
+    return desk, replica
+
+
+def log_of(*commands: m.Command) -> tuple[m.Entry, ...]:
+    return tuple(m.Entry((0, "x"), slot, 0, m.NO_REQUEST, 0, c) for slot, c in enumerate(commands, start=1))
+
+
+def test_a_candidate_that_finds_a_newer_configuration_must_win_that_too() -> None:
+    """Else the old majority elects one leader and the new one another."""
+    desk, one = candidate()
+    stand_in = m.Member(SPARES[1], 1, HOSTS[2])
+    found = log_of(m.AddMember(stand_in), m.RemoveMember(HOSTS[2]))
+    desk.sent = []
+    one.on_promise(HOSTS[2], m.Promise(GROUP, one.promised, 1, 0, found, m.NO_BALLOT), desk)
+    assert one.role == "candidate", "a quorum of what it knew is none of what it has found"
+    desk.sync()
+    assert (4, m.Prepare) in [(to, type(message)) for to, _, message in desk.sent], "it asks the one it did not know"
+    one.on_promise(SPARES[1], m.Promise(GROUP, one.promised, 1, 0, (), m.NO_BALLOT), desk)
+    assert one.is_leader
+
+
+def test_a_candidate_that_finds_itself_removed_gives_up() -> None:
+    desk, one = candidate()
+    found = log_of(m.AddMember(m.Member(SPARES[0], 1, HOSTS[0])), m.RemoveMember(HOSTS[0]))
+    one.on_promise(HOSTS[1], m.Promise(GROUP, one.promised, 1, 0, found, m.NO_BALLOT), desk)
+    assert one.role == "follower" and not one.is_leader
+
+
+def test_a_promise_from_a_log_that_begins_too_late_counts_only_with_one_that_has_what_is_missing() -> None:
+    commands: tuple[m.Command, ...] = (m.Propagated(1), m.Propagated(2))
+    for held, wins in ((0, False), (2, True)):
+        desk, one = candidate()
+        one.log.store(1, log_of(*commands)) if held else None
+        bare = m.Promise(GROUP, one.promised, 1, 2, (), m.NO_BALLOT, base=2, base_ballot=(0, "x"))
+        one.on_promise(HOSTS[1], bare, desk)
+        assert one.is_leader is wins
+
+
+def spare_node(members_slot: int = 0) -> tuple[Desk, StorageNode]:
+    desk = Desk(3, 0, Topology((*HOSTS, *SPARES), ()))
+    desk.set_clock(100 * SECOND)
+    desk.disk = [Formatted(1)]
+    desk.appended = desk.durable = 1
+    desk.boot()
+    assert desk.node is not None
+    return desk, desk.node
+
+
+def test_a_disk_that_left_a_group_remembers_its_promise_and_no_late_word_brings_it_back() -> None:
+    desk, node = spare_node()
+    node.on_message(HOSTS[0], m.Adopt(SPEC, SPEC.members, 4, HOSTS[2]), desk)
+    node.replicas[GROUP].promised = (9, "x")
+    node.on_message(HOSTS[0], m.Retire(GROUP, 8, 7), desk)
+    assert GROUP not in node.replicas
+    desk.sync()
+    desk.boot()  # also from its log
+    node = desk.node  # type: ignore[assignment]
+    node.on_message(HOSTS[1], m.Adopt(SPEC, SPEC.members, 6, HOSTS[2]), desk)
+    assert GROUP not in node.replicas, "that leader does not know yet that this disk was removed"
+    node.on_message(HOSTS[1], m.Host(SPEC), desk)
+    assert GROUP not in node.replicas
+    node.on_message(HOSTS[1], m.Adopt(SPEC, SPEC.members, 7, HOSTS[2]), desk)
+    replica = node.replicas[GROUP]
+    assert (replica.promised, replica.joined, replica.role) == ((9, "x"), 7, "learner")
+
+
+def test_a_replica_that_joined_again_vouches_only_for_what_came_after() -> None:
+    desk, node = spare_node()
+    node.on_message(HOSTS[0], m.Adopt(SPEC, SPEC.members, 7, HOSTS[2]), desk)
+    desk.sync()
+    for commit_index, promises in ((6, False), (7, True)):
+        desk.sent = []
+        node.on_message(HOSTS[0], m.Prepare(GROUP, (commit_index, "x"), commit_index), desk)
+        desk.sync()
+        assert any(isinstance(message, m.Promise) for _, _, message in desk.sent) is promises
+
+
+def test_a_late_word_of_an_earlier_removal_does_not_remove_a_member() -> None:
+    desk, node = spare_node()
+    node.on_message(HOSTS[0], m.Adopt(SPEC, SPEC.members, 2, HOSTS[2]), desk)
+    replica = node.replicas[GROUP]
+    entries = log_of(m.Propagated(1), m.Propagated(2), m.AddMember(m.Member(SPARES[0], 1, HOSTS[2])))
+    replica.on_accept(HOSTS[0], m.Accept(GROUP, (1, "x"), 1, entries, 0), desk)
+    node.on_message(HOSTS[0], m.Retire(GROUP, 2, 2), desk)
+    assert GROUP in node.replicas
+    node.on_message(HOSTS[0], m.Retire(GROUP, 3, 2), desk)
+    assert GROUP not in node.replicas, "its entry was never chosen: the group has come past it without"
+
+
+# --- any order ------------------------------------------------------------------------------------------------------
+
+
+def healing_scope(seed: int) -> Scope:
+    """Spare nodes, and silences that are shorter than a lease; every third walk with a disk lost."""
+    return Scope(
+        writes=8,
+        crashes=(0, 2, 4)[seed % 3],
+        wipes=(0, 0, 2)[seed % 3],
+        copies=10,
+        losses=10,
+        reads=6,
+        waits=8,
+        pauses=20,
+        stands=10,
+        retries=8,
+        beats=60,
+        spares=1 + seed % 2,
+        log_records_max=8 if seed % 2 else 20_000,
+        leases=seed % 4 < 2,
+    )
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot_writer, "LOG_TAIL_ENTRIES", 1)
+    monkeypatch.setattr(snapshot_writer, "PIECE_IMAGES", 2)
+    monkeypatch.setattr(snapshot.Outgoing.piece, "__defaults__", (2,))
+
+
+@pytest.mark.claim("S23", "S24", "S104")
+def test_no_order_of_events_breaks_a_group_whose_members_change(small_pieces: None) -> None:
+    sometimes: Counter[str] = Counter()
+    for seed in range(48):
+        sometimes += wander(seed, healing_scope(seed), 500).sometimes
+    assert sometimes["healed"] == 48
+    assert sometimes["committed AddMember"] > 20 and sometimes["committed RemoveMember"] > 20
+    assert sometimes["log replica"] > 1_000 and sometimes["answered"] > 100
+
+
+def _own_configuration_only(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(membership, "configurations", lambda replica, entries: [replica.members])
+
+
+def _counted_at_once(patch: pytest.MonkeyPatch) -> None:
+    """The planted bug: a swap in one step, counted from the moment it is proposed."""
+    from dynalab_fault_injection.planted_bugs import BUGS
+
+    for one in BUGS["two-changes-at-once"].patches:
+        patch.setattr(one.owner, one.method, one.replacement)
+
+
+def _any_base(patch: pytest.MonkeyPatch) -> None:
+    def usable(replica: Replica) -> Any:
+        logs = [replica.log.after(replica.commit_index), *[p.entries for p in replica.promises.values()]]
+        return replica.promises, replica._adopt([log for log in logs if log][:1])
+
+    patch.setattr(elections, "_usable", usable)
+
+
+@pytest.mark.parametrize(
+    "without",
+    [_own_configuration_only, _counted_at_once, _any_base],
+    ids=lambda without: without.__name__.strip("_"),
+)
+def test_the_walks_notice_a_rule_of_membership_that_is_taken_away(
+    without: object, small_pieces: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert callable(without)
+    without(monkeypatch)
+    with pytest.raises(Violation):
+        for seed in range(400):
+            wander(seed, healing_scope(seed), 500)
+
+
+def test_the_constants_keep_the_promise_of_a_second() -> None:
+    timing = Topology(HOSTS, ()).timing
+    from dynalab_impl.replication.leading import SILENT_HEARTBEATS
+
+    assert (SILENT_HEARTBEATS + 1) * timing.heartbeat_ns < SECOND
+    assert healing.LOG_REPLICAS_MAX < healing.MEMBERS_MIN - 1, "most members can lead"
