@@ -55,6 +55,8 @@ MIXES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("log-rot", "partition"),
         ("misdirected-write", "node-crash"),
         ("sync-failure", "slow-disk", "loss"),
+        ("silent-divergence", "slow-node"),
+        ("archive-outage", "node-crash"),
         ("split", "node-crash"),
         ("split", "partition", "duplicate"),
         ("split", "node-crash-wipe", "delay"),

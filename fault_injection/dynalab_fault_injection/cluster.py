@@ -62,6 +62,7 @@ class Cluster:
     simulation: Simulation
     random: Random
     wiped: tuple[int, tuple[str, ...]] | None = None
+    ghost: tuple[int, str, bytes] | None = None  # a row that appeared in one replica, until nobody has it
     evidence: dict[str, int] = field(default_factory=dict)
 
     # --- looking ---------------------------------------------------------------------------------------------------
@@ -145,6 +146,8 @@ class Cluster:
         """
         if victim is not None and not all(self._is_whole_without(victim, group) for group in self.groups_on(victim)):
             return False
+        if self._has_ghost():
+            return False
         if self.wiped is None:
             return True
         index, groups = self.wiped
@@ -154,6 +157,17 @@ class Cluster:
         if all(_votes(node, group) for group in groups):
             self.wiped = None
             return True
+        return False
+
+    def _has_ghost(self) -> bool:
+        """Whether a row that appeared in one replica may still be there."""
+        if self.ghost is None:
+            return False
+        index, group, key = self.ghost
+        node = self.storage(index)
+        if node is None or key in node.table_items(group.partition("/")[0]).get(group, {}):
+            return True
+        self.ghost = None
         return False
 
     def _is_whole_without(self, victim: int, group: str) -> bool:

@@ -20,6 +20,7 @@ from dynalab_fault_injection.cluster import Cluster
 from dynalab_fault_injection.link_faults import add, lift
 from dynalab_fault_injection.simulator import LinkRule, below, between, pick, shuffled
 from dynalab_fault_injection.split_fault import PartitionSplit
+from dynalab_fault_injection.store_faults import ArchiveOutage, SilentDivergence, SlowDisk, SyncFailure
 
 SECOND = 1_000_000_000
 HAND_OVER_MAX_NS = SECOND // 2  # a process that is to stop has so long to hand over
@@ -255,58 +256,6 @@ class SlowNode:
         self._slow = None
 
 
-@dataclass(slots=True)
-class SlowDisk:
-    """Every sync of a machine takes 50 to 200 times as long; what waits for it waits."""
-
-    evidence: dict[str, int] = field(default_factory=dict)
-    _slow: tuple[int, int] | None = None  # (machine, slow syncs before)
-
-    def start(self, cluster: Cluster) -> None:
-        victim = cluster.victim()
-        if victim is None:
-            return
-        host = cluster.simulation.hosts[victim]
-        host.sync_slowness = between(cluster.random, 50, 200)
-        self._slow = (victim, host.slow_syncs)
-
-    def stop(self, cluster: Cluster) -> None:
-        if self._slow is None:
-            return
-        index, before = self._slow
-        host = cluster.simulation.hosts[index]
-        host.sync_slowness = 1
-        add(self.evidence, "slow-syncs", host.slow_syncs - before)
-        self._slow = None
-
-
-@dataclass(slots=True)
-class SyncFailure:
-    """The next sync of a machine ends with an error. Its node must crash, and nothing that waited may leave; the
-    machine starts again when the fault stops.
-    """
-
-    evidence: dict[str, int] = field(default_factory=dict)
-    _victim: tuple[int, int] | None = None  # (machine, failed syncs before)
-
-    def start(self, cluster: Cluster) -> None:
-        victim = cluster.victim()
-        if victim is not None:
-            host = cluster.simulation.hosts[victim]
-            host.sync_fails = True
-            self._victim = (victim, host.failed_syncs)
-
-    def stop(self, cluster: Cluster) -> None:
-        if self._victim is None:
-            return
-        index, before = self._victim
-        self._victim = None
-        host = cluster.simulation.hosts[index]
-        host.sync_fails = False
-        add(self.evidence, "syncs-that-failed", host.failed_syncs - before)
-        _restart(cluster, [(index, host.failed_epoch)])
-
-
 # --- the table ------------------------------------------------------------------------------------------------------
 
 
@@ -356,6 +305,21 @@ CATALOGUE: dict[str, Kind] = {
         Kind("sync-failure", "a sync of a machine's disk fails", 1 * SECOND, 5 * SECOND, SyncFailure),
         Kind("slow-disk", "a machine's disk takes a hundred times as long to sync", 2 * SECOND, 6 * SECOND, SlowDisk),
         Kind("deployment", "a process hands over, stops, and starts again", 1 * SECOND, 4 * SECOND, Deployment),
+        Kind(
+            "silent-divergence",
+            "a row appears in the memory of one replica; scrubbing must find it",
+            1 * SECOND,
+            2 * SECOND,
+            SilentDivergence,
+            ("register",),
+        ),
+        Kind(
+            "archive-outage",
+            "the object store fails, and may do what it was asked",
+            5 * SECOND,
+            9 * SECOND,
+            ArchiveOutage,
+        ),
         Kind("zone-loss", "a zone loses power or its links to the others", 3 * SECOND, 6 * SECOND, ZoneLoss),
         Kind(
             "index-lag",

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dynalab_checkers.history import History, Json
+from dynalab_fault_injection.archive_judge import archive_agrees
 from dynalab_fault_injection.cluster import Cluster
 from dynalab_fault_injection.faults import CATALOGUE, Window, heal, plan
 from dynalab_fault_injection.implementation import implementation_format
@@ -29,6 +30,7 @@ LIVENESS_MAX_NS = 20 * SECOND  # an election, a lease to wait out, and a second 
 CONVERGENCE_MAX_NS = 30 * SECOND
 PROBES = 24  # keys written and read at the end: enough that every partition has some
 POLL_NS = 250_000_000
+ARCHIVING, SCRUBBING = (5, 7), (6, 7)  # seeds modulo 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +51,18 @@ class Setting:
     budget: int = 2_000_000  # steps of the linearizability search, a key
     through_codec: bool = False
 
-    def topology(self) -> Topology:
+    def topology(self, seed: int = 0, faults: tuple[str, ...] = ()) -> Topology:
+        """The cluster of a run. One in four archives, one in four scrubs, and every one whose faults aim at that."""
+        diverges = "silent-divergence" in faults
         return layout(
             self.zones,
             self.nodes_per_zone,
             self.routers,
             partitions=self.partitions,
             log_records_max=self.log_records_max,
+            # What appeared in one replica may be written down before it is found: the archive knows better.
+            archive=not diverges and (seed % 8 in ARCHIVING or "archive-outage" in faults),
+            scrub=diverges or seed % 8 in SCRUBBING,
         )
 
 
@@ -132,7 +139,7 @@ class Run:
         self.workload = workload
         self.simulation = Simulation(
             seed,
-            setting.topology(),
+            setting.topology(seed, faults),
             make_node,
             implementation_format(),
             Parameters(),
@@ -200,6 +207,8 @@ class Run:
             self.simulation.run_until(self.simulation.now + POLL_NS)
             verdicts = replicas_agree(self.cluster, schema)
         self.problems += verdicts
+        if self.simulation.topology.archive:
+            self.problems.append(archive_agrees(self.cluster, schema.name))
 
     def _result(self) -> RunResult:
         simulation, setting = self.simulation, self.setting

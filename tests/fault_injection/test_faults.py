@@ -15,7 +15,7 @@ from dynalab_fault_injection.simulator import LinkRule, Simulation, stream
 from dynalab_fault_injection.workloads import Index, Recorder
 from dynalab_fault_injection.workloads.items import put
 from dynalab_impl import messages
-from dynalab_impl.effects import Address, Message, layout
+from dynalab_impl.effects import Address, Message, Topology, layout
 from dynalab_impl.service import make_node
 from tests.fault_injection.toys import HERE, Pulse, Scripted, scripted
 
@@ -33,8 +33,8 @@ class Formed:
     workload: Index = field(default_factory=Index)
 
 
-def form(seed: int) -> Formed:
-    simulation = Simulation(seed, layout(), make_node, implementation_format())
+def form(seed: int, topology: Topology | None = None) -> Formed:
+    simulation = Simulation(seed, topology or layout(), make_node, implementation_format())
     recorder = Recorder(simulation)
     formed = Formed(simulation, Cluster(simulation, stream(seed, "faults")), Operator(simulation, recorder), recorder)
     simulation.start()
@@ -58,7 +58,8 @@ def window(formed: Formed, fault: Fault, seconds: int) -> None:
 @pytest.mark.parametrize("name", list(CATALOGUE))
 def test_every_fault_of_the_catalogue_bites_and_leaves_a_cluster_that_comes_back(name: str) -> None:
     for seed in range(4):  # a fault may miss once: a slow zone without traffic, a crash that found nothing
-        formed = form(seed)
+        formed = form(seed, layout(archive=True, scrub=True))
+        window(formed, CATALOGUE["clock-offset"].make(), 1)  # some items
         fault = CATALOGUE[name].make()
         window(formed, fault, 3)
         if any(fault.evidence.values()):

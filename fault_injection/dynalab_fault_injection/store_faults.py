@@ -1,0 +1,130 @@
+"""Faults of what is stored: disks that are slow or whose syncs fail, rows that appear in one replica's memory, an
+object store that is away. Crashes that hurt a disk are in `faults`, with the other crashes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from dynalab_fault_injection.cluster import Cluster
+from dynalab_fault_injection.link_faults import add
+from dynalab_fault_injection.simulator import CERTAIN, between, pick
+
+GHOST = b"\0ghost"
+
+
+@runtime_checkable
+class HasRows(Protocol):
+    """What a replica of a partition has applied."""
+
+    @property
+    def items(self) -> dict[bytes, object]: ...
+
+
+@dataclass(slots=True)
+class SlowDisk:
+    """Every sync of a machine takes 50 to 200 times as long; what waits for it waits."""
+
+    evidence: dict[str, int] = field(default_factory=dict)
+    _slow: tuple[int, int] | None = None  # (machine, slow syncs before)
+
+    def start(self, cluster: Cluster) -> None:
+        victim = cluster.victim()
+        if victim is None:
+            return
+        host = cluster.simulation.hosts[victim]
+        host.sync_slowness = between(cluster.random, 50, 200)
+        self._slow = (victim, host.slow_syncs)
+
+    def stop(self, cluster: Cluster) -> None:
+        if self._slow is None:
+            return
+        index, before = self._slow
+        host = cluster.simulation.hosts[index]
+        host.sync_slowness = 1
+        add(self.evidence, "slow-syncs", host.slow_syncs - before)
+        self._slow = None
+
+
+@dataclass(slots=True)
+class SyncFailure:
+    """The next sync of a machine ends with an error. Its node must crash, and nothing that waited may leave; the
+    machine starts again when the fault stops.
+    """
+
+    evidence: dict[str, int] = field(default_factory=dict)
+    _victim: tuple[int, int] | None = None  # (machine, failed syncs before)
+
+    def start(self, cluster: Cluster) -> None:
+        victim = cluster.victim()
+        if victim is not None:
+            host = cluster.simulation.hosts[victim]
+            host.sync_fails = True
+            self._victim = (victim, host.failed_syncs)
+
+    def stop(self, cluster: Cluster) -> None:
+        if self._victim is None:
+            return
+        index, before = self._victim
+        self._victim = None
+        host = cluster.simulation.hosts[index]
+        host.sync_fails = False
+        add(self.evidence, "syncs-that-failed", host.failed_syncs - before)
+        if host.node is None and host.epoch == host.failed_epoch:  # somebody else's crash of it is not ours to undo
+            cluster.simulation.restart(index)
+
+
+@dataclass(slots=True)
+class SilentDivergence:
+    """A row appears in the memory of one replica of a table's partition, under a key that no client asks for. Two
+    things may bring it to light: scrubbing, which must, and the comparison of all replicas when the run is over. No
+    other replica may be hurt until it is gone: the majority must be right.
+    """
+
+    evidence: dict[str, int] = field(default_factory=dict)
+
+    def start(self, cluster: Cluster) -> None:
+        if not cluster.may_wipe():
+            return
+        index = cluster.victim()
+        node = None if index is None else cluster.storage(index)
+        if index is None or node is None:
+            return
+        filled = [
+            (group, state)
+            for group, replica in node.replicas.items()
+            if replica.spec.table and not replica.spec.index and replica.has_state
+            if isinstance(state := getattr(replica, "state", None), HasRows) and len(state.items)
+        ]
+        if not filled:
+            return
+        group, state = pick(cluster.random, filled)
+        key = pick(cluster.random, list(state.items))
+        state.items[key + GHOST] = state.items[key]
+        cluster.ghost = (index, group, key + GHOST)
+        add(self.evidence, "rows-that-appeared", 1)
+
+    def stop(self, cluster: Cluster) -> None:
+        """Nothing is taken back: the replicas have to find it by themselves."""
+
+
+@dataclass(slots=True)
+class ArchiveOutage:
+    """Most requests to the object store fail, or all; half of those that fail are done all the same."""
+
+    evidence: dict[str, int] = field(default_factory=dict)
+    _before: int | None = None
+
+    def start(self, cluster: Cluster) -> None:
+        store = cluster.simulation.objects
+        store.chance = between(cluster.random, CERTAIN // 2, CERTAIN)
+        self._before = store.failed
+
+    def stop(self, cluster: Cluster) -> None:
+        if self._before is None:
+            return
+        store = cluster.simulation.objects
+        store.chance = 0
+        add(self.evidence, "object-requests-that-failed", store.failed - self._before)
+        self._before = None
