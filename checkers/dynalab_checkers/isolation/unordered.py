@@ -239,8 +239,8 @@ def both_ends(order: Iterable[int]) -> list[int]:
 def replays(found: Registers, points: Sequence[int]) -> bool:
     """Run the transactions: 2 * number is a start, 2 * number + 1 a commit. Whether all return what they returned.
 
-    Each sees the values at its start and its own writes. At its commit no key that it changes may have another value
-    than it saw; a delete of what was absent is no change.
+    Each sees the values at its start and its own writes. At its commit no key that it changes may have been changed
+    since; who leaves a key as it was has not changed it.
     """
     state: dict[str, Any] = {key: versions.value[INITIAL] for key, versions in found.keys.items()}
     changed: dict[str, int] = {}
@@ -252,15 +252,14 @@ def replays(found: Registers, points: Sequence[int]) -> bool:
             written = _execute(found, number, state)
             if written is None:
                 return False
-            started[number] = (time, written)
+            started[number] = (time, {key: value for key, value in written.items() if value != state[key]})
             continue
         since, written = started.pop(number)
         for key, value in written.items():
             if changed.get(key, -1) > since:
                 return False
-            if state[key] != value:
-                changed[key] = time
-                state[key] = value
+            changed[key] = time
+            state[key] = value
         ended[number] = 1
     return not started and all(map(int.__le__, found.committed, ended))
 

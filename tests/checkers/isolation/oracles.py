@@ -27,7 +27,7 @@ def serializable(history: History, *, realtime: bool = False) -> bool:
 
 def snapshot_isolated(history: History, *, realtime: bool = False) -> bool:
     """Whether starts and commits can be placed so that everybody reads the snapshot of its start, and nobody commits
-    over what was committed since.
+    over what was committed since. Who leaves a key as it was (absent, since values are unique) has not changed it.
     """
     return any(_place(chosen, [{}], {}, frozenset(), realtime) for chosen in happened(history))
 
@@ -43,7 +43,7 @@ def _place(
     if not waiting and not running:
         return True
     for number, (operation, since, view) in running.items():
-        written = {micro[0] for micro in changes(operation)}
+        written = {key for key, _ in changes(operation) if view.get(key) != states[since].get(key)}
         if any(state.get(key) != states[since].get(key) for state in states[since:] for key in written):
             return False  # somebody else has committed a change of the same key since: this can never end
         after = {**states[-1], **{key: view[key] for key in written}}

@@ -68,6 +68,21 @@ def test_registers_with_blind_writes_or_deletes_miss_nothing_and_reject_nothing_
     assert min(tally.accepted, tally.rejected) > 150
 
 
+@pytest.mark.parametrize("deletes", [False, True])
+@pytest.mark.parametrize("model", ["serializable", "strong-snapshot-isolation"])
+def test_windows_of_two_or_three_transactions_are_never_wrong_and_seldom_in_doubt(
+    monkeypatch: pytest.MonkeyPatch, model: str, deletes: bool
+) -> None:
+    monkeypatch.setattr("dynalab_checkers.isolation.unordered.WHOLE_MAX", 1)
+    monkeypatch.setattr("dynalab_checkers.isolation.unordered.WINDOW", 3)
+    monkeypatch.setattr("dynalab_checkers.isolation.rolling.WINDOW", 2)
+    monkeypatch.setattr("dynalab_checkers.isolation.rolling.WINDOW_MAX", 4)
+    tally = compare(range(1200), "rw-register", model, deletes=deletes)
+    assert tally.wrongly_rejected == []
+    assert tally.by_anomaly["missed (valid)"] == 0
+    assert 50 * len(tally.missed) < tally.rejected
+
+
 def test_the_same_seed_gives_the_same_small_history() -> None:
     for seed in range(20):
         one, other = (small_history(seed, "rw-register", old_values=True, deletes=True) for _ in range(2))
