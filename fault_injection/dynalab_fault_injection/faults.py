@@ -17,6 +17,7 @@ from typing import Protocol
 
 from dynalab_fault_injection import link_faults
 from dynalab_fault_injection.cluster import Cluster
+from dynalab_fault_injection.disasters import LossWhileHealing, SplitFailover, TwoZoneLoss
 from dynalab_fault_injection.link_faults import add, lift
 from dynalab_fault_injection.simulator import LinkRule, below, between, pick, shuffled
 from dynalab_fault_injection.split_fault import PartitionSplit
@@ -349,6 +350,16 @@ CATALOGUE: dict[str, Kind] = {
             16 * SECOND,
             ClockDrift,
         ),
+        Kind("two-zone-loss", "two of three zones lose power", 2 * SECOND, 4 * SECOND, TwoZoneLoss),
+        Kind(
+            "loss-while-healing",
+            "a machine dies, and another one of its group as soon as the group repairs itself",
+            3 * SECOND,
+            6 * SECOND,
+            LossWhileHealing,
+        ),
+        Kind("split-failover", "a leader divides its partition and dies", 2 * SECOND, 4 * SECOND, SplitFailover),
+        _link("autoadmin-dead", "nobody hears the autoadmin, and it hears nobody", 4, 8, link_faults.autoadmin_dead),
         Kind("split", "partitions are divided while they serve", 2 * SECOND, 4 * SECOND, PartitionSplit),
         Kind("slow-node", "a machine is slow, and work queues up before it", 2 * SECOND, 6 * SECOND, SlowNode),
     )

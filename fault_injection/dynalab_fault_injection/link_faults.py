@@ -16,6 +16,22 @@ MILLISECOND = 1_000_000
 # Message classes that carry index changes; `index-lag` holds back these alone, so the base table stays quick.
 INDEX_TRAFFIC = ("IndexRequest", "IndexReply")
 
+# What storage nodes and the autoadmin say to each other. Routers find tables all the same.
+CONTROL_TRAFFIC = (
+    "Alive",
+    "Drop",
+    "Dropped",
+    "Host",
+    "Hosted",
+    "Membership",
+    "MembershipKnown",
+    "Register",
+    "Replace",
+    "SplitNow",
+    "SplitWanted",
+    "WasSplit",
+)
+
 
 @dataclass(slots=True)
 class LinkFault:
@@ -93,6 +109,11 @@ def reorder(cluster: Cluster) -> LinkRule:
     return LinkRule("reorder", _everywhere(cluster), chance=CERTAIN // 4, spread_bits=pick(cluster.random, (24, 27)))
 
 
+def autoadmin_dead(cluster: Cluster) -> LinkRule:
+    """Every message of the control plane is lost."""
+    return LinkRule("cut", _everywhere(cluster), names=CONTROL_TRAFFIC)
+
+
 def index_lag(cluster: Cluster) -> LinkRule:
     delay_ns = between(cluster.random, 200, 2000) * MILLISECOND
     # Each message is held for its own time, so changes of one item overtake each other.
@@ -112,8 +133,10 @@ def lift(cluster: Cluster, rule: LinkRule, evidence: dict[str, int]) -> None:
         "duplicate": "messages-doubled",
         "delay": "messages-delayed",
     }
-    add(evidence, "index-messages-delayed" if rule.names else words[rule.effect], rule.hits)
-    cluster.simulation.count("index-messages-delayed" if rule.names else words[rule.effect], rule.hits)
+    kinds = {INDEX_TRAFFIC: "index-", CONTROL_TRAFFIC: "control-"}
+    word = kinds.get(rule.names, "") + words[rule.effect]
+    add(evidence, word, rule.hits)
+    cluster.simulation.count(word, rule.hits)
 
 
 def add(evidence: dict[str, int], name: str, more: int) -> None:

@@ -21,7 +21,7 @@ from dynalab_fault_injection.judges import Judgement, judge, replicas_agree
 from dynalab_fault_injection.operator import Operator
 from dynalab_fault_injection.simulator import Parameters, Simulation, stream
 from dynalab_fault_injection.workloads import WORKLOADS, Actor, Recorder, Workload
-from dynalab_impl.effects import Topology, layout
+from dynalab_impl.effects import Limits, Topology, layout
 from dynalab_impl.service import make_node
 
 SECOND = 1_000_000_000
@@ -31,6 +31,10 @@ CONVERGENCE_MAX_NS = 30 * SECOND
 PROBES = 24  # keys written and read at the end: enough that every partition has some
 POLL_NS = 250_000_000
 ARCHIVING, SCRUBBING = (5, 7), (6, 7)  # seeds modulo 8
+
+
+TIGHT = Limits(partition_read=90, partition_write=30, burst_s=2, node_partitions=2)  # so that a run's load meets them
+DEAD_AFTER_S = 6  # so that a run sees the autoadmin replace a replica
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +54,35 @@ class Setting:
     bites_min: int = 2  # ... or with fewer fault windows that bit (none is asked for in a run without faults)
     budget: int = 2_000_000  # steps of the linearizability search, a key
     through_codec: bool = False
+    draws_parts: bool = True  # whether the seed decides about parts that a deployment may leave out
 
+<<<<<<< HEAD
     def topology(self, seed: int = 0, faults: tuple[str, ...] = ()) -> Topology:
         """The cluster of a run. One in four archives, one in four scrubs, and every one whose faults aim at that."""
         diverges = "silent-divergence" in faults
+=======
+    def topology(self, seed: int | None = None) -> Topology:
+        """The machines of a run. With a seed, parts that a deployment may leave out are drawn by it: an archive, tight
+        limits, routers that refresh what they know.
+        """
+        drawn = 0 if seed is None or not self.draws_parts else stream(seed, "swarm").getrandbits(8)
+>>>>>>> e204863 (Campaigns draw their faults by the seed; disasters: two zones, a split and its leader, a loss while healing, no autoadmin)
         return layout(
             self.zones,
             self.nodes_per_zone,
             self.routers,
             partitions=self.partitions,
             log_records_max=self.log_records_max,
+<<<<<<< HEAD
             # What appeared in one replica may be written down before it is found: the archive knows better.
             archive=not diverges and (seed % 8 in ARCHIVING or "archive-outage" in faults),
             scrub=diverges or seed % 8 in SCRUBBING,
+=======
+            archive=drawn & 3 == 1,
+            refresh_on_hit=drawn >> 2 & 1 == 1,
+            limits=TIGHT if drawn >> 3 & 7 == 1 else None,
+            dead_after_s=DEAD_AFTER_S,
+>>>>>>> e204863 (Campaigns draw their faults by the seed; disasters: two zones, a split and its leader, a loss while healing, no autoadmin)
         )
 
 
@@ -139,7 +159,11 @@ class Run:
         self.workload = workload
         self.simulation = Simulation(
             seed,
+<<<<<<< HEAD
             setting.topology(seed, faults),
+=======
+            setting.topology(seed),
+>>>>>>> e204863 (Campaigns draw their faults by the seed; disasters: two zones, a split and its leader, a loss while healing, no autoadmin)
             make_node,
             implementation_format(),
             Parameters(),

@@ -13,7 +13,15 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-STREAMS: dict[str, int] = {"scheduler": 1, "network": 2, "disk": 3, "faults": 4, "workload": 5, "objects": 6}
+STREAMS: dict[str, int] = {
+    "scheduler": 1,
+    "network": 2,
+    "disk": 3,
+    "faults": 4,
+    "workload": 5,
+    "objects": 6,
+    "swarm": 7,
+}
 FIRST_NODE_STREAM = 64  # node i draws from stream 64 + i, client i from 32 768 + i
 FIRST_CLIENT_STREAM = 1 << 15
 DRAW_BITS = 32  # wide enough that the bias of multiply-and-shift is below one in a million for every bound used here

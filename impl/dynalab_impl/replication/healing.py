@@ -289,9 +289,14 @@ def _retire(replica: Replica) -> Retire:
 
 
 def turn_away(replica: Replica, sender: Address, effects: Effects) -> bool:
-    """A replica that misses its leader asks. One that is not wanted is told so; True then."""
+    """A replica that misses its leader asks. One that is not wanted is told so; True then. It does not ask the leader
+    that it knows, so followers tell it, too: the change that let it go is committed, whatever else they have missed.
+    """
     lead = replica.leading
-    if lead is None or sender in lead.peers or not replica.may_serve(effects.now_ns):
+    if lead is not None:
+        if sender in lead.peers or not replica.may_serve(effects.now_ns):
+            return False
+    elif any(sender in (member.address, member.stands_for) for member in replica.members):
         return False
     effects.send(sender, _retire(replica), NOTHING)
     return True
