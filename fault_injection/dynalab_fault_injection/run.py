@@ -30,7 +30,6 @@ LIVENESS_MAX_NS = 20 * SECOND  # an election, a lease to wait out, and a second 
 CONVERGENCE_MAX_NS = 30 * SECOND
 PROBES = 24  # keys written and read at the end: enough that every partition has some
 POLL_NS = 250_000_000
-ARCHIVING, SCRUBBING = (5, 7), (6, 7)  # seeds modulo 8
 
 
 TIGHT = Limits(partition_read=90, partition_write=30, burst_s=2, node_partitions=2)  # so that a run's load meets them
@@ -56,33 +55,24 @@ class Setting:
     through_codec: bool = False
     draws_parts: bool = True  # whether the seed decides about parts that a deployment may leave out
 
-<<<<<<< HEAD
     def topology(self, seed: int = 0, faults: tuple[str, ...] = ()) -> Topology:
-        """The cluster of a run. One in four archives, one in four scrubs, and every one whose faults aim at that."""
-        diverges = "silent-divergence" in faults
-=======
-    def topology(self, seed: int | None = None) -> Topology:
-        """The machines of a run. With a seed, parts that a deployment may leave out are drawn by it: an archive, tight
-        limits, routers that refresh what they know.
+        """The cluster of a run. Parts that a deployment may leave out are drawn by the seed: an archive, scrubs, tight
+        limits, routers that refresh what they know. A fault that aims at one of them has it.
         """
-        drawn = 0 if seed is None or not self.draws_parts else stream(seed, "swarm").getrandbits(8)
->>>>>>> e204863 (Campaigns draw their faults by the seed; disasters: two zones, a split and its leader, a loss while healing, no autoadmin)
+        diverges = "silent-divergence" in faults
+        drawn = stream(seed, "swarm").getrandbits(8) if self.draws_parts else 0
         return layout(
             self.zones,
             self.nodes_per_zone,
             self.routers,
             partitions=self.partitions,
             log_records_max=self.log_records_max,
-<<<<<<< HEAD
             # What appeared in one replica may be written down before it is found: the archive knows better.
-            archive=not diverges and (seed % 8 in ARCHIVING or "archive-outage" in faults),
-            scrub=diverges or seed % 8 in SCRUBBING,
-=======
-            archive=drawn & 3 == 1,
-            refresh_on_hit=drawn >> 2 & 1 == 1,
-            limits=TIGHT if drawn >> 3 & 7 == 1 else None,
+            archive=not diverges and (drawn & 3 == 1 or "archive-outage" in faults),
+            scrub=diverges or drawn >> 2 & 3 == 1,
+            refresh_on_hit=drawn >> 4 & 1 == 1,
+            limits=TIGHT if drawn >> 5 == 1 else None,
             dead_after_s=DEAD_AFTER_S,
->>>>>>> e204863 (Campaigns draw their faults by the seed; disasters: two zones, a split and its leader, a loss while healing, no autoadmin)
         )
 
 
@@ -159,11 +149,7 @@ class Run:
         self.workload = workload
         self.simulation = Simulation(
             seed,
-<<<<<<< HEAD
             setting.topology(seed, faults),
-=======
-            setting.topology(seed),
->>>>>>> e204863 (Campaigns draw their faults by the seed; disasters: two zones, a split and its leader, a loss while healing, no autoadmin)
             make_node,
             implementation_format(),
             Parameters(),
