@@ -148,8 +148,8 @@ class _Run:
                     return str(key)
                 if kind != "r" and len(micro) > least and current != token(micro[least]):
                     return str(key)
-                if kind == "cas" and current != token(micro[2]):
-                    return str(key)
+            if kind == "cas" and current != token(micro[2]):
+                return str(key)  # whatever became of it: it was seen, so its condition held
             if kind != "r":
                 if key not in view:
                     owed = self.demand.get((key, self.state[key]), 0)

@@ -7,7 +7,7 @@ Rules of this room:
 - The value that a write replaced counts as a read just before it, and more: nothing came between the two.
 - A transaction that found a key absent, and left it absent, changed nothing: it is a read of absence. One that deleted
   and did not know what it found may have changed nothing, too: under snapshot isolation it conflicts with nobody.
-- A conditional write that succeeded read what it asked for.
+- A conditional write that succeeded read what it asked for; also one of unknown outcome whose effect was seen.
 """
 
 from __future__ import annotations
@@ -111,9 +111,9 @@ def read_registers(transactions: Transactions, initial: Mapping[str, Scalar] | N
             if len(steps) > 1 and len({key for _, key, _ in steps}) < len(steps):
                 check_register_steps(transactions, number, [(s[0].lower(), s[1], s[2]) for s in steps], found.sightings)
             _read_accesses(found, number, steps)
-    for number, steps in enumerate(all_steps):
-        if status[number] == INFO and found.committed[number]:
-            _write_accesses(found, number, steps)
+    seen = [number for number, outcome in enumerate(status) if outcome == INFO and found.committed[number]]
+    for number in seen:  # grows: what a condition found must have happened, too
+        seen += _accesses_of_unsure(found, number, all_steps[number])
     return found
 
 
@@ -132,7 +132,7 @@ def _steps(found: Registers, number: int) -> list[_Step]:
         elif kind in ("w", "d", "cas"):
             written = {"w": 2, "d": -1, "cas": 3}[kind]
             least = {"w": 3, "d": 2, "cas": 4}[kind]
-            if happened and kind == "cas":
+            if kind == "cas" and found.transactions.status[number] != FAIL:
                 _add(found, steps, "R", key, micro[2])
             elif happened and len(micro) > least:
                 _add(found, steps, "R", key, micro[least])
@@ -288,17 +288,32 @@ def _read_accesses(found: Registers, number: int, steps: list[_Step]) -> None:
             )
 
 
-def _write_accesses(found: Registers, number: int, steps: list[_Step]) -> None:
-    """What a transaction of unknown outcome, which somebody saw, must have written."""
+def _accesses_of_unsure(found: Registers, number: int, steps: list[_Step]) -> list[int]:
+    """What a transaction of unknown outcome, which somebody saw, must have written, and what its conditions found.
+
+    Returns the transactions of unknown outcome that have thereby been seen.
+    """
+    unseen: list[int] = []
+    touched = found.touched[number]
     for kind, key, value in steps:
         versions = found.keys.get(key)
-        if versions is None or kind != "w":
+        if versions is None:
             continue
-        access = found.touched[number].get(key)
-        if access is None:
-            access = found.touched[number][key] = Access(number)
-            versions.accesses.append(access)
-        access.write = _own(versions, number, value)
+        fresh = key not in touched
+        if fresh:
+            touched[key] = Access(number)
+            versions.accesses.append(touched[key])
+        access = touched[key]
+        if kind == "w":
+            access.write = _own(versions, number, value)
+        elif fresh:
+            access.read = access.replaced = _version(found, versions, number, value)
+            access.absent = value is None and access.read == NO_VERSION
+            writer = versions.writer[access.read] if access.read > INITIAL else number
+            if not found.committed[writer]:
+                found.committed[writer] = 1
+                unseen.append(writer)
+    return unseen
 
 
 def _own(versions: Versions, number: int, value: Token) -> int:

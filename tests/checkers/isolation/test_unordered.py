@@ -100,6 +100,32 @@ def test_a_delete_of_unknown_outcome_explains_a_read_of_absence() -> None:
     assert (verdict.verdict, verdict.details["certified"]) == ("valid", True)
 
 
+def test_a_conditional_write_of_unknown_outcome_that_was_seen_found_what_it_asked_for() -> None:
+    for asked, right in ((1, True), (2, True), (3, False)):
+        seen = transactions(
+            ("ok", [["w", "x", 1]]),
+            ("info", [["w", "x", 2]]),
+            ("info", [["cas", "x", asked, 4]]),
+            ("ok", [["r", "x", 4]]),
+            ("ok", [["r", "x", 1]]),
+        )
+        assert serializable(seen) == right
+        verdict = check_transactions(seen, kind="rw-register", model="serializable")
+        assert verdict.verdict == ("valid" if right else "invalid"), asked
+
+
+def test_the_condition_of_an_unknown_outcome_orders_versions() -> None:
+    # 4 replaced 2, so whoever saw 2 did not come after who saw 4.
+    wrong = transactions(
+        ("ok", [["w", "x", 2]]),
+        ("info", [["cas", "x", 2, 4]]),
+        ("ok", [["r", "x", 4], ["w", "y", 1]]),
+        ("ok", [["r", "y", 1], ["r", "x", 2]]),
+    )
+    assert not serializable(wrong)
+    assert check_transactions(wrong, kind="rw-register", model="serializable").verdict == "invalid"
+
+
 def test_a_delete_that_found_nothing_conflicts_with_nobody_under_snapshot_isolation() -> None:
     one = transactions(
         ("ok", [["d", "x", None], ["r", "y", None], ["w", "z", 1, None]]),
