@@ -1,0 +1,88 @@
+"""Planted bugs of splits: what children must inherit, and where a parent must fall silent."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from dynalab_fault_injection.planted_bugs.bug import PlantedBug
+from dynalab_fault_injection.planted_bugs.patch import Patch
+from dynalab_impl import data_duties
+from dynalab_impl import messages as m
+from dynalab_impl.effects import NOTHING, Address, Effects
+from dynalab_impl.messages import GroupSpec
+from dynalab_impl.partition import Partition
+from dynalab_impl.storage_node import StorageNode
+
+TAIL = 12  # entries at the end of the parent's log whose effect a child that forgets them lacks
+
+
+def _half(self: Partition, spec: GroupSpec, *, tail: int = 0, answers: bool = True) -> Partition:
+    """A child, but for what the bug at hand forgets."""
+    half = Partition(spec, self.keep_ns)
+    half.applied, half.log_time_ns = self.applied, self.log_time_ns
+    if answers:
+        half.dedup, half.dedup_order = dict(self.dedup), deque(self.dedup_order)
+    for key in self.items.irange(spec.low, spec.high or None, inclusive=(True, False)):
+        if self.items[key].version <= self.applied - tail:
+            half.items[key] = self.items[key]
+    for change in self.owed:
+        if spec.holds(change.source):
+            half._owe(change.slot, change.index, change.key, change.item, change.source)
+    half.tombstones = {key: known for key, known in self.tombstones.items() if spec.holds(key)}
+    return half
+
+
+def _half_without_tail(self: Partition, spec: GroupSpec) -> Partition:
+    return _half(self, spec, tail=TAIL)
+
+
+def _half_without_answers(self: Partition, spec: GroupSpec) -> Partition:
+    return _half(self, spec, answers=False)
+
+
+def _divide_and_keep(self: Partition, command: m.Split) -> None:
+    self.split = command
+    self.halves = (self._half(command.left), self._half(command.right))
+
+
+def _read_at_the_parent(node: StorageNode, sender: Address, message: m.GetRequest, effects: Effects) -> None:
+    replica = node.replicas.get(message.group)
+    state = None if replica is None else replica.state
+    if isinstance(state, Partition) and state.split is not None and replica is not None and replica.is_leader:
+        effects.send(sender, m.GetReply(message.number, state.get(message.key)), NOTHING)
+        return
+    data_duties.on_get(node, sender, message, effects)
+
+
+SPLIT_BUGS = (
+    PlantedBug(
+        name="split-loses-the-tail",
+        rule="the children hold everything that their parent had applied when it was split",
+        sentence="the children are made from a state that lacks the last entries of the parent's log",
+        checker="linearizability",
+        workload="register",
+        faults=("split", "slow-node"),
+        patches=(Patch(Partition, "_half", "308bf87c", _half_without_tail),),
+    ),
+    PlantedBug(
+        name="parent-serves-past-its-split",
+        rule="past its Split a parent serves no strong read",
+        sentence="the parent's leader goes on answering reads from what it held when it was split",
+        checker="linearizability",
+        workload="register",
+        faults=("split", "delay"),
+        patches=(
+            Patch(Partition, "_divide", "5bcc15dc", _divide_and_keep),
+            Patch(StorageNode, "on_get", "7ae45bbb", _read_at_the_parent),
+        ),
+    ),
+    PlantedBug(
+        name="split-forgets-answers",
+        rule="children inherit the answers to requests, so that a retry is recognised by whichever it comes to",
+        sentence="the children begin with an empty table of answered requests",
+        checker="linearizability",
+        workload="register",
+        faults=("split", "loss", "one-way-cut"),
+        patches=(Patch(Partition, "_half", "308bf87c", _half_without_answers),),
+    ),
+)
