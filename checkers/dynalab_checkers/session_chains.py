@@ -166,7 +166,10 @@ def _took_effect(
     seen.update(old for old in olds if old is not MISSING)
     seen.update(operation.found for operation in operations if operation.found is not MISSING)
     waiting = [operation for operation in unsure if written(operation) in seen]
-    pending = {written(operation): operation for operation in unsure if written(operation) not in seen}
+    pending: dict[Scalar, list[Operation]] = {}
+    for operation in unsure:
+        if written(operation) not in seen:
+            pending.setdefault(written(operation), []).append(operation)
     while waiting:
         operation = waiting.pop()
         value = written(operation)
@@ -175,7 +178,7 @@ def _took_effect(
         writers.append(operation)
         olds.append(asked(operation) if operation.f == "cas" else MISSING)
         if operation.f == "cas" and asked(operation) in pending:  # it met what it asked for
-            waiting.append(pending.pop(asked(operation)))
+            waiting.extend(pending.pop(asked(operation)))
     return True
 
 

@@ -271,8 +271,6 @@ def _steps(
             value, reads, counts = operation.value, False, True
             if operation.f == "cas":
                 value = value[1]
-            if value is None and operation.ret is None:
-                continue  # a delete of unknown outcome promises nothing
         if value is True or value is False:
             continue  # not written by anybody: there would be no line
         name: Name = operation.process

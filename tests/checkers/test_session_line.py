@@ -9,6 +9,7 @@ import pytest
 
 from dynalab_checkers import sessions
 from dynalab_checkers.generate import Recipe, register_history
+from dynalab_checkers.generate_small import TASTES, small_history
 from dynalab_checkers.history import History, Scalar
 from dynalab_checkers.session_chains import chain_up
 from dynalab_checkers.session_line import Line, StepBack, Walk, a_line_holds, line_up, walk
@@ -71,6 +72,35 @@ def test_the_line_and_the_general_way_agree(name: str, real_time: bool, monkeypa
     assert counts["valid"] >= 60, counts
     assert counts["invalid"] > 10, counts
     assert decided > least, "the line was hardly tried"
+
+
+@pytest.mark.parametrize("taste", TASTES)
+def test_small_wrong_histories_are_judged_on_a_line_as_in_the_general_way(taste: str) -> None:
+    initial = None if TASTES[taste].initial is None else {"k": TASTES[taste].initial}
+    told: set[tuple[str, str]] = set()
+    for seed in range(80):
+        history = History(small_history(seed, TASTES[taste]))
+        for real_time in (True, False):
+            fast, slow = (way(history, real_time=real_time, initial=initial) for way in (check_sessions, generally))
+            told.add((fast.verdict, slow.verdict))
+            # The line may know more of absence; and it need not believe in a second write that nobody has seen.
+            more = (fast.verdict, slow.verdict) == ("invalid", "valid") and "absent" in fast.why
+            less = (fast.verdict, slow.verdict) == ("valid", "unknown") and "was written twice" in slow.why
+            assert fast.verdict == slow.verdict or more or less, (seed, real_time, fast, slow)
+    assert ("valid", "valid") in told and len(told) > 1, "nothing was wrong in any of them"
+
+
+def test_a_delete_that_may_have_happened_kept_the_order_of_its_session_if_it_did() -> None:
+    """Whoever saw the absence saw it after 1, and 3 replaced 1: one of them must have gone back."""
+    history = [
+        op("write", 0, 0, 10, 1),
+        op("delete", 0, 20, None, outcome="info"),
+        op("read", 1, 30, 40, None),
+        op("cas", 1, 50, 60, (1, 3)),
+    ]
+    verdict = judged(*history, initial={"k": 900}, real_time=False)
+    assert verdict.verdict == "invalid"
+    assert "made the delete to k after its write of 1" in verdict.why
 
 
 def test_a_step_back_on_the_line_names_the_same_guarantee_and_reason_as_the_general_way() -> None:
