@@ -9,11 +9,11 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from dynalab.bench import measure, servers
+from dynalab.bench import measure, servers, virtual
 from dynalab.bench.load import LoadError, load, prepare
 from dynalab.bench.report import Figure, Report
 
-SECTIONS = ("simulator", "checkers", "endpoint")
+SECTIONS = ("simulator", "store", "checkers", "endpoint")
 
 
 def endpoint_figures(name: str, tools: Path, seconds: float) -> list[Figure]:
@@ -66,6 +66,10 @@ def main(only: tuple[str, ...], seconds: float, operations: int, seeds: int, too
 
     if "simulator" in sections:
         add(measure.simulator(seeds))
+    if "store" in sections:
+        add(virtual.latency())
+        add(virtual.failover())
+        add(virtual.idle())
     if "checkers" in sections:
         for keys in (1, 1000):
             add(measure.checkers(operations, keys))
