@@ -118,8 +118,11 @@ class Lab:
         """
         self.limits = limits
         for node in self.cluster.nodes():
-            if hasattr(node, "admission"):
-                node.admission = None if limits is None else Admission(limits)
+            admission = getattr(node, "admission", None)
+            if admission is not None:
+                admission.change(limits)  # it keeps what it has refused
+            else:
+                self._booted(node)
 
     def _booted(self, node: Node) -> None:
         if hasattr(node, "eventual_policy"):

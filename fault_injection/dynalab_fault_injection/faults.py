@@ -22,6 +22,7 @@ from dynalab_fault_injection.link_faults import add, lift
 from dynalab_fault_injection.simulator import LinkRule, below, between, pick, shuffled
 from dynalab_fault_injection.split_fault import PartitionSplit
 from dynalab_fault_injection.store_faults import ArchiveOutage, SilentDivergence, SlowDisk, SyncFailure
+from dynalab_fault_injection.throttle_fault import Throttling
 
 SECOND = 1_000_000_000
 HAND_OVER_MAX_NS = SECOND // 2  # a process that is to stop has so long to hand over
@@ -361,6 +362,7 @@ CATALOGUE: dict[str, Kind] = {
         Kind("split-failover", "a leader divides its partition and dies", 2 * SECOND, 4 * SECOND, SplitFailover),
         _link("autoadmin-dead", "nobody hears the autoadmin, and it hears nobody", 4, 8, link_faults.autoadmin_dead),
         Kind("split", "partitions are divided while they serve", 2 * SECOND, 4 * SECOND, PartitionSplit),
+        Kind("throttling", "partitions may serve only a few requests a second", 2 * SECOND, 6 * SECOND, Throttling),
         Kind("slow-node", "a machine is slow, and work queues up before it", 2 * SECOND, 6 * SECOND, SlowNode),
     )
 }

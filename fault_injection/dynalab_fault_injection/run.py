@@ -20,6 +20,7 @@ from dynalab_fault_injection.implementation import implementation_format
 from dynalab_fault_injection.judges import Judgement, judge, replicas_agree
 from dynalab_fault_injection.operator import Operator
 from dynalab_fault_injection.simulator import Parameters, Simulation, stream
+from dynalab_fault_injection.throttle_fault import USUAL
 from dynalab_fault_injection.workloads import WORKLOADS, Actor, Recorder, Workload
 from dynalab_impl.effects import Limits, Topology, layout
 from dynalab_impl.service import make_node
@@ -71,7 +72,7 @@ class Setting:
             archive=not diverges and (drawn & 3 == 1 or "archive-outage" in faults),
             scrub=diverges or drawn >> 2 & 3 == 1,
             refresh_on_hit=drawn >> 4 & 1 == 1,
-            limits=TIGHT if drawn >> 5 == 1 else None,
+            limits=USUAL if "throttling" in faults else TIGHT if drawn >> 5 == 1 else None,
             dead_after_s=DEAD_AFTER_S,
         )
 

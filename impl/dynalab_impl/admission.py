@@ -121,6 +121,7 @@ class Admission:
         "limits",
         "meters",
         "node",
+        "open",
         "parts",
         "since_wall_ns",
         "spare",
@@ -130,6 +131,7 @@ class Admission:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.open = False  # everything is admitted
         self.parts = parts_of(limits)
         self.allowances: dict[tuple[str, str], Allowance] = {}  # by table and index, as the catalog told
         self.asked = 0  # how often for them: another catalog member each time
@@ -145,6 +147,14 @@ class Admission:
         self.node = full_bucket(self.node.rate, SECOND_NS, 1, now_ns)
         self.since_wall_ns = wall_ns
 
+    def change(self, limits: Limits | None) -> None:
+        """Other limits from now on, with full buckets. None: admit everything, and go on to turn away what was."""
+        self.open = limits is None
+        self.limits = limits or self.limits
+        self.parts = parts_of(self.limits)
+        self.meters.clear()
+        self.node = full_bucket(self.parts.rate * self.limits.node_partitions, SECOND_NS, 1, 0)
+
     # --- admitting and paying ---------------------------------------------------------------------------------------
 
     def refusal(
@@ -153,6 +163,8 @@ class Admission:
         """Why a read or write of this partition is refused now, or None. `others` are the members whose nodes a
         write would burden as well.
         """
+        if self.open:
+            return None
         meter = self._meter(spec, leads, now_ns)
         share = meter.reads if access == READ else meter.writes
         if meter.whole.level <= 0:
@@ -169,17 +181,20 @@ class Admission:
 
     def pay_read(self, group: str, half_units: int) -> None:
         """A read that was admitted cost so many halves of a read unit."""
-        meter = self.meters[group]
-        self._pay(group, meter, meter.reads, half_units, half_units * self.parts.half_read)
+        meter = self.meters.get(group)
+        self._pay(group, meter, None if meter is None else meter.reads, half_units, half_units * self.parts.half_read)
 
     def pay_write(self, group: str, units: int) -> None:
         """A write that was admitted cost so many write units, also if its condition was false."""
-        meter = self.meters[group]
-        self._pay(group, meter, meter.writes, units, units * self.parts.write)
+        meter = self.meters.get(group)
+        self._pay(group, meter, None if meter is None else meter.writes, units, units * self.parts.write)
 
-    def _pay(self, group: str, meter: Meter, share: Share | None, cost: int, parts: int) -> None:
-        meter.whole = take(meter.whole, parts)
+    def _pay(self, group: str, meter: Meter | None, share: Share | None, cost: int, parts: int) -> None:
         self.spent[group] = self.spent.get(group, 0) + parts
+        if meter is None:
+            assert self.open, "whoever pays was admitted"
+            return
+        meter.whole = take(meter.whole, parts)
         self.node = take(self.node, parts)
         if share is not None:
             share.pay(cost)

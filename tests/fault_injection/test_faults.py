@@ -12,6 +12,7 @@ from dynalab_fault_injection.implementation import implementation_format
 from dynalab_fault_injection.link_faults import INDEX_TRAFFIC, LinkFault
 from dynalab_fault_injection.operator import Operator
 from dynalab_fault_injection.simulator import LinkRule, Simulation, stream
+from dynalab_fault_injection.throttle_fault import USUAL
 from dynalab_fault_injection.workloads import Index, Recorder
 from dynalab_fault_injection.workloads.items import put
 from dynalab_impl import messages
@@ -58,7 +59,7 @@ def window(formed: Formed, fault: Fault, seconds: int) -> None:
 @pytest.mark.parametrize("name", list(CATALOGUE))
 def test_every_fault_of_the_catalogue_bites_and_leaves_a_cluster_that_comes_back(name: str) -> None:
     for seed in range(4):  # a fault may miss once: a slow zone without traffic, a crash that found nothing
-        formed = form(seed, layout(archive=True, scrub=True))
+        formed = form(seed, layout(archive=True, scrub=True, limits=USUAL))
         window(formed, CATALOGUE["clock-offset"].make(), 1)  # some items
         fault = CATALOGUE[name].make()
         window(formed, fault, 3)

@@ -214,6 +214,17 @@ def test_more_throughput_keeps_what_was_saved_and_counts_from_now_on() -> None:
     assert [admitted(admission, second, 2_000) for second in (1, 2, 3)] == [1_000, 805, 800]
 
 
+def test_lifted_limits_admit_everything_and_still_remember_what_was_refused() -> None:
+    admission = node(read=5, write=5, burst_s=0)
+    admission.turned_away["router", 7] = 10
+    assert admitted(admission, 0, 100) == 5
+    admission.change(None)
+    assert admitted(admission, 0, 5_000) == 5_000
+    assert admission.was_turned_away(("router", 7), 0)
+    admission.change(Limits(burst_s=0))
+    assert admitted(admission, 1, 100) == 5
+
+
 # --- a table on demand ------------------------------------------------------------------------------------------------
 
 
