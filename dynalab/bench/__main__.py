@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from dynalab.bench import measure, servers, virtual
+from dynalab.bench import measure, servers, store, virtual
 from dynalab.bench.load import LoadError, load, prepare
 from dynalab.bench.report import Figure, Report
 
@@ -67,6 +67,7 @@ def main(only: tuple[str, ...], seconds: float, operations: int, seeds: int, too
     if "simulator" in sections:
         add(measure.simulator(seeds))
     if "store" in sections:
+        add(store.figures())
         add(virtual.latency())
         add(virtual.failover())
         add(virtual.idle())

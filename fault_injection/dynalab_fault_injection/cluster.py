@@ -17,6 +17,8 @@ from dynalab_impl.messages import GroupSpec, Member
 from dynalab_impl.replication.quorum import quorum_value, zones_needed
 from dynalab_model.values import Item
 
+NEWEST_RECORDS = 16
+
 
 class HostedReplica(Protocol):
     """One replica as its node shows it."""
@@ -197,16 +199,16 @@ class Cluster:
 
     def harm_disk(self, index: int, groups: tuple[str, ...], harm: str) -> bool:
         """Hurt the disk of a machine that is down and had these groups' replicas, so that it counts as lost: `wipe`,
-        `rot`, or `stray` (a write of this disk or of another one lands in a record's place). False if nothing was there
-        to be hurt.
+        `rot`, `rot-newest` (in one of the newest records), or `stray` (a write of this disk or of another one lands in
+        a record's place). False if nothing was there to be hurt.
         """
         assert self.may_wipe(), "a second disk would be out of the atlas"
         if harm == "wipe":
             self.wipe(index, groups)
             return True
         hosts = self.simulation.hosts
-        if harm == "rot":
-            hurt = hosts[index].disk.rot(self.random)
+        if harm in ("rot", "rot-newest"):
+            hurt = hosts[index].disk.rot(self.random, NEWEST_RECORDS if harm == "rot-newest" else 0)
         else:
             others = [other for other in self.storage_up() if other != index]
             foreign = b""

@@ -21,7 +21,7 @@ from dynalab_fault_injection.disasters import LossWhileHealing, SplitFailover, T
 from dynalab_fault_injection.link_faults import add, lift
 from dynalab_fault_injection.simulator import LinkRule, below, between, pick, shuffled
 from dynalab_fault_injection.split_fault import PartitionSplit
-from dynalab_fault_injection.store_faults import ArchiveOutage, SilentDivergence, SlowDisk, SyncFailure
+from dynalab_fault_injection.store_faults import ArchiveOutage, BlackoutRot, SilentDivergence, SlowDisk, SyncFailure
 from dynalab_fault_injection.throttle_fault import Throttling
 
 SECOND = 1_000_000_000
@@ -303,6 +303,13 @@ CATALOGUE: dict[str, Kind] = {
             1 * SECOND,
             4 * SECOND,
             lambda: NodeCrash("stray"),
+        ),
+        Kind(
+            "blackout-rot",
+            "every machine loses power at once; of the newest records of one of them one rots before they come back",
+            1 * SECOND,
+            2 * SECOND,
+            BlackoutRot,
         ),
         Kind("sync-failure", "a sync of a machine's disk fails", 1 * SECOND, 5 * SECOND, SyncFailure),
         Kind("slow-disk", "a machine's disk takes a hundred times as long to sync", 2 * SECOND, 6 * SECOND, SlowDisk),

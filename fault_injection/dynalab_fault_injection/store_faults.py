@@ -76,6 +76,35 @@ class SyncFailure:
 
 
 @dataclass(slots=True)
+class BlackoutRot:
+    """All storage machines lose power at once, and one of the newest synced records on one disk rots: what passes for
+    a torn tail where nobody remembers how far the log was synced, at the moment when nobody else can help out.
+    """
+
+    evidence: dict[str, int] = field(default_factory=dict)
+    _down: list[tuple[int, int]] = field(default_factory=list)  # (machine, epoch)
+
+    def start(self, cluster: Cluster) -> None:
+        victim = cluster.victim(leaders_of_four=1)
+        if victim is None or not cluster.may_wipe(victim):
+            return
+        groups = cluster.groups_on(victim)
+        for index in cluster.storage_up():
+            for name, more in cluster.crash(index).items():
+                add(self.evidence, name, more)
+            self._down.append((index, cluster.simulation.hosts[index].epoch))
+        if cluster.harm_disk(victim, groups, "rot-newest"):
+            add(self.evidence, "records-rotten", 1)
+
+    def stop(self, cluster: Cluster) -> None:
+        for index, epoch in self._down:
+            host = cluster.simulation.hosts[index]
+            if host.node is None and host.epoch == epoch:
+                cluster.simulation.restart(index)
+        self._down = []
+
+
+@dataclass(slots=True)
 class SilentDivergence:
     """A row appears in the memory of one replica of a table's partition, under a key that no client asks for. Two
     things may bring it to light: scrubbing, which must, and the comparison of all replicas when the run is over. No

@@ -173,12 +173,12 @@ def _judge(node: StorageNode, mine: Round, replica: Replica, members: list[Addre
     if 2 * counts[most] <= len(members):
         effects.tell(Event("scrub-undecided", group, 0, mine.slot))
         return
-    for address in differing(mine.answers, most, members):
+    for address in node.differing(mine.answers, most, members):
         effects.tell(Event("replica-diverged", group, 0, mine.slot, str(address)))
         effects.send(address, Diverged(group, mine.slot), NOTHING)
 
 
-def differing(answers: dict[Address, str], most: str, members: list[Address]) -> list[Address]:
+def differing(node: StorageNode, answers: dict[Address, str], most: str, members: list[Address]) -> list[Address]:
     """The members whose digest is not that of the majority."""
     return [address for address in members if answers[address] != most]
 

@@ -295,6 +295,7 @@ class StorageNode:
     on_range = data_duties.on_range
     on_object = archive.on_object
     on_digest = scrub.on_digest
+    differing = scrub.differing
     on_diverged = scrub.on_diverged
     on_ask_state = scrub.on_ask_state
     on_state_piece = scrub.on_state_piece

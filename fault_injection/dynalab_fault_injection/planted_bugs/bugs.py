@@ -7,9 +7,10 @@ default parameters.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from dynalab_fault_injection.planted_bugs.bug import PlantedBug as PlantedBug
 from dynalab_fault_injection.planted_bugs.patch import Patch
+from dynalab_fault_injection.planted_bugs.storage_bugs import STORAGE_BUGS
 from dynalab_impl.effects import Nanoseconds
 from dynalab_impl.messages import Entry, IndexWrite, Member
 from dynalab_impl.partition import Partition
@@ -17,19 +18,6 @@ from dynalab_impl.pending import Pending
 from dynalab_impl.replication.leading import Leading
 from dynalab_impl.replication.quorum import merge_accepted
 from dynalab_impl.replication.replica import Replica
-
-
-@dataclass(frozen=True, slots=True)
-class PlantedBug:
-    """A safety rule taken away. `workload` and `faults` are those of the runs that hunt for it."""
-
-    name: str
-    rule: str  # what the implementation promises, and this bug breaks
-    sentence: str  # what the patch does
-    checker: str
-    workload: str
-    faults: tuple[str, ...]
-    patches: tuple[Patch, ...]
 
 
 def _own_disk_only(self: Leading, members: tuple[Member, ...]) -> int:
@@ -104,5 +92,6 @@ BUGS: dict[str, PlantedBug] = {
             faults=("split", "slow-node"),
             patches=(Patch(Pending, "step", "321cfe48", _read_again),),
         ),
+        *STORAGE_BUGS,
     )
 }

@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import ModuleType
 
 
 class PatchDoesNotFit(Exception):
@@ -20,15 +21,19 @@ class PatchDoesNotFit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """`owner.method` gives way to `replacement`, provided its source has this fingerprint."""
+    """`owner.method` (or the function of a module) gives way to `replacement`, provided its source has this
+    fingerprint.
+    """
 
-    owner: type
+    owner: type | ModuleType
     method: str
     fingerprint: str
     replacement: Callable[..., object]
 
     @property
     def target(self) -> str:
+        if isinstance(self.owner, ModuleType):
+            return f"{self.owner.__name__}.{self.method}"
         return f"{self.owner.__module__}.{self.owner.__qualname__}.{self.method}"
 
     def check(self) -> None:

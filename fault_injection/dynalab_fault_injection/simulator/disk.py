@@ -173,11 +173,14 @@ class Disk:
         self._records, self._frames = [], []
         return PowerLoss(unsynced, len(self._data) - boundary)
 
-    def rot(self, random: Random) -> bool:
-        """Flip one bit of one record that had been synced, while the machine is down; False if there is none."""
-        if len(self._starts) < 2:
+    def rot(self, random: Random, newest: int = 0) -> bool:
+        """Flip one bit of one record that had been synced (of so many of the newest, if that is named), while the
+        machine is down; False if there is none.
+        """
+        records = len(self._starts) - 1
+        if records < 1:
             return False
-        number = below(random, len(self._starts) - 1)
+        number = records - 1 - below(random, min(records, newest or records))
         start, end = self._starts[number], self._starts[number + 1]
         at = start + below(random, end - start)
         self._data = self._data[:at] + bytes([self._data[at] ^ (1 << below(random, 8))]) + self._data[at + 1 :]
