@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynalab_impl import codec, messages, records
+from dynalab_impl import codec, messages, metadata, records
 from dynalab_impl.codec import CodecError, decode, encode
 from dynalab_impl.effects import Address, Message, Record
 from dynalab_model import operations, schema
 
 KINDS = [
     cls
-    for module in (messages, records)
+    for module in (messages, metadata, records)
     for cls in vars(module).values()
     if isinstance(cls, type) and issubclass(cls, (Message, Record)) and cls not in (Message, Record)
 ]
