@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from dynalab_checkers.isolation.cycles import Edge
-from dynalab_checkers.isolation.graph import ITEM, LINK, RW, WR, WW
+from dynalab_checkers.isolation.graph import ITEM, RW, WR, WW
 
 NONE: Final = -1
 
@@ -40,7 +40,8 @@ class Polygraph:
 
     `known`: edges that hold in any case. `writer`, `key`, `previous`, `readers`: by version; a writer of NONE is the
     initial version. `doubtful`: versions that may have changed nothing (deletes that did not tell what they found):
-    under snapshot isolation they conflict with nobody. `optional`: transactions that happened if somebody saw them.
+    under snapshot isolation they have no place in the order unless somebody read them. `optional`: transactions that
+    happened if somebody saw them.
     """
 
     count: int
@@ -174,8 +175,7 @@ class Search:
         """The nodes that an edge joins."""
         if edge.kind == RW:
             return edge.source, edge.target + self.commit
-        # LINK: which of two commits came first, where that is all that can be said.
-        return edge.source + self.commit, edge.target + (self.commit if edge.kind == LINK else 0)
+        return edge.source + self.commit, edge.target
 
     def _link(self, state: _State, edge: Edge) -> bool:
         """Add an edge; False if it closes a cycle."""
@@ -203,11 +203,11 @@ class Search:
 
     def _edges(self, state: _State, one: int, other: int) -> list[Edge]:
         """What follows if version `one` comes before version `other`."""
-        writer, doubtful = self.puzzle.writer, self.puzzle.doubtful
+        writer = self.puzzle.writer
         target = writer[other]
         edges: list[Edge] = []
         if writer[one] != NONE:
-            edges.append(Edge(writer[one], target, LINK if {one, other} & doubtful and self.snapshot else WW, ITEM))
+            edges.append(Edge(writer[one], target, WW, ITEM))
         for reader in _bits(state.readers[one] & ~(1 << target)):
             edges.append(Edge(reader, target, RW, ITEM))
         return edges
@@ -228,9 +228,7 @@ class Search:
             return False
         if writer == NONE:
             return True
-        if self.snapshot and not {one, other} & self.puzzle.doubtful:
-            earlier = state.before[target]
-        return bool(earlier >> (writer + self.commit) & 1)
+        return bool(state.before[target] >> (writer + self.commit) & 1)
 
     def _possible(self, state: _State, one: int, other: int) -> bool:
         """Whether version `one` may come before version `other`."""
@@ -245,9 +243,7 @@ class Search:
         elif writer[one] == NONE:
             return True
         else:
-            meek = self.snapshot and bool({one, other} & self.puzzle.doubtful)
-            late = state.after[target + self.commit] if meek else state.after[target]
-            possible = not late >> (writer[one] + self.commit) & 1 and writer[one] != target
+            possible = not state.after[target] >> (writer[one] + self.commit) & 1 and writer[one] != target
         if not possible and self.tell:
             for edge in self._edges(state, one, other):
                 source, end = self._ends(edge)
@@ -262,6 +258,9 @@ class Search:
         for head in self.of_key[key]:
             writer = self.puzzle.writer[head]
             if state.previous[head] != NONE or (writer != NONE and not state.active >> writer & 1):
+                continue
+            seen = state.readers[head] or state.following[head] != NONE
+            if self.snapshot and head in self.puzzle.doubtful and not seen:
                 continue
             last = head
             while state.following[last] != NONE:

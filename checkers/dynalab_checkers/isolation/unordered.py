@@ -20,7 +20,7 @@ from typing import Any, Final
 from dynalab_checkers.isolation.cycles import KINDS, SUFFIXES, Edge, name_of
 from dynalab_checkers.isolation.excerpt import Excerpt
 from dynalab_checkers.isolation.explain import describe_transaction
-from dynalab_checkers.isolation.graph import KIND_NAMES, LINK, ORDER, RW, STAGE_NAMES, WR
+from dynalab_checkers.isolation.graph import KIND_NAMES, ORDER, RW, STAGE_NAMES, WR
 from dynalab_checkers.isolation.pictures import SHOWN_MAX, draw
 from dynalab_checkers.isolation.polygraph import Search
 from dynalab_checkers.isolation.register import INITIAL, NO_VERSION, Registers
@@ -146,7 +146,7 @@ def _refuted(excerpt: Excerpt, stage: int, snapshot: bool, answer: Unordered, bu
     search.run(budget)
     answer.transactions = tuple(members)
     circles = list(search.circles)
-    names = [name_of([edge for edge in circle if edge.kind != LINK] or circle) for circle in circles]
+    names = [name_of(circle) for circle in circles]
     kind = max((KINDS.index(_bare(name)) for name in names), default=0)
     if search.clashes or _rests_on_no_lost_update(part):
         kind = max(kind, KINDS.index("G-single-item"))
@@ -209,7 +209,7 @@ def _label(excerpt: Excerpt, edge: Edge) -> str:
     """Why an edge is there, or would be: its kind, and the keys."""
     if edge.kind == ORDER:
         return STAGE_NAMES[edge.stage]
-    return " ".join(["ww" if edge.kind == LINK else KIND_NAMES[edge.kind], *_shared_keys(excerpt, edge)])
+    return " ".join([KIND_NAMES[edge.kind], *_shared_keys(excerpt, edge)])
 
 
 def _shared_keys(excerpt: Excerpt, edge: Edge) -> list[str]:

@@ -60,11 +60,14 @@ def test_registers_with_old_values_reject_nothing_right_and_miss_at_most_5_perce
 
 @pytest.mark.parametrize(("old_values", "deletes"), [(True, True), (False, False), (False, True)])
 @pytest.mark.parametrize("model", ["serializable", "strong-snapshot-isolation"])
-def test_registers_with_blind_writes_or_deletes_miss_nothing_and_reject_nothing_right(
+def test_registers_with_blind_writes_or_deletes_reject_nothing_right_and_miss_hardly_anything(
     model: str, old_values: bool, deletes: bool
 ) -> None:
     tally = compare(SEEDS, "rw-register", model, old_values=old_values, deletes=deletes)
-    assert (tally.wrongly_rejected, tally.missed) == ([], [])
+    assert tally.wrongly_rejected == []
+    # Under snapshot isolation a delete that told nothing may have changed nothing; nowhere else is anything missed.
+    assert 200 * len(tally.missed) <= (tally.rejected if deletes and model == "strong-snapshot-isolation" else 0)
+    assert tally.by_anomaly["missed (valid)"] == 0
     assert min(tally.accepted, tally.rejected) > 150
 
 
