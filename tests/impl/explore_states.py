@@ -130,7 +130,16 @@ class Names:
         promises = tuple((self.of(address), self.of(promise)) for address, promise in r.promises.items())
         lead = None if r.leading is None else self._leading(r.leading)
         place = (r.commit_index, r.matched, r.recorded_commit, r.barrier, r.was_behind)
-        membership = (r.members, r.members_slot, r.joined, r.log_only, r.counted, r.relinquished, r.full_match, tuple(r.asked))
+        membership = (
+            r.members,
+            r.members_slot,
+            r.joined,
+            r.log_only,
+            r.counted,
+            r.relinquished,
+            r.full_match,
+            tuple(r.asked),
+        )
         return (r.role, r.promised, r.following, str(r.leader), place, membership, log, promises, lead)
 
     def _leading(self, lead: Leading) -> tuple[object, ...]:

@@ -12,7 +12,7 @@ from dynalab_impl.replication.leading import Leading
 from dynalab_impl.replication.replica import Replica
 
 sys.path.insert(0, str(Path(__file__).parent))  # pytest imports test files by path, and their neighbours not at all
-from explore_group import Scope, Violation, World
+from explore_group import Scope, Violation, World, settle
 from explore_states import branch, explore, led
 
 BARE = Scope(
@@ -46,6 +46,50 @@ RIVALS = Scope(
     quiet=True,
     disks_at_once=True,
 )
+
+
+STAND_IN = Scope(
+    writes=1,
+    crashes=1,
+    copies=0,
+    losses=0,
+    reads=0,
+    waits=0,
+    pauses=1,
+    beats=1,
+    retries=0,
+    stands=1,
+    spares=1,
+    leases=False,
+    quiet=True,
+    disks_at_once=True,
+)
+
+
+def stand_in_sought() -> World:
+    """The third member has died, and its leader has just logged that a log replica joins in its seat."""
+    world = led(STAND_IN)
+    world.apply(("crash", 2, 0))
+    world.apply(("pause",))
+    assert ("write", 0) in world.actions()
+    world.apply(("write", 0))
+    settle(world)  # the second member answers: the third alone is silent
+    world.apply(("beat", 0))
+    for _ in range(20):
+        replica = world.desks[0].replica
+        assert replica is not None and replica.leading is not None
+        if replica.leading.changing:
+            world.used.clear()
+            world.used["crash"] = world.used["pause"] = world.used["write"] = world.used["beat"] = 1
+            return world
+        world.apply(("deliver", 0))
+    raise AssertionError("no log replica was asked to join")
+
+
+@pytest.mark.claim("S104")
+def test_no_state_close_to_a_log_replica_that_joins_beside_a_rival_is_wrong() -> None:
+    seen = explore(stand_in_sought(), 3_000)
+    assert seen.sometimes["committed AddMember"] > 10, "it joins in some of them"
 
 
 @pytest.mark.claim("S23")

@@ -46,7 +46,7 @@ def suspect(replica: Replica, effects: Effects) -> None:
         replica.stand(effects)
         return
     for member in replica.members:
-        if member.address not in (replica.me, replica.leader):  # a leader that has stepped down asks by itself
+        if member.address != replica.me:  # the last known leader, too: it may lead no more, and know who is wanted
             effects.send(member.address, Probe(replica.spec.group), NOTHING)
 
 

@@ -285,12 +285,13 @@ def _release(replica: Replica, lead: Leading, address: Address, effects: Effects
 
 
 def _retire(replica: Replica) -> Retire:
-    return Retire(replica.spec.group, replica.commit_index, replica.members_slot)
+    slot = max(replica.commit_index, replica.members_slot)  # a learner may know of changes that it has yet to apply
+    return Retire(replica.spec.group, slot, replica.members_slot)
 
 
 def turn_away(replica: Replica, sender: Address, effects: Effects) -> bool:
-    """A replica that misses its leader asks. One that is not wanted is told so; True then. It does not ask the leader
-    that it knows, so followers tell it, too: the change that let it go is committed, whatever else they have missed.
+    """A replica that misses its leader asks. One that is not wanted is told so; True then. Perhaps it knows nobody who
+    leads today, so followers tell it, too: the change that let it go is committed, whatever else they have missed.
     """
     lead = replica.leading
     if lead is not None:
