@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dynalab_fault_injection.planted_bugs.bug import PlantedBug as PlantedBug
+from dynalab_fault_injection.planted_bugs.group_bugs import GROUP_BUGS
 from dynalab_fault_injection.planted_bugs.patch import Patch
 from dynalab_fault_injection.planted_bugs.storage_bugs import STORAGE_BUGS
 from dynalab_impl.effects import Nanoseconds
@@ -92,6 +93,7 @@ BUGS: dict[str, PlantedBug] = {
             faults=("split", "slow-node"),
             patches=(Patch(Pending, "step", "321cfe48", _read_again),),
         ),
+        *GROUP_BUGS,
         *STORAGE_BUGS,
     )
 }
