@@ -22,12 +22,19 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--seeds", callback=seed_range, default="0:200", show_default=True, help="Until one shows it.")
+@click.option("--rounds", type=click.IntRange(1, 99), default=1, show_default=True, help="Hunts, with seeds apart.")
 @click.option("--jobs", type=click.IntRange(1, 256), help="Processes. [default: one a core]")
 @click.option("--results", type=FILE, default=RESULTS, show_default=True)
 @click.option("--list", "only_list", is_flag=True, help="Only say which there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a bug.")
 def planted_bugs(
-    names: tuple[str, ...], seeds: range, jobs: int | None, results: Path, only_list: bool, as_json: bool
+    names: tuple[str, ...],
+    seeds: range,
+    rounds: int,
+    jobs: int | None,
+    results: Path,
+    only_list: bool,
+    as_json: bool,
 ) -> int:
     """Remove one safety rule at a time and hunt for a seed that shows it.
 
@@ -48,7 +55,7 @@ def planted_bugs(
     caught = []
     try:
         with Results.open(results) as store:
-            for found in _hunt([bug.name for bug in chosen], seeds, jobs or os.cpu_count() or 1):
+            for found in _hunt([bug.name for bug in chosen], seeds, rounds, jobs or os.cpu_count() or 1):
                 caught.append(found.caught)
                 store.add_planted_bug(found.to_store())
                 if as_json:
@@ -64,16 +71,16 @@ def planted_bugs(
     return exit_codes.VALID if all(caught) else exit_codes.INVALID
 
 
-def _hunt(names: list[str], seeds: range, processes: int) -> Iterator[BugResult]:
+def _hunt(names: list[str], seeds: range, rounds: int, processes: int) -> Iterator[BugResult]:
     from dynalab_fault_injection.planted_bugs import hunt
 
     if processes == 1 or len(names) == 1:
-        yield from (hunt(name, seeds) for name in names)
+        yield from (hunt(name, seeds, rounds=rounds) for name in names)
         return
     # A process each: a patch changes the implementation of the process that it is laid over.
     context = multiprocessing.get_context("spawn")
     with context.Pool(min(processes, len(names)), maxtasksperchild=1) as pool:
-        yield from pool.imap(partial(hunt, seeds=seeds), names)
+        yield from pool.imap(partial(hunt, seeds=seeds, rounds=rounds), names)
 
 
 def _show(found: BugResult) -> None:

@@ -47,6 +47,13 @@ COUNTERS: Final = {
     "outputs-lost-in-crash": "messages and answers that waited for a sync when their node died, and never left",
     "log-records-dropped": "log records that disks let go of, once snapshots had replaced them",
     "dropped-at-full-queue": "messages that found a full queue and were dropped, as the rules ask for",
+    "two-zones-lost": "times that two of three zones lost power together",
+    "lost-while-healing": "machines that died while their group was repairing itself",
+    "control-messages-cut": "messages of the control plane that were lost while it was dead",
+    "disks-given-up-misplaced": "disks on which a record lay in another's place: they count as lost",
+    "disks-given-up-unreadable": "disks on which a synced record could not be read back: they count as lost",
+    "failed-syncs": "syncs that failed and stopped their node",
+    "planned-stops": "nodes that handed over what they led and were stopped",
     "lost-at-dead-router": "requests that reached a router while it was down",
 }
 
@@ -86,20 +93,22 @@ def meaning(name: str) -> str:
 
 
 def verdict_table(runs: list[StoredRun]) -> list[str]:
-    """One row for each workload and mix of faults: runs, verdicts, operations."""
-    rows: dict[tuple[str, tuple[str, ...]], Counter[str]] = {}
+    """One row for each workload and fault: the runs that it was a part of, their verdicts and operations. A run with
+    several faults counts in several rows.
+    """
+    rows: dict[tuple[str, str], Counter[str]] = {}
     for run in runs:
-        counts = rows.setdefault((run.key.workload, run.key.faults), Counter())
-        counts["runs"] += 1
-        counts[run.verdict] += 1
-        counts["operations"] += run.operations
-    lines = ["| Workload | Faults | Runs | Valid | Invalid | Unknown | Operations |", "|---|---|--:|--:|--:|--:|--:|"]
-    for (workload, faults), counts in rows.items():
+        for name in run.key.faults or ("none",):
+            counts = rows.setdefault((run.key.workload, name), Counter())
+            counts["runs"] += 1
+            counts[run.verdict] += 1
+            counts["operations"] += run.operations
+    lines = ["| Workload | Fault | Runs | Valid | Invalid | Unknown | Operations |", "|---|---|--:|--:|--:|--:|--:|"]
+    for (workload, fault), counts in sorted(rows.items()):
         verdicts = " | ".join(
             f'<span class="verdict-{name}">{counts[name]}</span>' if counts[name] else "0" for name in ORDER
         )
-        names = ", ".join(faults) or "none"
-        lines.append(f"| {workload} | {names} | {counts['runs']} | {verdicts} | {counts['operations']:,} |")
+        lines.append(f"| {workload} | {fault} | {counts['runs']} | {verdicts} | {counts['operations']:,} |")
     return lines
 
 
@@ -173,10 +182,17 @@ def bug_section(bugs: list[StoredBug], folder: Path) -> list[str]:
     ]
     if not bugs:
         return [*lines, "None has been hunted yet: `dynalab planted-bugs`.", ""]
-    lines += ["| Bug | Caught | By | Seeds tried |", "|---|---|---|--:|"]
+    lines += [
+        "| Bug | Caught | By | Hunts | Seeds until caught, median | Virtual time until caught, median |",
+        "|---|---|---|--:|--:|--:|",
+    ]
     for bug in bugs:
         state = '<span class="verdict-valid">yes</span>' if bug.caught else '<span class="verdict-invalid">no</span>'
-        lines.append(f"| [{bug.name}](#{bug.name}) | {state} | {cell(bug.checker)} | {bug.seeds} |")
+        hunts = sorted(bug.hunts) or [(bug.seeds, 0)]
+        seeds, virtual_ns = hunts[len(hunts) // 2]
+        virtual = f"{virtual_ns // 1_000_000_000} s" if virtual_ns else "not caught"
+        row = (f"[{bug.name}](#{bug.name})", state, cell(bug.checker), str(len(hunts)), str(seeds), virtual)
+        lines.append(f"| {' | '.join(row)} |")
     lines.append("")
     for bug in bugs:
         lines += [f"### {bug.name} {{ #{bug.name} }}", "", f"The rule that it removes: {cell(bug.rule)}", ""]

@@ -20,7 +20,7 @@ from dynalab_checkers.history import Json
 from dynalab_checkers.staleness import Staleness, merge
 
 DEFAULT_PATH = Path("results/campaign.sqlite")
-LAYOUT = 1  # a store of another layout is refused, not guessed at
+LAYOUT = 2  # a store of another layout is refused, not guessed at
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS sometimes (
 CREATE TABLE IF NOT EXISTS planted_bugs (
     name TEXT PRIMARY KEY, version TEXT NOT NULL, rule TEXT NOT NULL, caught INTEGER NOT NULL, checker TEXT NOT NULL,
     seeds INTEGER NOT NULL, seed INTEGER, replay TEXT NOT NULL, sentence TEXT NOT NULL, svg TEXT NOT NULL,
-    history TEXT NOT NULL
+    history TEXT NOT NULL, hunts TEXT NOT NULL
 );
 """
 
@@ -78,7 +78,9 @@ class StoredRun:
 
 @dataclass(slots=True)
 class StoredBug:
-    """What a hunt for a planted bug came to: `sentence` and `svg` show the smallest history, which `history` holds."""
+    """What the hunts for a planted bug came to: `sentence` and `svg` show the smallest history of the first one, which
+    `history` holds. `hunts` are (seeds tried, virtual nanoseconds until it was caught, 0 if it was not).
+    """
 
     name: str
     version: str
@@ -91,6 +93,7 @@ class StoredBug:
     sentence: str = ""
     svg: str = ""
     history: list[dict[str, Json]] = field(default_factory=list)
+    hunts: list[tuple[int, int]] = field(default_factory=list)
 
 
 class Results:
@@ -170,7 +173,7 @@ class Results:
         """Write what a hunt came to; the last one of a name stays."""
         with self._connection as connection:
             connection.execute(
-                "INSERT OR REPLACE INTO planted_bugs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO planted_bugs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     bug.name,
                     bug.version,
@@ -183,6 +186,7 @@ class Results:
                     bug.sentence,
                     bug.svg,
                     json.dumps(bug.history),
+                    json.dumps(bug.hunts),
                 ),
             )
 
@@ -229,15 +233,15 @@ class Results:
     def planted_bugs(self) -> list[StoredBug]:
         """The last hunt for each planted bug, by name."""
         rows = self._connection.execute(
-            "SELECT name, version, rule, caught, checker, seeds, seed, replay, sentence, svg, history"
+            "SELECT name, version, rule, caught, checker, seeds, seed, replay, sentence, svg, history, hunts"
             " FROM planted_bugs ORDER BY name"
         )
         bugs: list[StoredBug] = []
-        for name, version, rule, caught, checker, seeds, seed, replay, sentence, svg, history in rows:
+        for name, version, rule, caught, checker, seeds, seed, replay, sentence, svg, history, hunts in rows:
             events = cast("list[dict[str, Json]]", json.loads(history))
-            bugs.append(
-                StoredBug(name, version, rule, bool(caught), checker, seeds, seed, replay, sentence, svg, events)
-            )
+            told = StoredBug(name, version, rule, bool(caught), checker, seeds, seed, replay, sentence, svg, events)
+            told.hunts = [(int(tried), int(virtual_ns)) for tried, virtual_ns in json.loads(hunts)]
+            bugs.append(told)
         return bugs
 
     def _select(self, where: str, values: tuple[object, ...]) -> Iterator[StoredRun]:

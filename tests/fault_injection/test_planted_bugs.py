@@ -140,6 +140,7 @@ def test_an_assertion_is_no_catch(monkeypatch: pytest.MonkeyPatch) -> None:
         "checker": "linearizability",
         "seeds": 2,
         "replay": "",
+        "hunts": [[2, 0]],
     }
 
 

@@ -7,8 +7,8 @@ rule is for. Nor is a run that is invalid without the patch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from dynalab_checkers.history import Json
 from dynalab_fault_injection.planted_bugs.bugs import BUGS, PlantedBug
@@ -20,12 +20,14 @@ from dynalab_fault_injection.shrink import smallest
 from dynalab_fault_injection.version import source_version
 
 SEEDS = range(200)
+APART = 1_000  # between the first seeds of two hunts for one bug
 
 
 @dataclass(slots=True)
 class BugResult:
-    """What a hunt came to. `seeds` were tried, `seed` is the one that shows it (None: none did), `run` the run with
-    the patch.
+    """What the hunts for a bug came to. In the first one `seeds` were tried, `seed` is the one that shows it (None: none
+    did), `run` the run with the patch. `hunts` has (seeds tried, virtual nanoseconds until it was caught) of each; 0
+    for one that caught nothing.
     """
 
     name: str
@@ -38,6 +40,7 @@ class BugResult:
     svg: str = ""
     history: list[dict[str, Json]] | None = None
     run: RunResult | None = None
+    hunts: list[tuple[int, int]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Json]:
         """The line that `dynalab planted-bugs --json` prints."""
@@ -47,6 +50,7 @@ class BugResult:
             "checker": self.checker,
             "seeds": self.seeds,
             "replay": self.replay,
+            "hunts": [list(hunt) for hunt in self.hunts],
         }
 
     def to_store(self) -> StoredBug:
@@ -63,6 +67,7 @@ class BugResult:
             sentence=self.sentence,
             svg=self.svg,
             history=self.history or [],
+            hunts=self.hunts,
         )
 
 
@@ -85,28 +90,35 @@ def shows(bug: PlantedBug, run: RunResult) -> bool:
     return any(j.checker == bug.checker and j.verdict == "invalid" for j in run.verdicts)
 
 
-def hunt(name: str, seeds: Iterable[int] = SEEDS, setting: Setting | None = None) -> BugResult:
-    """Try the seeds in order until one catches the bug."""
+def hunt(
+    name: str, seeds: Sequence[int] = SEEDS, setting: Setting | None = None, rounds: int = 1, shrink: bool = True
+) -> BugResult:
+    """Try the seeds in order until one catches the bug. Further rounds do the same with seeds that lie apart, to tell
+    luck from a rule: the bug is caught if every round caught it.
+    """
     bug = bug_named(name)
-    tried = 0
-    for seed in seeds:
-        tried += 1
-        run = run_with(name, seed, None, setting)
-        if not shows(bug, run):
-            continue
-        if run_one(seed, bug.workload, bug.faults, setting).verdict != "valid":
-            continue
-        found = smallest(run, bug.checker)
-        return BugResult(
-            name=name,
-            caught=True,
-            checker=bug.checker,
-            seeds=tried,
-            seed=seed,
-            replay=replay_line(seed, bug.workload, bug.faults, name),
-            sentence=found.sentence,
-            svg=found.svg,
-            history=found.events,
-            run=run,
-        )
-    return BugResult(name, False, bug.checker, tried)
+    found = BugResult(name, False, bug.checker, len(seeds))
+    for number in range(rounds):
+        tried, virtual_ns, run = _first(bug, [seed + number * APART for seed in seeds], setting)
+        found.hunts.append((tried, 0 if run is None else virtual_ns))
+        if number == 0:
+            found.seeds = tried
+            if run is not None:
+                found.caught, found.seed, found.run = True, run.seed, run
+                found.replay = replay_line(run.seed, bug.workload, bug.faults, name)
+                if shrink:
+                    least = smallest(run, bug.checker)
+                    found.sentence, found.svg, found.history = least.sentence, least.svg, least.events
+        found.caught = found.caught and run is not None
+    return found
+
+
+def _first(bug: PlantedBug, seeds: Sequence[int], setting: Setting | None) -> tuple[int, int, RunResult | None]:
+    """Seeds tried, virtual time spent on them, and the run that shows the bug."""
+    virtual_ns = 0
+    for tried, seed in enumerate(seeds, start=1):
+        run = run_with(bug.name, seed, None, setting)
+        virtual_ns += run.virtual_ns
+        if shows(bug, run) and run_one(seed, bug.workload, bug.faults, setting).verdict == "valid":
+            return tried, virtual_ns, run
+    return len(seeds), virtual_ns, None
