@@ -35,7 +35,9 @@ def seed_range(ctx: click.Context, param: click.Parameter, value: str) -> range:
 
 
 @click.command()
-@click.option("--workload", "workloads", multiple=True, metavar="W", help="register, index, pages. [default: the first two]")
+@click.option(
+    "--workload", "workloads", multiple=True, metavar="W", help="register, index, pages. [default: the first two]"
+)
 @click.option(
     "--faults",
     multiple=True,

@@ -40,6 +40,7 @@ TIMING = Timing(
     election_spread_bits=27,  # up to 0.13 s more
     lease_ns=400_000_000,
     attempt_ns=400_000_000,
+    counts_ns=5_000_000_000,
 )
 
 
