@@ -16,6 +16,7 @@ Rules of this room:
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Protocol
@@ -36,7 +37,7 @@ from dynalab_impl.effects import Address, Position, Record, Timing, Topology
 
 FIRST_INCARNATION = 1
 MANIFEST = "manifest.json"
-_VERSION = 1
+_VERSION = 2  # 1 had logs without a synced mark
 
 
 class StoreError(Exception):
@@ -170,7 +171,8 @@ class Manifest:
         topology["storage"] = [list(address) for address in self.topology.storage]
         topology["routers"] = [list(address) for address in self.topology.routers]
         incarnations = {str(address): number for address, number in self.incarnations.items()}
-        return json.dumps({"version": _VERSION, "topology": topology, "incarnations": incarnations}, indent=1).encode()
+        body = {"version": _VERSION, "topology": topology, "incarnations": incarnations}
+        return json.dumps({**body, "checksum": _checksum(body)}, indent=1).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> Manifest:
@@ -179,6 +181,8 @@ class Manifest:
             parts = json.loads(data)
             if parts["version"] != _VERSION:
                 raise StoreError(f"{MANIFEST} has version {parts['version']}; this program reads version {_VERSION}")
+            if parts.pop("checksum") != _checksum(parts):
+                raise StoreError(f"{MANIFEST} is damaged: its checksum does not fit")
             topology = dict(parts["topology"])
             topology["storage"] = tuple(Address(*names) for names in topology["storage"])
             topology["routers"] = tuple(Address(*names) for names in topology["routers"])
@@ -187,6 +191,10 @@ class Manifest:
             return cls(Topology(**topology), incarnations)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreError(f"{MANIFEST} cannot be read: {error}") from error
+
+
+def _checksum(body: dict[str, object]) -> int:
+    return zlib.crc32(json.dumps(body, sort_keys=True).encode())
 
 
 class FileStore:

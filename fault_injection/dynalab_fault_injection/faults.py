@@ -307,8 +307,8 @@ CATALOGUE: dict[str, Kind] = {
         Kind(
             "blackout-rot",
             "every machine loses power at once; of the newest records of one of them one rots before they come back",
-            1 * SECOND,
             2 * SECOND,
+            3 * SECOND,
             BlackoutRot,
         ),
         Kind("sync-failure", "a sync of a machine's disk fails", 1 * SECOND, 5 * SECOND, SyncFailure),

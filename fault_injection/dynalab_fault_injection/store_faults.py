@@ -5,6 +5,7 @@ object store that is away. Crashes that hurt a disk are in `faults`, with the ot
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 from dynalab_fault_injection.cluster import Cluster
@@ -12,6 +13,7 @@ from dynalab_fault_injection.link_faults import add
 from dynalab_fault_injection.simulator import CERTAIN, between, pick
 
 GHOST = b"\0ghost"
+SETTLED_NS = 1_000_000_000
 
 
 @runtime_checkable
@@ -84,9 +86,19 @@ class BlackoutRot:
     evidence: dict[str, int] = field(default_factory=dict)
     _down: list[tuple[int, int]] = field(default_factory=list)  # (machine, epoch)
 
+    _begun: bool = False
+
     def start(self, cluster: Cluster) -> None:
+        # That a lost replica votes again has perhaps just been agreed on. Where one of those who agreed loses its disk
+        # and all others their memory, nobody can tell any more: until all have it on disk this is out of the atlas.
+        if cluster.may_wipe():
+            self._begun = True
+            simulation = cluster.simulation
+            simulation.at(simulation.now + SETTLED_NS, "all power goes", partial(self._strike, cluster))
+
+    def _strike(self, cluster: Cluster) -> None:
         victim = cluster.victim(leaders_of_four=1)
-        if victim is None or not cluster.may_wipe(victim):
+        if not self._begun or victim is None or not cluster.may_wipe(victim):
             return
         groups = cluster.groups_on(victim)
         for index in cluster.storage_up():
@@ -97,6 +109,7 @@ class BlackoutRot:
             add(self.evidence, "records-rotten", 1)
 
     def stop(self, cluster: Cluster) -> None:
+        self._begun = False
         for index, epoch in self._down:
             host = cluster.simulation.hosts[index]
             if host.node is None and host.epoch == epoch:

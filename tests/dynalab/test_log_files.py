@@ -6,7 +6,9 @@ import pytest
 
 from dynalab.drivers.log_files import DamagedLog, LogFiles, create_log, open_log, segment_name
 from dynalab.drivers.power_loss import SECTOR_BYTES, PowerCut, PowerLossFileSystem
+from dynalab.drivers.store import FileStore, StoreError
 from dynalab.drivers.synced_mark import COPIES, MARK, PLACES, open_mark
+from dynalab_impl.effects import layout
 from dynalab_impl.storage import wal
 
 LOG = "data/z1-n1.1"
@@ -168,3 +170,18 @@ def test_the_mark_never_outruns_the_log_and_follows_every_batch() -> None:
     for number, batch in enumerate(BATCHES, 1):
         write(log, batch)
         assert open_mark(fs.lose_power(), LOG).frames == number
+
+
+def test_a_manifest_that_rotted_or_is_of_another_version_is_refused_and_no_disk_is_taken_for_lost() -> None:
+    fs = PowerLossFileSystem()
+    FileStore(fs, "data", layout(nodes_per_zone=1, routers=1))
+    text = fs.read("data/manifest.json")
+    at = text.index(b"20000")
+    fs.misdirect("data/manifest.json", at, b"30000")
+    with pytest.raises(StoreError, match="checksum"):
+        FileStore(fs, "data", layout())
+    fs.misdirect("data/manifest.json", at, b"20000")
+    assert FileStore(fs, "data", layout()).lost == []
+    fs.misdirect("data/manifest.json", text.index(b'"version": 2'), b'"version": 1')
+    with pytest.raises(StoreError, match="version 1"):
+        FileStore(fs, "data", layout())
