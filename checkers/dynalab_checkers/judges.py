@@ -9,6 +9,7 @@
 | counter-bounds | did every read of a counter lie between what must and what may have been added |
 | set-elements | does a set hold what was added to it, nothing else, and nothing twice |
 | unique-ids | was every id given out once |
+| pages | did no read in pages show a key twice |
 
 Rules of this room:
 1. A judge gets the history and a `Question`, and nothing else: what an invariant needs besides (a total, a bound)
@@ -26,6 +27,7 @@ from typing import Final
 from dynalab_checkers.committed import FLAVOURS, check_committed
 from dynalab_checkers.history import History, Operation, Scalar
 from dynalab_checkers.invariants import check_bank, check_counter, check_set, check_unique_ids
+from dynalab_checkers.pages import check_pages
 from dynalab_checkers.sessions import CONSISTENT_PREFIX, GUARANTEES, check_sessions
 from dynalab_checkers.staleness import check_staleness
 from dynalab_checkers.verdict import INVALID, UNKNOWN, VALID, Verdict
@@ -110,6 +112,10 @@ class Judge:
         if verdict.verdict == VALID and self.counted and not verdict.details.get(self.counted):
             return Verdict(UNKNOWN, verdict.checker, "there was nothing to judge", details=verdict.details)
         return verdict
+
+
+def _pages(history: History, question: Question) -> Verdict:
+    return check_pages(history)
 
 
 def _sessions(history: History, question: Question) -> Verdict:
@@ -212,5 +218,6 @@ JUDGES: Final = {
         Judge("counter-bounds", _counters, ("initial",), counted="reads"),
         Judge("set-elements", _sets, counted="reads", aliases={"read": "members"}),
         Judge("unique-ids", _ids, by_key=False),
+        Judge("pages", _pages, by_key=False, counted="pages"),
     )
 }

@@ -27,6 +27,15 @@ def done(
     return operation
 
 
+def page(call: int, items: list[Json]) -> Operation:
+    """A page of the read in pages number 1."""
+    asked: dict[str, Json] = {"scan": 1, "segment": 0, "segments": 1}
+    told: dict[str, Json] = {"items": items, "more": call == 0}
+    return Operation(
+        1, "page", "", call, call + 1, "ok", consistency="strong", call_index=2 * call, extra=asked, ret_extra=told
+    )
+
+
 def both_accounts(balances: tuple[int, int], call: int) -> Operation:
     return done(1, "txn", call, call + 1, [["r", "a", balances[0]], ["r", "b", balances[1]]])
 
@@ -74,6 +83,12 @@ CASES = {
         [done(0, "generate", 0, 2, told=5), done(1, "generate", 0, 2, told=5)],
         Question(),
         "5 was given out",
+    ),
+    "pages": (
+        [page(0, [["a", 1]]), page(5, [["b", 2]])],
+        [page(0, [["a", 1]]), page(5, [["a", 1]])],
+        Question(),
+        "read 1 showed a twice",
     ),
 }
 

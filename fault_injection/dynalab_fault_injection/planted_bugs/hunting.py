@@ -25,9 +25,9 @@ APART = 1_000  # between the first seeds of two hunts for one bug
 
 @dataclass(slots=True)
 class BugResult:
-    """What the hunts for a bug came to. In the first one `seeds` were tried, `seed` is the one that shows it (None: none
-    did), `run` the run with the patch. `hunts` has (seeds tried, virtual nanoseconds until it was caught) of each; 0
-    for one that caught nothing.
+    """What the hunts for a bug came to. In the first one `seeds` were tried, `seed` is the one that shows it (None:
+    none did), `run` the run with the patch. `hunts` has (seeds tried, virtual nanoseconds until it was caught) of
+    each; 0 for one that caught nothing.
     """
 
     name: str
