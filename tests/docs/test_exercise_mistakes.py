@@ -1,0 +1,91 @@
+"""Mistakes that learners make in the exercises on splits and on catching up: each costs points, and is told why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dynalab.grade import grade
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# (exercise, what stands in the solution, what stands there by mistake, the question that finds it, what it is told)
+MISTAKES = {
+    "divides the range and not the load": (
+        "07-where-to-split",
+        "if before and busier < best:",
+        "if before and not at and key > sorted(weights)[len(weights) // 2]:",
+        "halve-2",
+        "the busier side",
+    ),
+    "splits under load that moves": ("07-where-to-split", "9 * (len", "11 * (len", "point-3", "no split helps"),
+    "splits a lone hot item": (
+        "07-where-to-split",
+        'return hottest + "00" if above else ""',
+        'return hottest + "00"',
+        "point-8",
+        "no split helps",
+    ),
+    "begins the next page with the last key": (
+        "07-where-to-split",
+        "if key > last",
+        "if key >= last",
+        "read-1",
+        "page 1 holds",
+    ),
+    "throws away what was accepted behind": (
+        "08-catch-up",
+        "log[at : at + len(fresh)] = fresh",
+        "log[at:] = fresh",
+        "follow-4",
+        "'log' is",
+    ),
+    "takes entries behind a gap": ("08-catch-up", "if first <= matched + 1:", "if True:", "follow-2", "message 0"),
+    "commits what it does not know to be the leader's": (
+        "08-catch-up",
+        'min(commit, follower["matched"])',
+        "min(commit, base + len(log))",
+        "follow-5",
+        "'rows' is {'a': 1}",
+    ),
+    "lays the snapshot over its old state": (
+        "08-catch-up",
+        'follower["rows"] = rows',
+        'follower["rows"].update(rows)',
+        "follow-7",
+        "'rows' is",
+    ),
+    "drops the log with a snapshot": (
+        "08-catch-up",
+        'follower["log"] = follower["log"][max(0, slot - follower["base"]) :]',
+        'follower["log"] = []',
+        "follow-8",
+        "'log' is",
+    ),
+    "goes on after a missing piece": (
+        "08-catch-up",
+        "if number > gathered[1]:",
+        "if False:",
+        "follow-9",
+        "['again', 6]",
+    ),
+    "keeps pieces over a restart": (
+        "08-catch-up",
+        "            gathered = None\n            follower",
+        "            follower",
+        "follow-12",
+        "['again', 9]",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_found_by_the_question_that_asks_for_it(mistake: str, tmp_path: Path) -> None:
+    exercise, right, wrong, name, told = MISTAKES[mistake]
+    solution = (ROOT / "docs" / "solutions" / exercise / "answer.py").read_text(encoding="utf-8")
+    assert solution.count(right) == 1
+    (tmp_path / "answer.py").write_text(solution.replace(right, wrong), encoding="utf-8")
+    _, outcomes = grade(tmp_path, exercise_folder=ROOT / "docs" / "exercises" / exercise, only=(name,))
+    assert [outcome.points for outcome in outcomes] == [0]
+    assert told in outcomes[0].sentence
