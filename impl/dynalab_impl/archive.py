@@ -237,14 +237,13 @@ def keep_older_entries(replica: Replica, before: Log, recorded: int, slot: int) 
     its slot. They may not be archived yet. Those that the replica had applied are the group's, so they stay.
     """
     if recorded >= slot and before.base < replica.log.base and len(before) >= slot:
-        entries = before.after(before.base)
-        replica.log = Log(before.base)
-        replica.log.store(before.base + 1, entries)
+        replica.log = before
 
 
 def copy_of(log: Log) -> Log:
     """The same entries, in a log that another's trimming does not touch."""
     copied = Log(log.base)
+    copied.base_ballot = log.base_ballot
     entries = log.after(log.base)
     if entries:
         copied.store(log.base + 1, entries)
