@@ -8,6 +8,7 @@ PYTHON ?= python3
 PORT   ?= 8000
 SEEDS  ?= 0:150
 JOBS   ?= 2
+ROUNDS ?= 5
 BENCH  ?=
 STEPS  ?= 100000
 REQUESTS ?= 20000
@@ -16,11 +17,12 @@ MINUTES ?= 10
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup campaign test lint serve oracle lessons docs shapes bench lockstep differential fuzz clean
+.PHONY: help setup campaign planted-bugs test lint serve oracle lessons docs shapes bench lockstep differential fuzz clean
 
 help:
 	@echo "make setup      set up .venv (every other target does so by itself)"
 	@echo "make campaign   node death, zone loss, index lag and more against the replicated service, judged (under 3 minutes)"
+	@echo "make planted-bugs  each safety rule taken away in turn, hunted ROUNDS=5 times (a quarter of an hour)"
 	@echo "make test       lint, types, import contracts and all tests (under 15 minutes)"
 	@echo "make lint       only ruff, mypy and the import contracts"
 	@echo "make serve      the endpoint on http://127.0.0.1:$(PORT), with the laboratory open (PORT=...)"
@@ -47,6 +49,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 campaign: $(STAMP)
 	$(VENV)/bin/dynalab campaign --seeds $(SEEDS) --jobs $(JOBS)
+
+planted-bugs: $(STAMP)
+	$(VENV)/bin/dynalab planted-bugs --rounds $(ROUNDS) --jobs $(JOBS)
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .
