@@ -10,7 +10,9 @@ from collections.abc import Sequence
 
 from dynalab_fault_injection.planted_bugs.bug import PlantedBug as PlantedBug
 from dynalab_fault_injection.planted_bugs.group_bugs import GROUP_BUGS
+from dynalab_fault_injection.planted_bugs.leaderless import LEADERLESS
 from dynalab_fault_injection.planted_bugs.patch import Patch
+from dynalab_fault_injection.planted_bugs.split_bugs import SPLIT_BUGS
 from dynalab_fault_injection.planted_bugs.storage_bugs import STORAGE_BUGS
 from dynalab_impl.effects import Nanoseconds
 from dynalab_impl.messages import Entry, IndexWrite, Member
@@ -94,6 +96,8 @@ BUGS: dict[str, PlantedBug] = {
             patches=(Patch(Pending, "step", "321cfe48", _read_again),),
         ),
         *GROUP_BUGS,
+        LEADERLESS,
+        *SPLIT_BUGS,
         *STORAGE_BUGS,
     )
 }
