@@ -1,9 +1,9 @@
 """The contract between the handlers and whatever runs them. Everything in impl leans on this page.
 
 A node is a state machine: `on_start`, `on_message`, `on_timer`, `on_durable`, `on_request`, `on_stop`. It is
-deterministic and changes only its own state. What it wants done it asks of the `Effects` that it is handed. It never sees a socket, a
-file, a clock, a thread or a random generator of its own, so the same code runs in the simulator, under the explorer,
-embedded in a process and as a cluster.
+deterministic and changes only its own state. What it wants done it asks of the `Effects` that it is handed. It never
+sees a socket, a file, a clock, a thread or a random generator of its own, so the same code runs in the simulator, under
+the explorer, embedded in a process and as a cluster.
 
 Rules that every driver keeps:
 
