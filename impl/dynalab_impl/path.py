@@ -1,5 +1,5 @@
-"""The way of a write and of the reads, as a table: who sends what to whom, and why. The course draws its pictures
-from it.
+"""The way of a write, of the reads and of a split, as a table: who sends what to whom, and why. The course draws its
+pictures from it.
 
 Each hop names a message type of `messages` or `metadata`; `tests/impl/test_path.py` holds the table against what a
 traced request does.
@@ -70,10 +70,24 @@ MOVED_READ: tuple[Hop, ...] = (
     Hop("router", "client", "response", "HTTP 200"),
 )
 
+SPLIT: tuple[Hop, ...] = (
+    Hop("leader", "catalog leader", "SplitWanted", "the partition is too large, or was hot for long (S34, S43)"),
+    Hop("catalog leader", "leader", "SplitNow", "a few at a time; no request waits for one"),
+    Hop("leader", "leader", "append", "a Split is an entry of the parent's log: the last thing that it does"),
+    Hop("leader", "follower", "Accept", "both followers get it like any other entry"),
+    Hop("follower", "follower", "append", "on disk, before anybody is told"),
+    Hop("follower", "leader", "Accepted", "a quorum across two zones has it: the split has happened"),
+    Hop("leader", "leader", "apply", "the state falls into two halves, and the leader serves both at once"),
+    Hop("leader", "follower", "Commit", "the followers divide at the same slot, so the halves are equal everywhere"),
+    Hop("leader", "catalog leader", "WasSplit", "told again until it is known: the map changes after the fact"),
+    Hop("catalog leader", "follower", "Drop", "the parent goes when every member hosts both children"),
+)
+
 PATHS: dict[str, tuple[Hop, ...]] = {
     "write": WRITE,
     "strong read": STRONG_READ,
     "eventual read": EVENTUAL_READ,
     "cold read": COLD_READ,
     "moved read": MOVED_READ,
+    "split": SPLIT,
 }

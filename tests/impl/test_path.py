@@ -17,13 +17,13 @@ INSIDE = {"request", "response", "append", "apply"}
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=list(PATHS))
 def test_every_hop_names_a_message_and_begins_where_one_has_arrived(path: tuple[Hop, ...]) -> None:
-    reached = {"client"}
+    reached = {path[0].source}
     for hop in path:
         assert hop.source in reached, hop
         kind = getattr(messages, hop.message, None) or getattr(metadata, hop.message, None)
         assert hop.message in INSIDE or (kind is not None and issubclass(kind, Message)), hop
         reached.add(hop.target)
-    assert path[-1].why and path[0].source == "client"
+    assert path[-1].why and path[0].source in ("client", "leader")
 
 
 class Tap:
@@ -79,6 +79,22 @@ def test_a_traced_read_of_a_cold_router_and_one_of_a_moved_partition_take_the_ho
     assert lab.get("a") == "1"
     taken = [name for name in names if name in ("Find", "Found", "GetRequest", "GetReply", "Moved")]
     assert taken == [hop.message for hop in PATHS["moved read"] if hop.message not in INSIDE]
+
+
+@pytest.mark.claim("S34")
+def test_a_traced_split_takes_the_hops_of_the_table(make_lab: Any) -> None:
+    names: list[str] = []
+    wanted = [hop.message for hop in PATHS["split"] if hop.message not in INSIDE]
+    tap = lambda *place: Tap(make_node(*place), names)  # noqa: E731
+    lab = make_lab(seed=6, make=tap, partitions=1, nodes_per_zone=1, log_records_max=100, split_bytes=6_000)
+    lab.create()
+    for number in range(144):
+        assert lab.put(f"k{number % 12}", "x" * 700).status == 200
+    lab.run(12_000_000_000)
+    at = names.index("SplitNow")
+    assert "SplitWanted" in names[:at]
+    first = [name for name in dict.fromkeys(names[at:]) if name in wanted and name != "SplitWanted"]
+    assert first == wanted[1:]
 
 
 def test_every_event_that_is_told_stands_in_the_vocabulary(make_lab: Any) -> None:
