@@ -17,7 +17,7 @@ MINUTES ?= 10
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup campaign planted-bugs test lint serve oracle lessons docs shapes bench lockstep differential fuzz clean
+.PHONY: help setup campaign planted-bugs test lint serve oracle lessons docs shapes bench lockstep differential fuzz clients clean
 
 help:
 	@echo "make setup      set up .venv (every other target does so by itself)"
@@ -33,6 +33,7 @@ help:
 	@echo "make shapes     write the shapes of all requests anew, from the installed botocore"
 	@echo "make differential  the same REQUESTS=20000 to moto and dynalite, every difference judged (minutes; needs node and npm)"
 	@echo "make fuzz       the endpoint under requests that no client should send, for MINUTES=10"
+	@echo "make clients    environments for other people's clients (PynamoDB, aiodynamo, JavaScript), so that their tours run in make test"
 	@echo "make bench      speed of simulator, checkers and endpoint, beside moto and dynalite"
 
 setup: $(STAMP)
@@ -92,6 +93,9 @@ differential: $(STAMP)
 
 fuzz: $(STAMP)
 	$(PY) -m dynalab.fuzz --minutes $(MINUTES) --write
+
+clients: $(STAMP)
+	tests/end_to_end/clients/install.sh $(PY) .tools/clients
 
 clean:
 	rm -rf build dist site .mypy_cache .ruff_cache .import_linter_cache

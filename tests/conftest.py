@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,13 +21,17 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
-# The name that a marker and DYNALAB_REQUIRE use, and the programs that answer to it.
+# The name that a marker and DYNALAB_REQUIRE use, and the programs that answer to it; a path is that very file.
+_CLIENTS = Path(__file__).parents[1] / ".tools" / "clients"  # `make clients`
 PROGRAMS: dict[str, tuple[str, ...]] = {
     "dot": ("dot",),
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "node": ("node",),
     "npm": ("npm",),
     "awscli": ("aws",),
+    "pynamodb": (str(_CLIENTS / "pynamodb" / "ready"),),
+    "aiodynamo": (str(_CLIENTS / "aiodynamo" / "ready"),),
+    "javascript-sdk": (str(_CLIENTS / "javascript" / "ready"),),
 }
 
 
@@ -45,15 +50,21 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"DYNALAB_REQUIRE names unknown tools: {', '.join(sorted(unknown))}")
 
 
+def _is_there(program: str) -> bool:
+    return Path(program).exists() if "/" in program else shutil.which(program) is not None
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("needs"):
         for tool in mark.args:
             programs = PROGRAMS.get(tool)
             if programs is None:
                 pytest.fail(f"needs({tool!r}): no such tool; known are {', '.join(PROGRAMS)}", pytrace=False)
-            if any(shutil.which(program) for program in programs):
+            if any(_is_there(program) for program in programs):
                 continue
             sentence = f"needs {tool}: none of {', '.join(programs)} is on the PATH"
+            if "/" in programs[0]:
+                sentence = f"needs {tool}: run `make clients` first"
             if tool in required_tools():
                 pytest.fail(f"{sentence}, and DYNALAB_REQUIRE asks for it", pytrace=False)
             pytest.skip(sentence)
