@@ -53,7 +53,8 @@ def swarm(seed: int, workload: str) -> tuple[str, ...]:
     """
     random = stream(seed * len(WORKLOADS) + list(WORKLOADS).index(workload), "swarm")
     count = between(random, FEWEST, MOST)
-    return tuple(shuffled(random, _useful(workload, list(CATALOGUE)))[:count])
+    borne = [kind.name for kind in CATALOGUE.values() if not kind.beyond]
+    return tuple(shuffled(random, _useful(workload, borne))[:count])
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ Rules:
   dropped. A window in which nothing was hit proves nothing and says so.
 - Everything that a fault draws comes from the cluster's fault stream, in the order in which faults start.
 - Faults stay inside the promises of the service: clocks drift within `Timing.drift_ppm`, and one disk at a time is
-  lost, by whatever harm (the atlas in `cluster`). What lies beyond is a class of its own and not in this table.
+  lost, by whatever harm (the atlas in `cluster`). What lies beyond is a class of its own (`Kind.beyond`), which no
+  campaign draws by itself.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from dynalab_fault_injection.throttle_fault import Throttling
 SECOND = 1_000_000_000
 HAND_OVER_MAX_NS = SECOND // 2  # a process that is to stop has so long to hand over
 STRIKE_WITHIN_NS = 7 * SECOND // 10  # a crash waits so long for a sync to come
+
+BEYOND_PPM = 740_000
 
 WALL_OFFSETS_NS = (3 * SECOND, 18 * SECOND)
 
@@ -208,19 +211,20 @@ class ClockOffset:
 @dataclass(slots=True)
 class ClockDrift:
     """Monotonic clocks run fast or slow, all at the bound itself: a leader's slow, or its followers' fast, is the
-    worst for a lease.
+    worst for a lease. `beyond` it, leaders' clocks go at a quarter of their speed, and a lease protects nobody.
     """
 
+    beyond: bool = False
     evidence: dict[str, int] = field(default_factory=dict)
     _drifting: list[tuple[int, int]] = field(default_factory=list)
 
     def start(self, cluster: Cluster) -> None:
         simulation = cluster.simulation
-        bound_ppm = simulation.topology.timing.drift_ppm
+        bound_ppm = BEYOND_PPM if self.beyond else simulation.topology.timing.drift_ppm
         slow = cluster.leaders()
         for host in simulation.hosts:
-            ppm = -bound_ppm if host.index in slow else bound_ppm
-            if below(cluster.random, 4):
+            ppm = -bound_ppm if host.index in slow else 0 if self.beyond else bound_ppm
+            if ppm and below(cluster.random, 4):
                 host.set_clock(simulation.now, ppm=ppm)
                 self._drifting.append((host.index, host.handled))
 
@@ -271,6 +275,7 @@ class Kind:
     longest_ns: int
     make: Callable[[], Fault]
     workloads: tuple[str, ...] = ()  # that it can hurt; () for all
+    beyond: bool = False  # of what the service promises to bear: never drawn, and a checker must find it out
 
 
 def _link(
@@ -358,7 +363,15 @@ CATALOGUE: dict[str, Kind] = {
             16 * SECOND,
             ClockDrift,
         ),
-        Kind("two-zone-loss", "two of three zones lose power", 2 * SECOND, 4 * SECOND, TwoZoneLoss),
+        Kind(
+            "clock-drift-beyond",
+            "leaders' clocks go at a quarter of their speed: far beyond the bound that leases allow for",
+            8 * SECOND,
+            16 * SECOND,
+            lambda: ClockDrift(beyond=True),
+            beyond=True,
+        ),
+        Kind("two-zone-loss", "two of three zones lose power", 1 * SECOND, 2 * SECOND, TwoZoneLoss),
         Kind(
             "loss-while-healing",
             "a machine dies, and another one of its group as soon as the group repairs itself",
