@@ -18,7 +18,7 @@ from dynalab_impl.effects import Nanoseconds
 
 SECOND_NS = 1_000_000_000
 SAMPLES_MAX = 256
-SAMPLE_EVERY = 4  # accesses: so the samples reach back about a second of a partition's most
+SAMPLE_STEP, SAMPLE_BELOW = 2_654_435_769, 1 << 30  # one access in four: samples reach back a second of a busy one
 SAMPLES_MIN = 32  # fewer say nothing of a distribution
 HOT_NUMERATOR, HOT_DENOMINATOR = 4, 5  # of a partition's limit: above this a second counts as hot
 IN_ORDER_NUMERATOR, IN_ORDER_DENOMINATOR = 9, 10  # of the steps between samples: above this the load moves
@@ -40,7 +40,9 @@ class Heat:
         self.roll(now_ns)
         self.parts += parts
         self.accesses += 1
-        if self.accesses % SAMPLE_EVERY == 0:
+        # Not every fourth one: clients that write four keys in turn would show a single key. Steps of the golden ratio
+        # around a circle fall into a quarter of it one time in four, and in step with no small number.
+        if self.accesses * SAMPLE_STEP % (1 << 32) < SAMPLE_BELOW:
             self.samples.append((key, parts))
 
     def roll(self, now_ns: Nanoseconds) -> None:

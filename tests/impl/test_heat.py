@@ -97,3 +97,14 @@ def test_a_pause_begins_the_count_anew() -> None:
         heat.note(b"k", 0, second * SECOND + SECOND // 2)
     heat.roll(7 * SECOND)
     assert heat.hot_s == 2
+
+
+def test_keys_that_are_written_in_turn_are_all_seen() -> None:
+    """Every fourth access of four keys in turn would always be the same one."""
+    for count in (2, 3, 4, 5, 8, 16):
+        heat = Heat(limit_parts=100)
+        for number in range(800):
+            heat.note(bytes([number % count]), 1, SECOND)
+        weights = [sum(key == bytes([k]) for key, _ in heat.samples) for k in range(count)]
+        assert 180 <= len(heat.samples) <= 220
+        assert max(weights) <= 2 * min(weights), (count, weights)

@@ -17,7 +17,7 @@ import click
 
 from dynalab_fault_injection.simulator import Format, Simulation
 from dynalab_impl import codec
-from dynalab_impl.effects import Limits, RequestToken, Response, layout
+from dynalab_impl.effects import Limits, RequestToken, Response, Topology, layout
 from dynalab_impl.service import make_node
 from dynalab_impl.storage import wal
 from dynalab_model.operations import CreateTable, PutItem
@@ -84,7 +84,11 @@ class Writers:
 
 
 def _writers(write_units: int, partitions: int, seed: int) -> Writers:
-    topology = layout(3, 1, 1, partitions=partitions, limits=Limits())
+    return writers_of(layout(3, 1, 1, partitions=partitions, limits=Limits()), write_units, seed)
+
+
+def writers_of(topology: Topology, write_units: int, seed: int) -> Writers:
+    """Writers of a table that has bought so much, on a cluster that is ready."""
     form = Format(codec.encode, codec.decode, wal.frame, wal.recover)
     simulation = Simulation(seed, topology, make_node, form)
     writers = Writers(simulation)
