@@ -425,7 +425,7 @@ class CatalogKeeper:
             done = done and (2 * left < len(spec.members) if majority else left == 0)
             for member in spec.members:
                 if member.address not in dropped:
-                    effects.send(member.address, Drop(spec.group, divided), NOTHING)
+                    effects.send(member.address, Drop(spec.group, divided, spec.members_slot), NOTHING)
         return done
 
     def _is_silent(self, table: Table, replica: Replica, effects: Effects) -> bool:

@@ -65,11 +65,7 @@ def on_retire(node: StorageNode, sender: Address, message: m.Retire, effects: Ef
     replica = node.replicas.get(message.group)
     if replica is None or replica.joined > message.slot or replica.leading is not None:
         return
-    slot, members = replica.members_slot, replica.members
-    for entry in replica.log.after(max(replica.commit_index, replica.log.base)):
-        command = entry.command
-        if membership.is_change(command) and entry.slot > slot:
-            slot, members = entry.slot, membership.after(members, command)
+    slot, members = membership.newest(replica)
     if slot > message.slot and membership.names(members, node.address, replica.incarnation):
         return
     let_go(node, replica, message.members_slot, effects)

@@ -420,10 +420,13 @@ class Hosted(Message):
 
 @dataclass(slots=True)
 class Drop(Message):
-    """Forget this group. `divided`: the catalog knows that it was split, and every member has the children."""
+    """Forget this group. `divided`: the catalog knows that it was split, and every member has the children. It knows of
+    the membership as of the change in `members_slot`.
+    """
 
     group: str
     divided: bool = False
+    members_slot: int = 0
 
 
 @dataclass(slots=True)

@@ -49,7 +49,7 @@ from dynalab_impl.records import (
     LeftGroup,
 )
 from dynalab_impl.recovery import replay
-from dynalab_impl.replication import healing
+from dynalab_impl.replication import healing, membership
 from dynalab_impl.replication.replica import Replica
 from dynalab_impl.routes import Directory
 from dynalab_impl.snapshot import Incoming, SnapshotTaken, TakeSnapshot
@@ -252,6 +252,13 @@ class StorageNode:
         if split is not None and not message.divided:
             effects.send(sender, m.WasSplit(message.group, split.left, split.right), NOTHING)
             return  # the catalog must know of the children first, or nobody would drop them
+        if replica is not None and not message.divided:
+            slot, members = membership.newest(replica)
+            if slot > message.members_slot:
+                # The catalog counts who has dropped the group. Counted among members of long ago, those who hold it now
+                # could go on without them, under a name that is free.
+                effects.send(sender, m.Membership(message.group, members, slot), NOTHING)
+                return
         if not archive.is_complete(self, message.group):
             return  # the catalog asks again
         if message.group not in self.dropped:

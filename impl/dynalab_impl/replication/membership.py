@@ -70,6 +70,15 @@ def configurations(replica: Replica, entries: Iterable[Entry]) -> list[Members]:
     return found
 
 
+def newest(replica: Replica) -> tuple[int, Members]:
+    """The last change that the replica's log holds, committed or not: its slot, and the members behind it."""
+    slot, members = replica.members_slot, replica.members
+    for entry in replica.log.after(max(replica.commit_index, replica.log.base)):
+        if is_change(entry.command) and entry.slot > slot:
+            slot, members = entry.slot, after(members, entry.command)
+    return slot, members
+
+
 def names(members: Members, address: Address, incarnation: int) -> bool:
     """Whether this disk votes in this configuration."""
     return any(member.address == address and member.incarnation == incarnation for member in members)
