@@ -285,3 +285,19 @@ def test_a_scan_crosses_all_partitions_and_finds_every_item_once(lab: Any) -> No
     assert sorted(seen) == sorted(f"k{i}" for i in range(40))
     groups = {lab.leader(f"k{i}")[1] for i in range(40)}
     assert len(groups) == 4
+
+
+def test_a_follower_that_restarted_catches_up_though_nobody_writes(lab: Any) -> None:
+    """It has every entry on its disk, and has forgotten which of them its leader has committed."""
+    leader, group = lab.leader("a")
+    follower = next(index for index in lab.members(group) if index != leader)
+    lab.put("a", "early")
+    lab.run(SECOND)
+    lab.put("a", "late")
+    lab.run(SECOND // 50)
+    lab.simulation.crash(follower)
+    lab.simulation.restart(follower)
+    lab.run(2 * SECOND)
+    replica = lab.simulation.hosts[follower].node.replicas[group]
+    assert replica.commit_index == lab.simulation.hosts[leader].node.replicas[group].commit_index
+    assert [stored.item["v"]["S"] for stored in replica.state.items.values()] == ["late"]

@@ -88,6 +88,7 @@ def on_acknowledged(
     if lead is None or peer is None:
         return
     peer.heard_ns = effects.now_ns
+    peer.told = match
     _hear(replica, peer, incarnation, match)
     if sent_ns > peer.renewed_ns:
         peer.renewed_ns = sent_ns
@@ -141,10 +142,14 @@ def tick(replica: Replica, effects: Effects) -> None:
             catchup.send_again(replica, peer, effects)
         elif peer.match == len(replica.log):
             peer.in_flight = 0  # what is still counted was answered by a message that was lost
+            if peer.told < peer.match and peer.told == peer.told_at_tick:
+                # It has restarted: what it accepted is on its disk, and it does not know that it may be applied.
+                peer.next = peer.told + 1
         elif peer.match == peer.match_at_tick:
             peer.next = peer.match + 1  # an Accept or its answer was lost
             peer.in_flight = 0
         peer.match_at_tick = peer.match
+        peer.told_at_tick = peer.told
     replica.pump(effects)
 
 

@@ -32,6 +32,8 @@ class Peer:
     told_commit: int = 0
     renewed_ns: Nanoseconds = -1  # when the newest renewal that it acknowledged was sent
     match_at_tick: int = -1
+    told: int = 0  # the match of its last heartbeat's answer: it falls when the peer has restarted
+    told_at_tick: int = -1
     sending: Outgoing | None = None  # it is so far behind that it gets a snapshot
     sent_at_tick: int = -1
     heard_ns: Nanoseconds = -1  # when it answered last
