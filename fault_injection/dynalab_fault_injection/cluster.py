@@ -36,6 +36,8 @@ class HostedReplica(Protocol):
     @property
     def members_slot(self) -> int: ...
     @property
+    def recorded_commit(self) -> int: ...
+    @property
     def log_only(self) -> bool: ...
     @property
     def has_state(self) -> bool: ...
@@ -173,20 +175,26 @@ class Cluster:
         return False
 
     def _is_whole_without(self, victim: int, group: str) -> bool:
-        """By the newest membership that anybody knows. A machine that is down still has its disk."""
+        """By the newest membership that anybody knows, and that those who stay have on disk. A machine that is down still
+        has its disk.
+        """
         replicas = {
             self.address(index): replica
             for index in self.storage_up()
             if (node := self.storage(index)) is not None and (replica := node.replicas.get(group)) is not None
         }
-        members = max(replicas.values(), key=lambda replica: replica.members_slot).members
+        newest = max(replicas.values(), key=lambda replica: replica.members_slot)
+        members, slot = newest.members, newest.members_slot
         if self.address(victim) not in [member.address for member in members]:
             return True
         up = [self.address(index) for index in self.storage_up()]
         left: list[tuple[int, str]] = []
         for member in members:
             held = replicas.get(member.address)
-            holds = member.address not in up if held is None else held.has_state or held.log_only
+            if held is None:
+                holds = member.address not in up
+            else:
+                holds = (held.has_state or held.log_only) and min(held.members_slot, held.recorded_commit) >= slot
             if holds and member.address != self.address(victim):
                 left.append((1, f"{member.address.region}/{member.address.zone}"))
         return quorum_value(left, len(members), zones_needed(members)) is not None

@@ -19,7 +19,7 @@ from dynalab_impl.records import AcceptedEntries, Promised
 from dynalab_impl.replication import healing, membership
 from dynalab_impl.replication import leading as leaders
 from dynalab_impl.replication.log import shares
-from dynalab_impl.replication.membership import Members
+from dynalab_impl.replication.membership import Members, zone_of
 from dynalab_impl.replication.quorum import quorum_value, zones_needed
 from dynalab_model.events import Event
 
@@ -41,13 +41,18 @@ def suspect(replica: Replica, effects: Effects) -> None:
                 effects.send(member.address, Probe(replica.spec.group), NOTHING)
         return
     silent, replica.unheard = replica.unheard, [replica.me]
-    zones = [(1, f"{address.region}/{address.zone}") for address in silent]
-    if quorum_value(zones, len(replica.members), zones_needed(replica.members)) is not None:
-        replica.stand(effects)
-        return
-    for member in replica.members:
-        if member.address != replica.me:  # the last known leader, too: it may lead no more, and know who is wanted
-            effects.send(member.address, Probe(replica.spec.group), NOTHING)
+    known = membership.configurations(replica, replica.log.after(replica.commit_index))
+    for members in (known[0], known[-1]):
+        zones = [(1, zone_of(member.address)) for member in members if member.address in silent]
+        if quorum_value(zones, len(members), zones_needed(members)) is not None:
+            replica.stand(effects)
+            return
+    asked = [replica.me]
+    for members in known:  # those that joined by a change which may be committed: the others may be gone
+        for member in members:
+            if member.address not in asked:  # the last known leader, too: it may know who is wanted
+                asked.append(member.address)
+                effects.send(member.address, Probe(replica.spec.group), NOTHING)
 
 
 def on_probe(replica: Replica, sender: Address, message: Probe, effects: Effects) -> None:
