@@ -70,12 +70,20 @@ class Actor:
     late_answers: int = 0
     _invocation: dict[str, Json] = field(default_factory=dict)
     _think_ns: int = 0
+    _at_rest: bool = False  # its time is over, and nothing will wake it
 
     def begin(self, delay_ns: int) -> None:
         """Take a process id and wake up for the first operation."""
         self.process = self.recorder.new_process()
         self.router = self.index % len(self.simulation.topology.routers)
         self.simulation.wake(self.index, delay_ns, THINK)
+
+    def go_on(self, end_ns: int) -> None:
+        """Take up work again until a later time; what is still pending goes on by itself."""
+        self.end_ns = end_ns
+        if self._at_rest:
+            self._at_rest = False
+            self.simulation.wake(self.index, self._think_ns, THINK)
 
     @property
     def idle(self) -> bool:
@@ -87,6 +95,7 @@ class Actor:
                 self._finish("info", {"error": "timeout"})
             return
         if self.simulation.now >= self.end_ns:
+            self._at_rest = True
             return
         call, self._think_ns = self.workload.next(self.index, self.random, self.simulation.now)
         self.call = call
