@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from dynalab.site import claims, conformance, drawing, plots, results
-from dynalab_fault_injection.experiments import admission, metadata
+from dynalab.site import claims, conformance, drawing, plots, results, splits
+from dynalab_fault_injection.experiments import admission, heat, leaderless, metadata
+from dynalab_impl.inheritance import INHERITED
 from dynalab_impl.path import PATHS
 from dynalab_model.offered import OFFERED, STATUSES
 
@@ -47,6 +48,22 @@ def write_admission(docs: Path) -> None:
     folder = docs / "generated"
     write(folder / "admission-burst.md", "\n".join(admission.burst_table(spell)) + "\n")
     write(folder / "admission-hot-key.md", "\n".join(admission.table(runs)) + "\n")
+
+
+def write_splits(docs: Path) -> None:
+    """What children inherit, and what a split does for a hot partition."""
+    folder = docs / "generated"
+    write(folder / "inheritance.svg", drawing.draw(splits.inheritance_source(INHERITED)))
+    write(folder / "inheritance.md", splits.inheritance_table(INHERITED))
+    write(folder / "heat.md", "\n".join(heat.table(heat.measured())) + "\n")
+
+
+def write_leaderless(docs: Path) -> None:
+    """The same seeds with and without a leader, side by side, and the smallest part of a history that shows it."""
+    pairs = leaderless.measured()
+    folder = docs / "generated"
+    write(folder / "leaderless.md", "\n".join(leaderless.table(pairs)) + "\n")
+    write(folder / "leaderless.svg", results.inline(leaderless.story(pairs)[1]))
 
 
 def operations_table() -> str:
@@ -99,6 +116,8 @@ def main(docs: Path, tests: Path, store: Path, smoke: bool, violation: bool) -> 
         write_paths(docs)
         write_metadata(docs)
         write_admission(docs)
+        write_splits(docs)
+        write_leaderless(docs)
         write(docs / "generated" / "operations.md", operations_table())
         write(docs / "generated" / "checkers-speed.md", checkers_speed(store.parent / "checkers-speed.md"))
         write_claims(docs, tests)

