@@ -54,11 +54,7 @@ def replay(node: StorageNode, record: Record, reading: dict[tuple[str, int], Inc
     elif isinstance(record, SplitApplied):
         parent = node.replicas.get(record.group)
         if parent is not None:
-            parent.recover_commit(record.slot)
-            parent.advance(record.slot, effects)
-            if isinstance(parent.state, Partition) and parent.state.split is not None:
-                parent.state.taken = True
-                make_children(node, parent, effects)
+            _replay_split(node, parent, record.slot, effects)
     elif isinstance(record, SnapshotBegin):
         _replay_snapshot(node, record, reading)
     elif isinstance(record, SnapshotPiece):
@@ -80,6 +76,18 @@ def replay(node: StorageNode, record: Record, reading: dict[tuple[str, int], Inc
         node.dropped[record.group] = True
     elif isinstance(record, Formatted):
         assert record.incarnation == node.incarnation, "a disk keeps its incarnation"
+
+
+def _replay_split(node: StorageNode, parent: Replica, slot: int, effects: Effects) -> None:
+    parent.recover_commit(slot)
+    if parent.commit_index < parent.log.base:
+        # The Split was applied while a snapshot of the parent was being written, and what lies before that was let go.
+        # So the children have snapshots of their own further on, or are gone.
+        return
+    parent.advance(slot, effects)
+    if isinstance(parent.state, Partition) and parent.state.split is not None:
+        parent.state.taken = True
+        make_children(node, parent, effects)
 
 
 def _replay_snapshot(node: StorageNode, record: SnapshotBegin, reading: dict[tuple[str, int], Incoming]) -> None:

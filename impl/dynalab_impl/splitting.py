@@ -112,8 +112,8 @@ def make_children(node: StorageNode, parent: Replica, effects: Effects) -> list[
     halves, state.halves = state.halves, None
     made: list[Replica] = []
     for number, spec in enumerate((state.split.left, state.split.right)):
-        if spec.group in node.replicas or spec.group in node.dropped:
-            continue
+        if spec.group in node.replicas or spec.group in node.dropped or spec.group in node.left:
+            continue  # one that was let go must not come back: it has forgotten what it accepted, and would vote
         if halves is None and not any(member.address == node.address for member in spec.members):
             continue  # a learner of the parent that was never a member: the children's leaders adopt it or not
         child = node.make_replica(spec, learner=parent.role == "learner")

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dynalab_impl import messages as m
+from dynalab_impl.records import DroppedGroups, Formatted, SnapshotBegin, SnapshotEnd, SnapshotPiece
+from dynalab_impl.replication.catchup import header_of
+
+sys.path.insert(0, str(Path(__file__).parent))  # pytest imports test files by path, and their neighbours not at all
+from explore_desk import GROUP, HOSTS, SPARES, SPEC
+
 from .conftest import SECOND, Lab
 from .test_adversary_catalog import catalog_leader
+from .test_membership import spare_node
 
 
 def leaders_that_serve(lab: Lab, group: str) -> list[int]:
@@ -64,3 +74,46 @@ def test_a_group_whose_members_changed_unheard_is_not_taken_for_dropped(seed: in
     simulation.network._rules.clear()
     lab.run(8 * SECOND)
     assert lab.members(group) == [], "nobody keeps a replica"
+
+
+PARENT = m.GroupSpec(GROUP, "t", "", b"", b"", (*SPEC.members[:2], m.Member(SPARES[0], 1)), SPEC.schema)
+
+
+def halves(members: tuple[m.Member, ...], origin: int) -> m.Split:
+    ends = ((f"{GROUP}.0", b"", b"m"), (f"{GROUP}.1", b"m", b""))
+    left, right = (m.GroupSpec(name, "t", "", low, high, members, SPEC.schema, origin) for name, low, high in ends)
+    return m.Split(left, right)
+
+
+@pytest.mark.claim("S23")
+@pytest.mark.parametrize("truncated", [False, True])
+def test_a_child_that_was_let_go_does_not_come_back_with_its_parent(truncated: bool) -> None:
+    """It has forgotten what it accepted there. A lagging member that knows no newer configuration would take its vote
+    for a quorum's, and lead beside the real one."""
+    desk, node = spare_node()
+    node.on_message(HOSTS[0], m.Host(PARENT), desk)
+    split = halves(PARENT.members, 2)
+    entries = (
+        m.Entry((1, "x"), 1, 1, m.NO_REQUEST, 0, m.Barrier((1, "x"))),
+        m.Entry((1, "x"), 2, 2, m.NO_REQUEST, 0, split),
+    )
+    node.on_message(HOSTS[0], m.Accept(GROUP, (1, "x"), 1, entries, 2), desk)
+    child = split.left.group
+    assert node.replicas[child].counted
+    node.on_message(HOSTS[0], m.Prepare(child, (7, "y"), 2), desk)
+    node.on_message(HOSTS[0], m.Retire(child, 5, 4), desk)
+    assert child not in node.replicas and node.left[child].promised == (7, "y")
+    desk.sync()
+    if truncated:  # what the log comes down to when snapshots of all groups are written, and the rest is let go
+        parent, other = node.replicas[GROUP], node.replicas[split.right.group]
+        desk.disk = [Formatted(1), DroppedGroups((), (node.left[child],))]
+        for replica in (parent, other):
+            header, state = header_of(replica), replica.state
+            desk.disk.append(SnapshotBegin(header, False, replica.promised))
+            images = tuple(state.image(part) for part in state.view())
+            desk.disk += [SnapshotPiece(header.spec.group, header.slot, images)]
+            desk.disk += [SnapshotEnd(header.spec.group, header.slot)]
+        desk.appended = desk.durable = len(desk.disk)
+    desk.boot()
+    assert desk.node is not None and sorted(desk.node.replicas) == [GROUP, split.right.group]
+    assert desk.node.left[child].promised == (7, "y")
