@@ -51,6 +51,9 @@ def seed_range(ctx: click.Context, param: click.Parameter, value: str) -> range:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a run, then a summary.")
 @click.option("--driver", type=click.Choice(["simulator", "cluster"]), default="simulator", show_default=True)
 @click.option("--minutes", type=click.FloatRange(0.1, 1440), default=1.0, help="How long, with --driver cluster.")
+@click.option(
+    "--with-boto3", is_flag=True, help="With --driver cluster: serve a boto3 program throughout, and judge it."
+)
 def campaign(
     workloads: tuple[str, ...],
     faults: tuple[str, ...],
@@ -61,6 +64,7 @@ def campaign(
     as_json: bool,
     driver: str,
     minutes: float,
+    with_boto3: bool,
 ) -> int:
     """Run seeded workloads under faults and judge every history.
 
@@ -71,7 +75,9 @@ def campaign(
 
         if workloads not in ((), ("register",)):
             raise click.UsageError("--driver cluster runs the register workload")
-        return run_campaign(minutes, seeds.start, faults, as_json=as_json)
+        return run_campaign(minutes, seeds.start, faults, with_boto3=with_boto3, as_json=as_json)
+    if with_boto3:
+        raise click.UsageError("--with-boto3 goes with --driver cluster")
     from dynalab_fault_injection import campaign as campaigns
     from dynalab_fault_injection.results import Results, WrongStore
 

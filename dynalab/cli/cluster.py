@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import sys
 import time
@@ -175,6 +176,34 @@ def restart(node: str, data: str) -> int:
 @cluster.command()
 @click.argument("node")
 @_data
+@_clearly
+def stop(node: str, data: str) -> int:
+    """A planned stop: the node hands over what it leads, and its process ends. `restart` starts it again."""
+    from dynalab.drivers.cluster import operations
+
+    operations.stop(_directory(data), node)
+    return exit_codes.VALID
+
+
+@cluster.command()
+@click.argument("table")
+@_data
+@click.option(
+    "--group", default="", metavar="G", help="This partition alone, as `status` names it. [default: all of the table]"
+)
+@_clearly
+def split(table: str, data: str, group: str) -> int:
+    """Divide the partitions of a table in the middle of their items, and wait until the halves serve."""
+    from dynalab.drivers.cluster import operations
+
+    for parent, halves in operations.split(_directory(data), table, group).items():
+        click.echo(f"{parent} → {', '.join(halves)}")
+    return exit_codes.VALID
+
+
+@cluster.command()
+@click.argument("node")
+@_data
 @click.option("--force", is_flag=True, help="Also while another disk is not whole again: data may be lost for good.")
 @_clearly
 def wipe(node: str, data: str, force: bool) -> int:
@@ -218,16 +247,24 @@ def heal(data: str) -> int:
 @click.option("--faults", multiple=True, metavar="F", help="These alone; `none` for none. [default: all]")
 @click.option("--data", type=click.Path(file_okay=False), metavar="DIR", help="Keep the data. [default: removed]")
 @click.option("--history", type=click.Path(dir_okay=False), metavar="FILE", help="Write the history there.")
+@click.option("--with-boto3", is_flag=True, help="Serve an ordinary boto3 program throughout, and judge it as well.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @_clearly
 def campaign(
-    minutes: float, seed: int, faults: tuple[str, ...], data: str | None, history: str | None, as_json: bool
+    minutes: float,
+    seed: int,
+    faults: tuple[str, ...],
+    data: str | None,
+    history: str | None,
+    with_boto3: bool,
+    as_json: bool,
 ) -> int:
     """The register workload while processes die, stand still and are cut off; judged by the same checkers.
 
     Exit code: 0 valid; 1 invalid; 2 unknown, or a fault never bit.
     """
-    return run_campaign(minutes, seed, faults, data=data, history=history, as_json=as_json)
+    asked = {"data": data, "history": history}
+    return run_campaign(minutes, seed, faults, **asked, with_boto3=with_boto3, as_json=as_json)
 
 
 @_clearly
@@ -238,13 +275,16 @@ def run_campaign(
     *,
     data: str | None = None,
     history: str | None = None,
+    with_boto3: bool = False,
     as_json: bool = False,
 ) -> int:
     """A campaign over real processes, shown; gives the exit code."""
     from dynalab.drivers.cluster import campaign as campaigns
 
     chosen = campaigns.DEFAULT_FAULTS if not faults else () if faults == ("none",) else faults
-    setting = campaigns.Setting(seconds=minutes * 60, data=data)
+    if with_boto3 and importlib.util.find_spec("boto3") is None:
+        raise click.UsageError("--with-boto3 needs boto3: pip install boto3")
+    setting = campaigns.Setting(seconds=minutes * 60, data=data, with_boto3=with_boto3)
 
     def progress(seconds: float) -> None:
         if not as_json and sys.stderr.isatty():
@@ -286,7 +326,9 @@ def _show(found: Body) -> None:
     for group in cast("list[Body]", found["groups"]):
         lag, roles = cast("dict[str, int]", group["lag"]), cast("dict[str, str]", group["roles"])
         replicas = ", ".join(
-            f"{name}{' learner' if roles[name] == 'learner' else ''} (-{behind})" if behind else name
+            name
+            + (f" {roles[name]}" if roles[name] in ("learner", "log replica") else "")
+            + (f" (-{behind})" if behind else "")
             for name, behind in lag.items()
         )
         table = f"{group['table']}.{group['index']}" if group["index"] else str(group["table"])

@@ -105,6 +105,35 @@ def test_what_was_acknowledged_survives_kill_9_of_the_leader(cluster: Up) -> Non
     assert has(cluster, "while it is dead")
 
 
+def test_a_planned_stop_hands_over_and_the_node_comes_back_with_restart(cluster: Up) -> None:
+    put(cluster, "before the planned stop")
+    leader = cluster.status()["groups"][-1]["leader"]
+    led = [group["group"] for group in cluster.status()["groups"] if group["leader"] == leader]
+    assert cluster("stop", leader).code == 0
+    assert cluster.node(leader)["state"] == "down"
+    assert cluster("stop", leader).err == f"dynalab cluster: {leader} is down\n"
+    now = {group["group"]: group["leader"] for group in cluster.status()["groups"]}
+    assert all(now[name] not in (None, leader) for name in led), "others lead already, without an election"
+    assert has(cluster, "before the planned stop")
+    assert cluster("restart", leader).code == 0
+    until(lambda: cluster.node(leader)["state"] == "up")
+
+
+@pytest.mark.claim("S34")
+def test_a_split_divides_partitions_while_they_are_read(cluster: Up) -> None:
+    keys = [f"before the split {number}" for number in range(24)]
+    for key in keys:
+        put(cluster, key)
+    until(lambda: all(group["leader"] for group in cluster.status()["groups"]))
+    before = {group["group"] for group in cluster.status()["groups"] if group["table"] == "kept"}
+    one = sorted(before)[0]
+    assert cluster("split", "kept", "--group", one).out == f"{one} → {one}.0, {one}.1\n"
+    assert all(has(cluster, key) for key in keys)
+    until(lambda: one not in {group["group"] for group in cluster.status()["groups"]})  # everybody has the halves
+    assert cluster("split", "kept", "--group", one).code == 64
+    assert cluster("split", "no-such-table").err.startswith("dynalab cluster: 'no-such-table' has no partition that")
+
+
 def test_a_paused_node_is_told_apart_from_a_dead_one_and_goes_on(cluster: Up) -> None:
     assert cluster("pause", "n2").code == 0
     assert cluster.node("n2")["state"] == "paused"
@@ -237,6 +266,25 @@ def test_after_kill_9_of_everything_the_stale_file_is_no_obstacle_and_its_pids_a
     assert again.code == 0, again.err
     assert len(processes_of(data)) == 4 and not set(processes_of(data)) & set(pids)
     assert has(cluster, "before the power went")
+
+
+@pytest.mark.claim("S140")
+def test_a_log_replica_takes_the_seat_of_a_dead_node_until_that_one_is_back(tmp_path: Path) -> None:
+    with up(tmp_path / "data", "--nodes-per-zone", "2", "--routers", "1", "--partitions", "1") as cluster:
+        (catalog,) = cluster.status()["groups"]
+        victim = next(name for name in catalog["members"] if name != catalog["leader"])
+        assert cluster("kill", victim).code == 0
+
+        def stand_ins() -> list[str]:
+            (group,) = cluster.status()["groups"]
+            return [name for name, role in group["roles"].items() if role == "log replica"]
+
+        until(lambda: stand_ins() != [])
+        (group,) = cluster.status()["groups"]
+        assert victim not in group["members"] and set(stand_ins()) <= set(group["members"])
+        assert "log replica" in cluster("status").out
+        assert cluster("restart", victim).code == 0
+        until(lambda: stand_ins() == [] and victim in cluster.status()["groups"][0]["members"], 20)
 
 
 # --- starting and not starting ----------------------------------------------------------------------------------------

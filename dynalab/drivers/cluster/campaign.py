@@ -7,7 +7,9 @@ Rules of this room:
    (*liveness*), its replicas are equal (*convergence*), and every fault of the list bit.
 2. The seed draws the script of faults and what clients ask. When things happen is up to the machine: a run cannot be
    replayed, so its history is kept.
-3. The cluster is one and the same throughout; afterwards no process and no file of it is left.
+3. With boto3 beside it, every call of that program must succeed, at the latest in one of boto3's own retries, and what
+   was acknowledged to it must be read.
+4. The cluster is one and the same throughout; afterwards no process and no file of it is left.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from dynalab.drivers.cluster.client import Client, NotSent, Outcome, Unknown
 from dynalab.drivers.cluster.driver import ClusterDriver
 from dynalab.drivers.cluster.nemesis import STRIKES, Nemesis
 from dynalab.drivers.cluster.operations import Shape
+from dynalab.drivers.cluster.shop import Report, Shop
 from dynalab_checkers.history import History, Json
 from dynalab_fault_injection.judges import Judgement, judge
 from dynalab_fault_injection.run import WORDS, RunResult
@@ -56,6 +59,7 @@ class Setting:
     bites_min: int = 2
     probes: int = 24
     budget: int = 2_000_000
+    with_boto3: bool = False  # an ordinary boto3 program is served throughout, and judged (`shop`)
 
 
 class Recorder:
@@ -200,13 +204,21 @@ class Campaign:
         self.told: dict[str, int] = {}
         self.nemesis: Nemesis | None = None
         self.actors: list[Actor] = []
+        self.shop: Shop | None = None
+        self.shopped: Report | None = None
 
     async def go(self) -> RunResult:
         """The whole campaign."""
         async with ClusterDriver(self.setting.data, self.setting.shape, lab=self.setting.lab) as driver:
             if await self._create_table(driver):
-                await self._load(driver)
-                await driver.heal()
+                await self._open_shop(driver)
+                try:
+                    await self._load(driver)
+                    await driver.heal()
+                    await self._close_shop()
+                finally:
+                    if self.shop is not None:
+                        await self.shop.kill()
                 await self._ask_everything_back(driver)
             else:
                 self._problem("liveness", f"the table was not active within {TABLE_SECONDS_MAX:.0f} s")
@@ -225,6 +237,15 @@ class Campaign:
                     return True
             await asyncio.sleep(PAUSE_SECONDS)
         return False
+
+    async def _open_shop(self, driver: ClusterDriver) -> None:
+        if self.setting.with_boto3:
+            self.shop = await Shop.open(driver.urls[0])
+
+    async def _close_shop(self) -> None:
+        if self.shop is not None:
+            self.shopped = await self.shop.close()
+            self.judgements.append(self.shopped.judgement())
 
     async def _load(self, driver: ClusterDriver) -> None:
         setting, seconds_ns = self.setting, int(self.setting.seconds * SECOND)
@@ -386,6 +407,8 @@ class Campaign:
         stale = staleness.get("stale")
         if isinstance(stale, int):
             sometimes["stale-reads-seen"] = stale
+        if self.shopped is not None:
+            sometimes |= self.shopped.figures()
         sometimes["requests-that-nobody-heard"] = sum(actor.not_sent for actor in self.actors)
         sometimes["operations-of-unknown-outcome"] = sum(event["type"] == "info" for event in self.recorder.events)
         return {name: count for name, count in sometimes.items() if count}

@@ -105,6 +105,13 @@ class ClusterDriver:
                 found.setdefault(leader, []).append(group)
         return found
 
+    async def partitions(self) -> dict[str, str]:
+        """Group → table, of the partitions of tables that have a leader."""
+        status = await self.look()
+        groups, leaders = status.groups(), led(status)
+        some = {group: next(iter(groups[group].values())) for group, leader in leaders.items() if leader is not None}
+        return {group: str(one["table"]) for group, one in some.items() if one["table"] and not one["index"]}
+
     async def digests(self, table: str) -> dict[str, dict[str, Digest]]:
         """Group → node → what it holds, of the nodes that answer."""
         return await asyncio.to_thread(self._digests, table)
@@ -131,6 +138,14 @@ class ClusterDriver:
     async def restart(self, name: str) -> None:
         """Start what was killed."""
         await asyncio.to_thread(operations.restart, self.directory, name)
+
+    async def stop(self, name: str) -> None:
+        """A planned stop: SIGTERM, and what it leads is handed over."""
+        await asyncio.to_thread(operations.stop, self.directory, name)
+
+    async def split(self, table: str, group: str) -> bool:
+        """Tell a partition's leader to divide it; whether it was told."""
+        return bool(await asyncio.to_thread(operations.order_splits, self.directory, table, group))
 
     async def kill_all(self, names: list[str]) -> int:
         """kill -9 of several at once; gives the number of those that ran."""

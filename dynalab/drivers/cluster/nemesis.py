@@ -1,4 +1,5 @@
-"""Who hurts a cluster during a campaign: kill -9, lost disks, SIGSTOP and cut links, one window after the other.
+"""Who hurts a cluster during a campaign: kill -9, lost disks, SIGSTOP, cut links, planned stops and splits, one window
+after the other.
 
 Rules of this room:
 
@@ -27,6 +28,7 @@ Strike: TypeAlias = "Callable[[Nemesis, dict[str, int]], Awaitable[Undo | None]]
 
 WINDOW_SECONDS = (1.0, 5.0)  # a failover takes about two: some windows end before it and some after
 REST_SECONDS = (0.5, 2.5)
+PARTITIONS_MAX = 40  # as in simulated campaigns: beyond this a run would be about nothing else
 
 
 @dataclass(slots=True)
@@ -111,6 +113,33 @@ async def _zone_loss(nemesis: Nemesis, evidence: dict[str, int]) -> Undo | None:
     return lambda: nemesis.driver.restart_all(names)
 
 
+async def _deployment(nemesis: Nemesis, evidence: dict[str, int]) -> Undo | None:
+    # A planned stop of a leader: others lead at once, and nobody waits for a lease.
+    found = await nemesis.leader()
+    if found is None:
+        return None
+    name, groups = found
+    await nemesis.driver.stop(name)
+    evidence.update({"nodes-stopped": 1, "leaders-stopped": groups})
+    return lambda: nemesis.driver.restart(name)
+
+
+async def _split(nemesis: Nemesis, evidence: dict[str, int]) -> Undo | None:
+    """A partition is told to divide. It bit if the halves are led when the window ends: an order may be let pass."""
+    driver = nemesis.driver
+    partitions = await driver.partitions()
+    if not partitions or len(partitions) >= PARTITIONS_MAX:
+        return None
+    for group in nemesis.random.sample(sorted(partitions), len(partitions)):
+        if await driver.split(partitions[group], group):  # else it holds too little
+
+            async def count(half: str = f"{group}.0") -> None:
+                evidence["partitions-divided"] = int(half in await driver.partitions())
+
+            return count
+    return None
+
+
 async def _pause(nemesis: Nemesis, evidence: dict[str, int]) -> Undo | None:
     # A paused leader believes to lead when it wakes up: that is what leases are for.
     found = await nemesis.leader()
@@ -157,6 +186,8 @@ STRIKES: dict[str, Strike] = {
     "node-crash-wipe": _node_crash_wipe,
     "zone-loss": _zone_loss,
     "router-crash": _router_crash,
+    "deployment": _deployment,
+    "split": _split,
     "pause": _pause,
     "partition": _partition,
     "one-way-cut": _one_way_cut,

@@ -27,6 +27,7 @@ import sys
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
+from typing import cast
 
 from dynalab.drivers.cluster.control import Control
 from dynalab.drivers.cluster.links import Inbound, Links, Pass
@@ -39,7 +40,8 @@ from dynalab.drivers.embedded import EmbeddedCluster
 from dynalab.drivers.log_files import make_dir_durably
 from dynalab.drivers.objects import ObjectDirectory
 from dynalab.drivers.store import MANIFEST, FileStore, Manifest, NodeDisk, StoreError
-from dynalab_impl.effects import Address, Message, Node, Record, Topology
+from dynalab_impl.effects import JSON, Address, Message, Node, Record, Topology
+from dynalab_impl.messages import SplitNow
 from dynalab_impl.service import make_node
 
 PEERS_SECONDS_MAX = 0.5
@@ -169,6 +171,7 @@ class Process:
             "status": lambda request: self.report.status(),
             "digest": lambda request: self.report.digest(str(request.get("table"))),
             "reload": self._reload,
+            "split": self._split,
         }
         control = partial(Control, self.token, commands)
         self._servers.append(await loop.create_server(control, sock=self.sockets.control))
@@ -224,6 +227,16 @@ class Process:
         self._follow_file()
         self.inside.follow(self.state.faults)
         return {"done": True}
+
+    def _split(self, request: Body) -> Body:
+        """Order partitions of a table that this node leads to divide: those that can be, or the one that is named. As
+        any order to split it is asked for, not insisted on: a leader that is changing its group lets it pass.
+        """
+        wanted = request.get("group")
+        groups = [g for g in self.report.divisible(str(request.get("table"))) if wanted in ("", g)]
+        for group in groups:
+            self.cluster.post(self.me, self.me, SplitNow(group))
+        return {"groups": cast(JSON, groups)}
 
     def _follow_file(self) -> None:
         """Cut and heal links as the cluster file has it."""

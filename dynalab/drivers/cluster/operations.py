@@ -1,4 +1,5 @@
-"""What an operator does to a cluster: up, down, kill, pause, resume, cut, heal, restart, wipe. All from outside.
+"""What an operator does to a cluster: up, down, stop, kill, pause, resume, cut, heal, restart, wipe, split. All from
+outside.
 
 Rules of this room:
 
@@ -11,22 +12,26 @@ Rules of this room:
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from dynalab.drivers.cluster import process
-from dynalab.drivers.cluster.control import poke
-from dynalab.drivers.cluster.starting import is_up, start, wait_until_served
+from dynalab.drivers.cluster.control import Silent, ask, poke
+from dynalab.drivers.cluster.starting import POLL_SECONDS, is_up, start, wait_until_served
 from dynalab.drivers.cluster.state import NODES_DIRECTORY, Body, ClusterError, Directory, Place, State, form
-from dynalab.drivers.cluster.status import look
+from dynalab.drivers.cluster.status import led, look
 from dynalab_impl.effects import Timing, Topology, layout
 
 DRAIN_SECONDS_MAX = 8.0
 KILL_SECONDS_MAX = 5.0
+SPLIT_SECONDS_MAX = 15.0
 
 # A lease must outlast what a busy machine does to a process, and a failover waits for two of them.
 TIMING = Timing(
@@ -163,6 +168,17 @@ def kill(directory: Directory, name: str) -> None:
         place.process = None
 
 
+def stop(directory: Directory, name: str) -> None:
+    """A planned stop (SIGTERM): the node hands over what it leads, and its process ends. Raises ClusterError."""
+    with directory.changing() as state:
+        place = _running(directory, state, name)
+        _signal(directory, place, signal.SIGTERM)
+        _signal(directory, place, signal.SIGCONT)  # a paused process would not hear the first one
+        if not _wait_gone(directory, [place], DRAIN_SECONDS_MAX):
+            raise ClusterError(f"{place.name} did not end within {DRAIN_SECONDS_MAX:.0f} s; `kill` ends it")
+        place.process = None
+
+
 def kill_all(directory: Directory, names: list[str]) -> int:
     """kill -9 of all of these that run; gives their number."""
     with directory.changing() as state:
@@ -231,6 +247,40 @@ def wipe(directory: Directory, name: str, *, force: bool = False) -> None:
                 shutil.rmtree(content)
             elif content.name == "manifest.json":
                 content.unlink()
+
+
+# --- partitions -------------------------------------------------------------------------------------------------------
+
+
+def order_splits(directory: Directory, table: str, group: str = "") -> list[str]:
+    """Tell the leaders of a table's partitions to divide them, or one of them; gives the partitions that were told."""
+    told: list[str] = []
+    token = directory.token()
+    for place in directory.load().storage():
+        if place.process is not None and place.control_port is not None:
+            with contextlib.suppress(Silent):
+                told += cast("list[str]", ask(place.control_port, token, "split", table=table, group=group)["groups"])
+    return sorted(set(told))
+
+
+def split(directory: Directory, table: str, group: str = "") -> dict[str, list[str]]:
+    """Divide a table's partitions, or one of them, and wait until the halves are led: partition → halves. Raises
+    ClusterError. A partition of fewer than two items is left as it is.
+    """
+    told = order_splits(directory, table, group)
+    if not told:
+        what = f"{group} is no partition of {table!r} that" if group else f"{table!r} has no partition that"
+        raise ClusterError(f"{what} has a leader and more than one item")
+    wanted = {name: [f"{name}.0", f"{name}.1"] for name in told}
+    give_up = time.monotonic() + SPLIT_SECONDS_MAX
+    while True:
+        leaders = led(look(directory))
+        late = [name for name, halves in wanted.items() if not all(leaders.get(half) for half in halves)]
+        if not late:
+            return wanted
+        if time.monotonic() > give_up:
+            raise ClusterError(f"{', '.join(late)} did not divide within {SPLIT_SECONDS_MAX:.0f} s: `status` shows why")
+        time.sleep(POLL_SECONDS)
 
 
 # --- links ------------------------------------------------------------------------------------------------------------

@@ -43,10 +43,16 @@ class Report:
                             "group": name,
                             "table": spec.table,
                             "index": spec.index,
-                            "role": replica.role,
+                            "role": "log replica" if replica.log_only else replica.role,
                             "leads": replica.is_leader,
                             "commit": replica.commit_index,
-                            "members": [member.address.node for member in spec.members],
+                            "members": [member.address.node for member in replica.members],
+                            "members_slot": replica.members_slot,
+                            "stands_for": {
+                                member.address.node: member.stands_for.node
+                                for member in replica.members
+                                if member.stands_for is not None
+                            },
                         }
                     )
         links: Body = {
@@ -71,6 +77,16 @@ class Report:
             "hits": self.inside.hits(),
             "failures": cast(JSON, list(self.cluster.failures)),
         }
+
+    def divisible(self, table: str) -> list[str]:
+        """The table's partitions that this node leads and that hold something to divide, in order."""
+        return sorted(
+            group
+            for node in self.cluster.nodes()
+            if isinstance(node, StorageNode)
+            for group, items in node.table_items(table).items()
+            if node.replicas[group].is_leader and not node.replicas[group].spec.index and len(items) > 1
+        )
 
     def digest(self, table: str) -> Body:
         """For each group of the table here: how many items, and a digest of them, for comparing replicas."""

@@ -42,12 +42,17 @@ class Status:
         return dict(sorted(found.items()))
 
     def incomplete(self) -> list[tuple[str, str]]:
-        """Members that cannot be counted on now, as (group, node): silent, without the replica, or still learning."""
+        """Members that cannot be counted on now, as (group, node): silent, without the replica, still learning, or with
+        a log replica in their seat.
+        """
         missing: list[tuple[str, str]] = []
         for group, replicas in self.groups().items():
-            members = {str(name) for replica in replicas.values() for name in cast("list[str]", replica["members"])}
-            for name in sorted(members):
-                if name not in replicas or replicas[name]["role"] == "learner":
+            newest = max(replicas.values(), key=lambda replica: _number(replica["members_slot"]))
+            seats = cast("dict[str, str]", newest["stands_for"])
+            for name in sorted(cast("list[str]", newest["members"])):
+                if name in seats:
+                    missing.append((group, seats[name]))
+                elif name not in replicas or replicas[name]["role"] == "learner":
                     missing.append((group, name))
         return missing
 
@@ -71,7 +76,7 @@ class Status:
         groups: list[JSON] = []
         for group, replicas in self.groups().items():
             newest = max(_number(replica["commit"]) for replica in replicas.values())
-            some = next(iter(replicas.values()))
+            some = max(replicas.values(), key=lambda replica: _number(replica["members_slot"]))
             groups.append(
                 {
                     "group": group,
@@ -79,6 +84,7 @@ class Status:
                     "index": some["index"],
                     "leader": leaders[group],
                     "commit": newest,
+                    "members": some["members"],
                     "lag": {name: newest - _number(replica["commit"]) for name, replica in replicas.items()},
                     "roles": {name: replica["role"] for name, replica in replicas.items()},
                 }
