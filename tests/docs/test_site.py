@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import html
 import http.server
 import os
 import re
@@ -23,6 +24,7 @@ from dynalab.site.claims import page
 from dynalab_checkers.staleness import Staleness
 from dynalab_fault_injection.campaign import campaign
 from dynalab_fault_injection.results import Results, RunKey, StoredBug, StoredRun
+from dynalab_impl.inheritance import INHERITED
 from dynalab_impl.path import PATHS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -116,11 +118,30 @@ def test_the_results_page_shows_the_campaign_that_was_run(built: Path) -> None:
     assert '<svg xmlns="http://www.w3.org/2000/svg" class="dl"' in text
 
 
-def test_the_chapter_shows_the_hops_of_the_code(built: Path) -> None:
-    text = text_of(built, "chapters/a-write-that-survives")
-    for hop in (hop for hops in PATHS.values() for hop in hops):
+@pytest.mark.parametrize("name", PATHS)
+def test_a_chapter_shows_the_hops_of_the_code(built: Path, name: str) -> None:
+    picture = f"generated/path-{name.replace(' ', '-')}.svg"
+    shown = [path.stem for path in (ROOT / "docs" / "chapters").glob("*.md") if picture in path.read_text("utf-8")]
+    assert len(shown) == 1, "each path is told once"
+    text = text_of(built, f"chapters/{shown[0]}")
+    for hop in PATHS[name]:
         assert hop.message in text, hop
-    assert text.count("<svg") >= len(PATHS)
+    assert f"<title>{name}</title>" in text
+
+
+def test_the_chapter_on_splits_shows_what_children_inherit_and_what_a_split_does(built: Path) -> None:
+    text = text_of(built, "chapters/partitions-and-splits")
+    assert "<title>inheritance</title>" in text
+    for row in INHERITED:
+        assert row.place in text and row.what in html.unescape(text) and row.bug in text, row
+    assert "four keys: carried out" in text and "split-applied" in text
+
+
+def test_the_chapter_on_leaders_shows_the_same_seeds_without_one(built: Path) -> None:
+    text = text_of(built, "chapters/leases-and-leaders")
+    rows = re.findall(r"<td>(valid|invalid), [\d,]+ operations</td>", text)
+    assert rows[::2] == ["valid"] * 5 and rows[1::2].count("invalid") >= 3
+    assert len(re.findall("<svg[^>]*>", text)) >= 1 and "both" in text
 
 
 def test_no_picture_and_no_page_names_a_resource_from_outside(built: Path) -> None:
