@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dynalab_fault_injection.cluster import Cluster
-from dynalab_fault_injection.link_faults import add
-from dynalab_fault_injection.simulator import below, between, pick
+from dynalab_fault_injection.link_faults import add, lift
+from dynalab_fault_injection.simulator import LinkRule, below, between, pick
 from dynalab_impl.effects import Address, Nanoseconds
 from dynalab_impl.messages import SplitNow
 from dynalab_model.events import Event
 
 MILLISECOND = 1_000_000
+NEARLY_STOPPED_PPM = 990_000
 # What tells that a group is being repaired: a replica was taken on that does not count yet.
 HEALING = ("learner-joined", "log-replica-hosted", "snapshot-sent")
 
@@ -133,3 +134,36 @@ class LossWhileHealing:
             self._down.crash(cluster, pick(cluster.random, candidates), self.evidence)
             add(self.evidence, "lost-while-healing", 1)
             cluster.simulation.count("lost-while-healing")
+
+
+@dataclass(slots=True)
+class SlowClockCutOff:
+    """A leader's clock goes at a hundredth of its speed, and the leader is alone with a router: by its own clock its
+    lease holds, while the others have long waited for it to end. No service that trusts clocks can bear this.
+    """
+
+    evidence: dict[str, int] = field(default_factory=dict)
+    _victim: tuple[int, int] | None = None  # (machine, steps before)
+    _rule: LinkRule | None = None
+
+    def start(self, cluster: Cluster) -> None:
+        simulation = cluster.simulation
+        leaders, routers = cluster.leaders(), cluster.routers_up()
+        if not leaders or not routers:
+            return
+        victim, router = pick(cluster.random, leaders), pick(cluster.random, routers)
+        host = simulation.hosts[victim]
+        host.set_clock(simulation.now, ppm=-NEARLY_STOPPED_PPM)
+        self._victim = (victim, host.handled)
+        outside = [index for index in range(len(simulation.hosts)) if index not in (victim, router)]
+        self._rule = LinkRule("cut", simulation.network.links([victim, router], outside, both_ways=True))
+        simulation.network.add_rule(self._rule)
+
+    def stop(self, cluster: Cluster) -> None:
+        if self._victim is not None and self._rule is not None:
+            index, before = self._victim
+            host = cluster.simulation.hosts[index]
+            host.set_clock(cluster.simulation.now, ppm=0)
+            add(self.evidence, "steps-on-a-nearly-stopped-clock", host.handled - before)
+            lift(cluster, self._rule, self.evidence)
+            self._victim = self._rule = None

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from dynalab_fault_injection import link_faults
 from dynalab_fault_injection.cluster import Cluster
-from dynalab_fault_injection.disasters import LossWhileHealing, SplitFailover, TwoZoneLoss
+from dynalab_fault_injection.disasters import LossWhileHealing, SlowClockCutOff, SplitFailover, TwoZoneLoss
 from dynalab_fault_injection.link_faults import add, lift
 from dynalab_fault_injection.simulator import LinkRule, below, between, pick, shuffled
 from dynalab_fault_injection.split_fault import PartitionSplit
@@ -28,8 +28,6 @@ from dynalab_fault_injection.throttle_fault import Throttling
 SECOND = 1_000_000_000
 HAND_OVER_MAX_NS = SECOND // 2  # a process that is to stop has so long to hand over
 STRIKE_WITHIN_NS = 7 * SECOND // 10  # a crash waits so long for a sync to come
-
-BEYOND_PPM = 740_000
 
 WALL_OFFSETS_NS = (3 * SECOND, 18 * SECOND)
 
@@ -211,20 +209,19 @@ class ClockOffset:
 @dataclass(slots=True)
 class ClockDrift:
     """Monotonic clocks run fast or slow, all at the bound itself: a leader's slow, or its followers' fast, is the
-    worst for a lease. `beyond` it, leaders' clocks go at a quarter of their speed, and a lease protects nobody.
+    worst for a lease.
     """
 
-    beyond: bool = False
     evidence: dict[str, int] = field(default_factory=dict)
     _drifting: list[tuple[int, int]] = field(default_factory=list)
 
     def start(self, cluster: Cluster) -> None:
         simulation = cluster.simulation
-        bound_ppm = BEYOND_PPM if self.beyond else simulation.topology.timing.drift_ppm
+        bound_ppm = simulation.topology.timing.drift_ppm
         slow = cluster.leaders()
         for host in simulation.hosts:
-            ppm = -bound_ppm if host.index in slow else 0 if self.beyond else bound_ppm
-            if ppm and below(cluster.random, 4):
+            ppm = -bound_ppm if host.index in slow else bound_ppm
+            if below(cluster.random, 4):
                 host.set_clock(simulation.now, ppm=ppm)
                 self._drifting.append((host.index, host.handled))
 
@@ -365,10 +362,10 @@ CATALOGUE: dict[str, Kind] = {
         ),
         Kind(
             "clock-drift-beyond",
-            "leaders' clocks go at a quarter of their speed: far beyond the bound that leases allow for",
-            8 * SECOND,
-            16 * SECOND,
-            lambda: ClockDrift(beyond=True),
+            "the clock of a leader nearly stops while it is cut off with a router: far beyond the bound of leases",
+            6 * SECOND,
+            9 * SECOND,
+            SlowClockCutOff,
             beyond=True,
         ),
         Kind("two-zone-loss", "two of three zones lose power", 1 * SECOND, 2 * SECOND, TwoZoneLoss),

@@ -104,7 +104,7 @@ def test_a_run_without_faults_sees_none_and_loses_nothing() -> None:
 
 
 def test_a_run_that_was_too_weak_is_unknown_and_says_why() -> None:
-    few = run_one(1, "register", ("node-crash",), Setting(seconds=5))
+    few = run_one(1, "register", ("node-crash",), Setting(seconds=5, operations_min=5_000))
     assert (few.verdict, few.why.split(":")[0]) == ("unknown", "strength")
     # Index lag finds no index to lag in a table of registers.
     toothless = run_one(1, "register", ("index-lag",))
@@ -162,10 +162,10 @@ def test_every_fault_of_the_catalogue_is_drawn_by_some_seed_and_most_are_left_ou
 
 def test_a_clock_beyond_the_drift_bound_is_found_out_by_the_checker() -> None:
     """A lease is worth what the clocks are worth. Not every run shows it; none passes it off as something else."""
-    for seed in range(60):
-        result = run_one(seed, "register", ("clock-drift-beyond", "partition"))
+    for seed in range(12):
+        result = run_one(seed, "register", ("clock-drift-beyond",))
         guilty = {judgement.checker for judgement in result.verdicts if judgement.verdict == "invalid"}
         assert guilty <= {"linearizability", "sessions"}, (seed, result.why)
         if "linearizability" in guilty:
             return
-    raise AssertionError("sixty runs with broken clocks, and nobody noticed")
+    raise AssertionError("twelve runs with broken clocks, and nobody noticed")
