@@ -214,7 +214,10 @@ class Catalog:
         """The children stand where their parent stood, in a table or among what is left of one."""
         table = self.tables.get(change.specs[0].table)
         if table is not None and any(spec.group == change.group for spec in table.groups):
-            parent = next(spec for spec in table.groups if spec.group == change.group)
+            known = next(spec for spec in table.groups if spec.group == change.group)
+            # Those who hold it now, also if its leader's word of them was overtaken by this one: each must come to the
+            # Split before the parent is dropped.
+            parent = replace(known, members=change.specs[0].members)
             table.groups = replaced(table.groups, change.group, change.specs)
             self.divided[change.group] = DividedImage(parent, change.specs[0].group, change.specs[1].group)
         for table_id, groups in self.leftovers.items():

@@ -76,6 +76,7 @@ def let_go(node: StorageNode, replica: Replica, members_slot: int, effects: Effe
     """Drop a replica of a group that lives on. Its promises stay with the disk."""
     group = replica.spec.group
     del node.replicas[group]
+    node.snapshots.forget(group)
     left = node.left[group] = LeftGroup(group, replica.promised, max(members_slot, replica.members_slot))
     effects.append(left)
 

@@ -133,6 +133,12 @@ class SnapshotWriter:
         """What the replica's log holds behind the slot of its snapshot."""
         return shares(replica.log.after(slot))
 
+    def forget(self, group: str) -> None:
+        """The replica is gone. One of the same group that the node takes on later must not find its snapshot's end."""
+        self.sizes.pop(group, None)
+        if self.group == group:
+            self.outgoing = None
+
     def on_durable(self, position: Position, replicas: dict[str, Replica], effects: Effects) -> None:
         """What has reached the disk counts; let go of the log that nobody needs."""
         if not self.ended or self.ended[0].position > position:

@@ -270,7 +270,7 @@ class StorageNode:
             if self.admission is not None:
                 self.admission.forget(message.group)
             self.heats.pop(message.group, None)
-            self.snapshots.sizes.pop(message.group, None)
+            self.snapshots.forget(message.group)
             effects.append(DroppedGroup(message.group))
         effects.send(sender, m.Dropped(message.group))
 

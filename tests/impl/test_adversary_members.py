@@ -117,3 +117,54 @@ def test_a_child_that_was_let_go_does_not_come_back_with_its_parent(truncated: b
     desk.boot()
     assert desk.node is not None and sorted(desk.node.replicas) == [GROUP, split.right.group]
     assert desk.node.left[child].promised == (7, "y")
+
+
+def test_a_snapshot_of_a_log_replica_is_not_finished_for_a_full_one_that_comes_after_it() -> None:
+    """Else the full replica is read back as one that has applied everything and holds nothing."""
+    desk, node = spare_node()
+    node.on_message(HOSTS[0], m.Adopt(SPEC, SPEC.members, 2, HOSTS[2]), desk)
+    entries = tuple(m.Entry((1, "x"), slot, slot, m.NO_REQUEST, 0, m.Propagated(slot)) for slot in range(1, 201))
+    node.on_message(HOSTS[0], m.Accept(GROUP, (1, "x"), 1, entries, 200), desk)
+    node.replicas[GROUP].full_match = 200
+    desk.sync()
+    writer = node.snapshots
+    writer.waiting.append(GROUP)
+    writer._write(node.replicas, desk)  # its snapshot has begun when the replica is let go
+    node.on_message(HOSTS[0], m.Retire(GROUP, 201, 2), desk)
+    node.on_message(HOSTS[0], m.Adopt(SPEC, SPEC.members, 201), desk)
+    writer.tick(node.replicas, 1, node.dropped, node.left, desk)
+    desk.sync()
+    desk.boot()
+    assert desk.node is not None
+    replica = desk.node.replicas[GROUP]
+    assert not replica.log_only and replica.commit_index == 0
+
+
+def test_the_parent_stays_until_members_that_the_catalog_has_not_heard_of_have_the_children() -> None:
+    """A member joins the parent, then the parent is split, and the word of the split comes to the catalog first. If the
+    parent is dropped before that member has come to the Split, it never gets its children."""
+    lab = Lab(nodes_per_zone=2, partitions=1)
+    lab.create("first")
+    lab.create()
+    assert lab.put("a", "1").status == 200 and lab.put("b", "2").status == 200
+    simulation, addresses = lab.simulation, lab.simulation.addresses
+    leader, group = lab.leader("a")
+    assert leader != catalog_leader(lab)
+    gone = next(i for i in lab.members(group) if i != leader)
+    fresh = next(i for i in range(6) if addresses[i].zone == addresses[gone].zone and i != gone)
+    everybody = list(range(len(simulation.hosts)))
+    unheard = lab.rule("cut", everybody, everybody, names=("Membership",))
+    for number in range(3):
+        simulation.order(leader, m.Replace(group, number, addresses[gone], addresses[fresh]))
+        lab.run(SECOND)
+    assert fresh in lab.members(group) and gone not in lab.members(group)
+    others = [i for i in everybody if i != fresh]
+    away = lab.rule("cut", [fresh], others, both_ways=True)
+    lab.rule("cut", everybody, everybody, names=("Adopt",))  # no stand-in: it is that member or nobody
+    simulation.order(leader, m.SplitNow(group))
+    lab.run(6 * SECOND)
+    simulation.network.remove_rule(unheard)
+    simulation.network.remove_rule(away)
+    lab.run(8 * SECOND)
+    assert fresh in lab.members(f"{group}.0") and fresh in lab.members(f"{group}.1")
+    assert lab.members(group) == []
