@@ -175,8 +175,8 @@ class Cluster:
         return False
 
     def _is_whole_without(self, victim: int, group: str) -> bool:
-        """By the newest membership that anybody knows, and that those who stay have on disk. A machine that is down still
-        has its disk.
+        """By the newest membership that anybody knows, and that those who stay have on disk. A machine that is down
+        still has its disk.
         """
         replicas = {
             self.address(index): replica
