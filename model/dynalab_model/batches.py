@@ -185,26 +185,29 @@ def parse_batch_write(body: dict[str, object]) -> BatchWriteItem:
         )
         refuse([_map_failure(entries, rule)])
     mode = _mode(body)
+    metrics = cast("str | None", body.get("ReturnItemCollectionMetrics")) or "NONE"
     parsed: list[PutItem | DeleteItem] = []
     for name, writes in entries.items():
         table = table_name({"TableName": name})
-        parsed += [_write_of(table, write, mode) for write in writes]
+        parsed += [_write_of(table, write, mode, metrics) for write in writes]
         if len(parsed) > WRITES_MAX:
             raise validation("Too many items requested for the BatchWriteItem call")
     for operation in parsed:
         if isinstance(operation, PutItem) and item_size(operation.item) > ITEM_BYTES_MAX:
             raise invalid("item-long")
-    return BatchWriteItem(tuple(parsed), mode)
+    return BatchWriteItem(tuple(parsed), mode, metrics)
 
 
-def _write_of(table: str, write: Mapping[str, Mapping[str, object] | None], mode: str) -> PutItem | DeleteItem:
+def _write_of(
+    table: str, write: Mapping[str, Mapping[str, object] | None], mode: str, metrics: str
+) -> PutItem | DeleteItem:
     put, delete = write.get("PutRequest"), write.get("DeleteRequest")
     if put is not None and delete is not None:
         raise invalid("value-many")
     if put is not None:
-        return PutItem(table, validate_item(put["Item"]), capacity=mode)
+        return PutItem(table, validate_item(put["Item"]), capacity=mode, metrics=metrics)
     if delete is not None:
-        return DeleteItem(table, validate_item(delete["Key"]), capacity=mode)
+        return DeleteItem(table, validate_item(delete["Key"]), capacity=mode, metrics=metrics)
     raise invalid("value-empty")
 
 
@@ -248,7 +251,29 @@ def batch_write_response(op: BatchWriteItem, bodies: Sequence[Mapping[str, objec
             asked = {"PutRequest": {"Item": write.item}} if isinstance(write, PutItem) else None
             unprocessed.setdefault(write.table, []).append(asked or {"DeleteRequest": {"Key": _key(write)}})
     answer: Body = {"UnprocessedItems": unprocessed}
+    collections = _collections(op, bodies)
+    if collections:
+        answer["ItemCollectionMetrics"] = collections
     return with_capacity(answer, op.capacity, [body for body in bodies if body is not None])
+
+
+def _collections(op: BatchWriteItem, bodies: Sequence[Mapping[str, object] | None]) -> dict[str, list[object]]:
+    """What was told of item collections, by table: each collection once, with the largest figures, as the writes of a
+    batch have no order.
+    """
+    told: dict[str, dict[str, Body]] = {}
+    for write, body in zip(op.writes, bodies, strict=True):
+        metrics = None if body is None else cast("Body | None", body.get("ItemCollectionMetrics"))
+        if metrics is not None:
+            by_key = told.setdefault(write.table, {})
+            known = by_key.setdefault(str(metrics["ItemCollectionKey"]), metrics)
+            if _range(metrics) > _range(known):
+                by_key[str(metrics["ItemCollectionKey"])] = metrics
+    return {table: list(by_key.values()) for table, by_key in told.items()}
+
+
+def _range(metrics: Body) -> list[float]:
+    return cast("list[float]", metrics["SizeEstimateRangeGB"])
 
 
 def _key(write: PutItem | DeleteItem) -> Item:

@@ -3,8 +3,7 @@
 
 Rules: sizes come in as bytes and units leave as numbers; nothing here throttles (that is admission, in the service).
 One kilobyte is 1,024 bytes. Reads cost halves, which floats hold exactly; whoever decides by them counts the halves,
-in integers. An index pays for its own entries, with its
-own units.
+in integers. An index pays for its own entries: a global one with its own units, a local one with its table's.
 """
 
 from __future__ import annotations
@@ -71,34 +70,64 @@ def failed_condition_units(current: Item | None, offered: Item | None = None) ->
     return item_write_units(current, offered)
 
 
+def fetched_units(size_bytes: int) -> int:
+    """Whole read units for one base item that a read of a local index fetches: each is rounded up by itself.
+
+    >>> sum(fetched_units(200) for _ in range(4))  # and one for the entries: the guide's 20 KB, 5 units
+    4
+    """
+    return -(-size_bytes // READ_UNIT_BYTES) or 1
+
+
 def consumed(
-    table: str, mode: str, table_units: float, index_units: Iterable[tuple[str, float]] = ()
+    table: str,
+    mode: str,
+    table_units: float,
+    index_units: Iterable[tuple[str, float]] = (),
+    local_units: Iterable[tuple[str, float]] = (),
 ) -> CapacityBody | None:
     """The ConsumedCapacity member for ReturnConsumedCapacity NONE (None), TOTAL or INDEXES.
 
-    `index_units` are (index name, units) pairs; several of one index are added up, and an index that cost nothing is
-    left out.
+    `index_units` are (index name, units) pairs of global indexes, `local_units` of local ones; several of one index are
+    added up, and an index that cost nothing is left out.
 
     >>> consumed("T", "INDEXES", 1, [("I", 2)])["GlobalSecondaryIndexes"]
     {'I': {'CapacityUnits': 2.0}}
     """
     if mode == "NONE":
         return None
-    arms: dict[str, float] = {}
-    for index, units in index_units:
-        arms[index] = arms.get(index, 0.0) + units
-    body: CapacityBody = {"TableName": table, "CapacityUnits": float(table_units + sum(arms.values()))}
+    arms, local = _added_up(index_units), _added_up(local_units)
+    total = float(table_units + sum(arms.values()) + sum(local.values()))
+    body: CapacityBody = {"TableName": table, "CapacityUnits": total}
     if mode == "INDEXES":
         body["Table"] = {"CapacityUnits": float(table_units)}
-        if arms:
-            body["GlobalSecondaryIndexes"] = {index: {"CapacityUnits": units} for index, units in arms.items()}
+        for member, by_index in (("LocalSecondaryIndexes", local), ("GlobalSecondaryIndexes", arms)):
+            if by_index:
+                body[member] = {index: {"CapacityUnits": units} for index, units in by_index.items()}
     return body
 
 
+def _added_up(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
+    arms: dict[str, float] = {}
+    for index, units in pairs:
+        arms[index] = arms.get(index, 0.0) + units
+    return arms
+
+
 def consumed_read(
-    table: str, mode: str, evaluated_bytes: int, consistent: bool, index: str | None = None
+    table: str,
+    mode: str,
+    evaluated_bytes: int,
+    consistent: bool,
+    index: str | None = None,
+    *,
+    local: bool = False,
+    fetched: int = 0,
 ) -> CapacityBody | None:
-    """ConsumedCapacity of one GetItem, or of one page of a Query or Scan. A read of an index costs the table nothing.
+    """ConsumedCapacity of one GetItem, or of one page of a Query or Scan.
+
+    A read of an index costs the table nothing, unless it is `local` and fetched items: `fetched` is the sum of their
+    `fetched_units`.
 
     >>> consumed_read("T", "TOTAL", 100 * 100, True)
     {'TableName': 'T', 'CapacityUnits': 3.0}
@@ -108,18 +137,26 @@ def consumed_read(
     units = read_units(evaluated_bytes, consistent)
     if index is None:
         return consumed(table, mode, units)
+    if local:
+        return consumed(table, mode, fetched * (1.0 if consistent else 0.5), (), [(index, units)])
     return consumed(table, mode, 0.0, [(index, units)])
 
 
 def consumed_write(
-    table: str, mode: str, before: Item | None, after: Item | None, index_units: Mapping[str, int] | None = None
+    table: str,
+    mode: str,
+    before: Item | None,
+    after: Item | None,
+    index_units: Mapping[str, int] | None = None,
+    local_units: Mapping[str, int] | None = None,
 ) -> CapacityBody | None:
-    """ConsumedCapacity of one write: the table's arm by item sizes, the indexes' arms as `items.index_changes` priced
-    them.
+    """ConsumedCapacity of one write: the table's arm by item sizes, the indexes' arms as `items.index_changes` and
+    `items.local_changes` priced them.
 
     >>> consumed_write("T", "TOTAL", None, {"pk": {"S": "a"}}, {"I": 1})
     {'TableName': 'T', 'CapacityUnits': 2.0}
     """
     if mode == "NONE":
         return None
-    return consumed(table, mode, item_write_units(before, after), (index_units or {}).items())
+    units = item_write_units(before, after)
+    return consumed(table, mode, units, (index_units or {}).items(), (local_units or {}).items())

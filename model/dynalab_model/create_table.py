@@ -1,7 +1,7 @@
 """CreateTable: from the JSON body to a schema, with DynamoDB's checks in DynamoDB's order (api.md §8 "CreateTable").
 
-Rules: nothing here knows which tables exist. What this service does not have yet (local indexes, streams, encryption
-by key, resource policies) is refused in words, never taken and forgotten.
+Rules: nothing here knows which tables exist. What this service does not have yet (streams, encryption by key,
+resource policies) is refused in words, never taken and forgotten.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dynalab_model.tags import check_tag_count, parse_tags
 JsonBody: TypeAlias = "dict[str, object]"
 
 INDEXES_MAX = 20
+LOCAL_INDEXES_MAX = 5
 NON_KEY_ATTRIBUTES_TOTAL_MAX = 100
 THROUGHPUT_MAX = 1_000_000_000_000
 
@@ -52,9 +53,11 @@ def parse_create_table(body: Mapping[str, object]) -> CreateTable:
         cast(str, d["AttributeName"]): cast(str, d["AttributeType"]) for d in _structures(body, "AttributeDefinitions")
     }
     key = _key_schema(_structures(body, "KeySchema"), types, None)
-    indexes = _indexes(body, types)
-    _check_all_used(body, types, key, indexes)
-    return CreateTable(TableSchema(name, key, indexes), _settings(body))
+    local = _local_indexes(body, types, key)
+    indexes = _global_indexes(body, types, local)
+    _check_non_key_attributes((*local, *indexes))
+    _check_all_used(body, types, key, (*local, *indexes))
+    return CreateTable(TableSchema(name, key, indexes, local), _settings(body))
 
 
 def _structures(body: Mapping[str, object], member: str) -> list[JsonBody]:
@@ -78,8 +81,9 @@ def _check_fields(body: Mapping[str, object]) -> None:
         if body.get(member) is None
     ]
     failures += _key_schema_failures(body, "keySchema")
-    for number, index in enumerate(_structures(body, "GlobalSecondaryIndexes"), 1):
-        failures += _key_schema_failures(index, f"globalSecondaryIndexes.{number}.member.keySchema")
+    for member in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes"):
+        for number, index in enumerate(_structures(body, member), 1):
+            failures += _key_schema_failures(index, f"{member[0].lower()}{member[1:]}.{number}.member.keySchema")
     refuse(failures)
 
 
@@ -93,7 +97,6 @@ def _check_not_offered(body: Mapping[str, object]) -> None:
     stream = cast(JsonBody, body.get("StreamSpecification") or {})
     encryption = cast(JsonBody, body.get("SSESpecification") or {})
     asked = {
-        "LocalSecondaryIndexes": body.get("LocalSecondaryIndexes"),
         "StreamSpecification": stream.get("StreamEnabled"),
         "SSESpecification": encryption.get("Enabled"),
         "ResourcePolicy": body.get("ResourcePolicy"),
@@ -172,33 +175,71 @@ def _key_schema(elements: Sequence[JsonBody], types: Mapping[str, str], index: s
     return KeySchema(KeyAttribute(names[0], types[names[0]]), KeyAttribute(names[1], types[names[1]]))
 
 
-def _indexes(body: Mapping[str, object], types: Mapping[str, str]) -> tuple[IndexSchema, ...]:
+def _local_indexes(body: Mapping[str, object], types: Mapping[str, str], table: KeySchema) -> tuple[IndexSchema, ...]:
+    given = body.get("LocalSecondaryIndexes")
+    if given is None:
+        return ()
+    if given == []:
+        raise validation(f"{INVALID}List of LocalSecondaryIndexes is empty")
+    if table.range is None:
+        raise validation(
+            f"{INVALID}Table KeySchema does not have a range key, which is required when specifying a "
+            "LocalSecondaryIndex"
+        )
+    indexes: list[IndexSchema] = []
+    for part in _structures(body, "LocalSecondaryIndexes"):
+        name = cast(str, part["IndexName"])
+        key = _key_schema(_structures(part, "KeySchema"), types, name)
+        if key.range is None:
+            raise validation(f"{INVALID}Index KeySchema does not have a range key for index: {name}")
+        if key.hash.name != table.hash.name:
+            raise validation(
+                f"{INVALID}Index KeySchema does not have the same leading hash key as table KeySchema for index: "
+                f"{name}. index hash key: {key.hash.name}, table hash key: {table.hash.name}"
+            )
+        indexes.append(_index(part, key, indexes))
+    if len(indexes) > LOCAL_INDEXES_MAX:
+        raise validation(f"{INVALID}Number of LocalSecondaryIndexes exceeds per-table limit of {LOCAL_INDEXES_MAX}")
+    return tuple(indexes)
+
+
+def _global_indexes(
+    body: Mapping[str, object], types: Mapping[str, str], local: Sequence[IndexSchema]
+) -> tuple[IndexSchema, ...]:
     given = body.get("GlobalSecondaryIndexes")
     if given == []:
         raise validation(f"{INVALID}List of GlobalSecondaryIndexes is empty")
     indexes: list[IndexSchema] = []
     for part in _structures(body, "GlobalSecondaryIndexes"):
-        name = cast(str, part["IndexName"])
-        key = _key_schema(_structures(part, "KeySchema"), types, name)
-        if any(index.name == name for index in indexes):
-            raise validation(f"{INVALID}Duplicate index name: {name}")
-        projection = cast(JsonBody, part["Projection"])
-        kind, included = projection.get("ProjectionType"), projection.get("NonKeyAttributes")
-        if kind is None:
-            raise validation(f"{INVALID}Unknown ProjectionType: null")
-        if kind != "INCLUDE" and included is not None:
-            raise validation(f"{INVALID}ProjectionType is {kind}, but NonKeyAttributes is specified")
-        if kind == "INCLUDE" and included is None:
-            raise validation(f"{INVALID}ProjectionType is INCLUDE, but NonKeyAttributes is not specified")
-        indexes.append(IndexSchema(name, key, cast(str, kind), tuple(cast("list[str]", included or []))))
+        key = _key_schema(_structures(part, "KeySchema"), types, cast(str, part["IndexName"]))
+        indexes.append(_index(part, key, (*local, *indexes)))
     if len(indexes) > INDEXES_MAX:
         raise validation(f"{INVALID}GlobalSecondaryIndex count exceeds the per-table limit of {INDEXES_MAX}")
+    return tuple(indexes)
+
+
+def _index(part: JsonBody, key: KeySchema, others: Sequence[IndexSchema]) -> IndexSchema:
+    """One index whose key has been checked. Names are shared by indexes of both kinds: a Query gives nothing else."""
+    name = cast(str, part["IndexName"])
+    if any(other.name == name for other in others):
+        raise validation(f"{INVALID}Duplicate index name: {name}")
+    projection = cast(JsonBody, part["Projection"])
+    kind, included = projection.get("ProjectionType"), projection.get("NonKeyAttributes")
+    if kind is None:
+        raise validation(f"{INVALID}Unknown ProjectionType: null")
+    if kind != "INCLUDE" and included is not None:
+        raise validation(f"{INVALID}ProjectionType is {kind}, but NonKeyAttributes is specified")
+    if kind == "INCLUDE" and included is None:
+        raise validation(f"{INVALID}ProjectionType is INCLUDE, but NonKeyAttributes is not specified")
+    return IndexSchema(name, key, cast(str, kind), tuple(cast("list[str]", included or [])))
+
+
+def _check_non_key_attributes(indexes: Sequence[IndexSchema]) -> None:
     if sum(len(index.non_key_attributes) for index in indexes) > NON_KEY_ATTRIBUTES_TOTAL_MAX:
         raise validation(
             f"{INVALID}Number of NonKeyAttributes across all indexes exceeds the limit of "
             f"{NON_KEY_ATTRIBUTES_TOTAL_MAX}"
         )
-    return tuple(indexes)
 
 
 def _check_all_used(

@@ -19,9 +19,10 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from dynalab_model import batches, partiql, tables
-from dynalab_model.errors import DynamoError, resource_not_found, table_exists, table_in_use
-from dynalab_model.items import apply_write, bind_get, bind_write, index_entry
-from dynalab_model.keys import index_key, item_key
+from dynalab_model.collections import COLLECTION_BYTES_MAX, check_collection, growth_bytes, partition_key
+from dynalab_model.errors import DynamoError, internal_server_error, resource_not_found, table_exists, table_in_use
+from dynalab_model.items import apply_write, bind_get, bind_write, index_entry, stored_bytes
+from dynalab_model.keys import collection_prefix, index_key, item_key
 from dynalab_model.operations import (
     BatchExecuteStatement,
     BatchGetItem,
@@ -80,7 +81,7 @@ class Table:
 @dataclass(frozen=True, slots=True)
 class State:
     """Everything there is. `create_ns`, `update_ns` and `delete_ns` are how long tables take to come, to change and
-    to go.
+    to go; `collection_bytes_max` is how large an item collection of a table with local indexes may be.
 
     >>> from dynalab_model.requests import parse
     >>> create = {"TableName": "Counters", "BillingMode": "PAY_PER_REQUEST",
@@ -99,6 +100,7 @@ class State:
     create_ns: int = 0
     delete_ns: int = 0
     update_ns: int = 0
+    collection_bytes_max: int = COLLECTION_BYTES_MAX
 
 
 def apply(state: State, operation: Operation, now_ns: int) -> tuple[State, Response | DynamoError]:
@@ -179,7 +181,7 @@ def _read_settings(state: State, op: ReadSettings, now_ns: int) -> tuple[State, 
 def _describe(table: Table, status: str) -> Response:
     sizes = [item_size(item) for item in table.items.values()]
     counts: dict[str, tuple[int, int]] = {}
-    for index in table.schema.indexes:
+    for index in table.schema.all_indexes:
         entries = [index_entry(table.schema, index, item) for item in table.items.values()]
         held = [item_size(entry) for entry in entries if entry is not None]
         counts[index.name] = (len(held), sum(held))
@@ -204,11 +206,22 @@ def _write(state: State, op: WriteOperation, now_ns: int) -> tuple[State, Respon
     key = bind_write(table.schema, op)
     before = table.items.get(key)
     effect = apply_write(table.schema, op, before)
+    collection_bytes = _collection_bytes(table, op) if table.schema.local_indexes else 0
+    if table.schema.local_indexes:
+        more_bytes = growth_bytes(table.schema, before, effect.item)
+        check_collection(collection_bytes, more_bytes, state.collection_bytes_max)
     items = {other: item for other, item in table.items.items() if other != key}
     if effect.item is not None:
         items[key] = effect.item
     changed = replace(table, items=MappingProxyType(items))
-    return _with_table(state, changed), write_response(table.schema, op, before, effect)
+    return _with_table(state, changed), write_response(table.schema, op, before, effect, collection_bytes)
+
+
+def _collection_bytes(table: Table, op: WriteOperation) -> int:
+    """How large the item collection is that a write belongs to."""
+    (value,) = partition_key(table.schema, op).values()
+    prefix = collection_prefix(value)
+    return sum(stored_bytes(table.schema, item) for key, item in table.items.items() if key.startswith(prefix))
 
 
 def _get(state: State, op: GetItem, now_ns: int) -> tuple[State, Response]:
@@ -222,20 +235,27 @@ def _batch_get(state: State, op: BatchGetItem, now_ns: int) -> tuple[State, Resp
     return state, batches.batch_get_response(op, [_get(state, get, now_ns)[1] for get in op.gets])
 
 
-def _batch_write(state: State, op: BatchWriteItem, now_ns: int) -> tuple[State, Response]:
+def _batch_write(state: State, op: BatchWriteItem, now_ns: int) -> tuple[State, Response | DynamoError]:
     schemas = {name: _serving(state, name, now_ns).schema for name in dict.fromkeys(w.table for w in op.writes)}
     batches.bind_writes(schemas, op)
     bodies: list[Response] = []
+    refused: list[DynamoError] = []
     for write in op.writes:
-        state, body = _write(state, write, now_ns)
-        bodies.append(body)
+        try:
+            state, body = _write(state, write, now_ns)
+            bodies.append(body)
+        except DynamoError as error:  # its item collection is full
+            refused.append(error)
+    if refused:
+        # Each write is on its own, and no error says "some of them": only where none was done it is the first one's.
+        return state, internal_server_error() if bodies else refused[0]
     return state, batches.batch_write_response(op, bodies)
 
 
 def _read_page(state: State, op: Query | Scan, now_ns: int) -> tuple[State, Response]:
     table = _serving(state, op.table, now_ns)
     plan = plan_read(table.schema, op)
-    rows = rows_of(table, plan.index)
+    rows = rows_of(table, plan.index, plan.fetches)
     page = PageBuilder(table.schema, op)
     for key in sorted(rows, reverse=not plan.forward):
         if plan.covers(key) and not page.add(rows[key]):
@@ -255,6 +275,7 @@ def _carry_out(state: State, run: partiql.Run, now_ns: int) -> tuple[State, part
             state, body = HANDLERS[type(request)](state, request, now_ns)
         except DynamoError as error:
             raise run.error(error.code) or error from None
+        assert not isinstance(body, DynamoError), "a statement stands for no batch"
         run.take(body)
     return state, run
 
@@ -281,8 +302,9 @@ def _batch_execute(state: State, op: BatchExecuteStatement, now_ns: int) -> tupl
     return state, partiql.batch_response(op, members, runs)
 
 
-def rows_of(table: Table, index_name: str | None) -> dict[bytes, Item]:
-    """The stored rows of a table, or the entries that one of its indexes must converge to, by key bytes.
+def rows_of(table: Table, index_name: str | None, fetch: bool = False) -> dict[bytes, Item]:
+    """The stored rows of a table, or the entries that one of its indexes must converge to, by key bytes; with `fetch`
+    the whole items behind these.
 
     >>> from dynalab_model.schema import KeyAttribute, KeySchema
     >>> rows_of(Table(TableSchema("T", KeySchema(KeyAttribute("pk", "S"))), {}, 0, 0), None)
@@ -297,7 +319,7 @@ def rows_of(table: Table, index_name: str | None) -> dict[bytes, Item]:
         entry = index_entry(table.schema, index, item)
         key = None if entry is None else index_key(index.key, table.schema.key, entry)
         if entry is not None and key is not None:
-            rows[key] = entry
+            rows[key] = item if fetch else entry
     return rows
 
 
@@ -313,7 +335,7 @@ def put_items(table: Table, *items: Item) -> Table:
     return replace(table, items=MappingProxyType({**table.items, **added}))
 
 
-Handler: TypeAlias = Callable[..., tuple[State, Response]]
+Handler: TypeAlias = Callable[..., "tuple[State, Response | DynamoError]"]
 
 HANDLERS: dict[type[Operation], Handler] = {
     CreateTable: _create_table,

@@ -196,6 +196,11 @@ def conditional_check_failed(item: Mapping[str, object] | None = None) -> Dynamo
     )
 
 
+def collection_too_large() -> DynamoError:
+    """An item collection of a table with local indexes would grow beyond its limit."""
+    return DynamoError("ItemCollectionSizeLimitExceededException", TEXTS["collection-size"])
+
+
 def duplicate_item() -> DynamoError:
     """A PartiQL INSERT of a key that is there."""
     return DynamoError("DuplicateItemException", TEXTS["duplicate-item"])

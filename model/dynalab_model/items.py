@@ -1,4 +1,4 @@
-"""What one operation does to one item, and what that means for the table's global indexes.
+"""What one operation does to one item, and what that means for the table's indexes.
 
 Rules: pure functions of (schema, operation, current item); an item is never changed, a write gives a new one.
 `requests` has already checked what needs no table; here comes what needs the schema (`bind_write`, `bind_get`) and
@@ -38,7 +38,7 @@ class WriteEffect:
 
 @dataclass(slots=True)
 class IndexChange:
-    """One write's work for one global index: at most one delete and one put, by key bytes in the index's own order.
+    """One write's work for one index: at most one delete and one put, by key bytes in the index's own order.
 
     `put_key` without `delete_key` stores `entry`, new or in place. `units` are the write units that the index pays.
     """
@@ -79,8 +79,10 @@ def bind_write(schema: TableSchema, op: WriteOperation) -> bytes:
     if isinstance(op, PutItem):
         for attribute in _attributes(schema.key):
             _check_item_key(attribute, op.item, attribute is schema.key.range)
-        for index in schema.indexes:
+        for index in schema.all_indexes:
             _check_index_key(index, op.item)
+        if schema.local_indexes and stored_bytes(schema, op.item) > ITEM_BYTES_MAX:
+            raise invalid("item-long")
         return item_key(schema.key, op.item)
     check_key(schema.key, op.key)
     if isinstance(op, UpdateItem) and op.update is not None:
@@ -189,7 +191,7 @@ def _apply_update(schema: TableSchema, op: UpdateItem, current: Item | None) -> 
     else:
         return WriteEffect(base, _returned(op, current, base, None, None))
     after = result.item
-    for index in schema.indexes:
+    for index in schema.all_indexes:
         _check_updated_index_key(index, after)
     _check_updated_size(schema, after, result.action_bytes)
     old = updated_old(result, current) if op.return_values == "UPDATED_OLD" else None
@@ -207,7 +209,8 @@ def _check_updated_size(schema: TableSchema, item: Item, action_bytes: int) -> N
     """The 400 KB rule as measured for updates: the item, or without its key and with the update's own cost (§4)."""
     size_bytes = item_size(item)
     key_bytes = item_size({name: item[name] for name in schema.key.names})
-    if max(size_bytes, size_bytes - key_bytes + action_bytes) > ITEM_BYTES_MAX:
+    stored = stored_bytes(schema, item) if schema.local_indexes else size_bytes
+    if max(stored, size_bytes - key_bytes + action_bytes) > ITEM_BYTES_MAX:
         raise invalid("item-long-update")
 
 
@@ -225,7 +228,7 @@ def _check_updated_index_key(index: IndexSchema, item: Item) -> None:
             raise validation(_INDEX_KEY_SIZE)
 
 
-# --- global indexes -------------------------------------------------------------------------------------------------
+# --- indexes --------------------------------------------------------------------------------------------------------
 
 
 def index_entry(schema: TableSchema, index: IndexSchema, item: Item | None) -> Item | None:
@@ -257,8 +260,40 @@ def index_changes(schema: TableSchema, before: Item | None, after: Item | None) 
     >>> [change.units for change in index_changes(table, red, blue)], index_changes(table, red, dict(red))
     ([2], [])
     """
+    return _changes(schema, schema.indexes, before, after)
+
+
+def local_changes(schema: TableSchema, before: Item | None, after: Item | None) -> list[IndexChange]:
+    """The same for the local indexes, which are changed in the item's own partition, together with it.
+
+    >>> by_n = IndexSchema("by_n", KeySchema(KeyAttribute("pk", "S"), KeyAttribute("n", "N")), "KEYS_ONLY")
+    >>> keys = KeySchema(KeyAttribute("pk", "S"), KeyAttribute("sk", "S"))
+    >>> one, two = ({"pk": {"S": "a"}, "sk": {"S": "b"}, "n": {"N": n}} for n in "12")
+    >>> [change.units for change in local_changes(TableSchema("T", keys, (), (by_n,)), one, two)]
+    [2]
+    """
+    return _changes(schema, schema.local_indexes, before, after)
+
+
+def stored_bytes(schema: TableSchema, item: Item) -> int:
+    """What an item takes in its partition: its own size and that of its entries in local indexes (api.md §3).
+
+    >>> stored_bytes(TableSchema("T", KeySchema(KeyAttribute("pk", "S"))), {"pk": {"S": "a"}})
+    3
+    """
+    size_bytes = item_size(item)
+    for index in schema.local_indexes:
+        entry = index_entry(schema, index, item)
+        if entry is not None:
+            size_bytes += item_size(entry)
+    return size_bytes
+
+
+def _changes(
+    schema: TableSchema, indexes: tuple[IndexSchema, ...], before: Item | None, after: Item | None
+) -> list[IndexChange]:
     changes: list[IndexChange] = []
-    for index in schema.indexes:
+    for index in indexes:
         old, new = index_entry(schema, index, before), index_entry(schema, index, after)
         if old is None and new is None:
             continue

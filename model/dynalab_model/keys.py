@@ -149,6 +149,25 @@ def collection_prefix(partition_key_value: AttributeValue) -> bytes:
     return _hash(partition_key_value) + encode_component(partition_key_value)
 
 
+def collection_of(key: bytes) -> bytes:
+    """What the keys of a key's item collection begin with; the key itself when it is no whole key, and so lies in no
+    collection.
+
+    >>> name = encode_component({"S": "a"})
+    >>> collection_of(collection_prefix({"S": "a"}) + name) == collection_prefix({"S": "a"})
+    True
+    >>> [collection_of(b"12345678" + encode_component({"N": n}) + name)[8:].hex() for n in ("0", "-5", "1E-130")]
+    ['4e02', '4e017dccff', '4e03000b00']
+    """
+    body = key[HASH_BYTES:]
+    if body.startswith(_ZERO):
+        return key[: HASH_BYTES + len(_ZERO)]
+    # A number's exponent may look like an end mark; it stands behind the sign.
+    number = body.startswith((_NEGATIVE, _POSITIVE))
+    mark = body.find(b"\xff" if body.startswith(_NEGATIVE) else b"\x00", 3 if number else 1)
+    return key if mark < 0 else key[: HASH_BYTES + mark + 1]
+
+
 def key_range(schema: KeySchema, condition: KeyCondition) -> tuple[bytes, bytes]:
     """The keys that a Query reads: the low end is inside, the high end outside. Holds for tables and for indexes.
 

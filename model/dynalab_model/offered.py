@@ -39,7 +39,7 @@ OFFERED: dict[str, Offer] = {
     **_rows("offered", "DescribeTable DeleteTable ListTables DescribeLimits DescribeEndpoints"),
     **_rows("offered", "TagResource UntagResource ListTagsOfResource"),
     "DescribeTable": Offer("offered", "ItemCount and TableSizeBytes are renewed every few seconds"),
-    "CreateTable": Offer("offered", "without local indexes, streams, encryption by key and resource policies"),
+    "CreateTable": Offer("offered", "without streams, encryption by key and resource policies"),
     "UpdateTable": Offer(
         "offered",
         "billing mode, throughput of table and indexes, deletion protection, table class; no index is made or dropped",

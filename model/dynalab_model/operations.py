@@ -72,6 +72,7 @@ class PutItem:
     return_on_failure: str = "NONE"
     capacity: str = "NONE"
     legacy: Legacy | None = None
+    metrics: str = "NONE"
 
 
 @dataclass(slots=True)
@@ -86,6 +87,7 @@ class UpdateItem:
     return_on_failure: str = "NONE"
     capacity: str = "NONE"
     legacy: Legacy | None = None
+    metrics: str = "NONE"
 
 
 @dataclass(slots=True)
@@ -99,6 +101,7 @@ class DeleteItem:
     return_on_failure: str = "NONE"
     capacity: str = "NONE"
     legacy: Legacy | None = None
+    metrics: str = "NONE"
 
 
 @dataclass(slots=True)
@@ -157,6 +160,7 @@ class BatchWriteItem:
 
     writes: tuple[PutItem | DeleteItem, ...]
     capacity: str = "NONE"
+    metrics: str = "NONE"
 
     @property
     def table(self) -> str:

@@ -4,6 +4,10 @@ Rules: `plan_read` says which range of key bytes a read covers, whoever stores t
 stored items in that order and says when the page is full. A page evaluates at most `Limit` items, and ends with the
 item that brings it to 1 MB; filter and projection come after that and change neither cost nor LastEvaluatedKey
 (api.md §6). The table has been found before; nothing here reads.
+
+A read of a local index may ask for attributes that the index does not project: it *fetches*, and is fed whole items
+instead of entries. The filter then sees whole items, too; both entries and items count towards the 1 MB. (That much
+is our reading: the documents price the fetch and do not say how it is cut into pages.)
 """
 
 from __future__ import annotations
@@ -11,7 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from dynalab_model.capacity import consumed_read, consumed_write
+from dynalab_model.capacity import consumed_read, consumed_write, fetched_units
+from dynalab_model.collections import asks_for_metrics, collection_metrics, growth_bytes
 from dynalab_model.errors import DynamoError, invalid, validation
 from dynalab_model.expressions import (
     check_filter_keys,
@@ -21,7 +26,15 @@ from dynalab_model.expressions import (
     projection_template,
 )
 from dynalab_model.expressions.texts import FILTER
-from dynalab_model.items import WriteEffect, check_key, has_key_shape, index_changes, index_units
+from dynalab_model.items import (
+    WriteEffect,
+    check_key,
+    has_key_shape,
+    index_changes,
+    index_entry,
+    index_units,
+    local_changes,
+)
 from dynalab_model.keys import HASH_BYTES, KeyCondition, index_key, item_key, key_range
 from dynalab_model.legacy import bind_key_conditions, check_query_filter_keys, pick, terms_hold
 from dynalab_model.operations import GetItem, Query, Scan, WriteOperation
@@ -40,7 +53,8 @@ class ReadPlan:
     """What a Query or Scan covers: keys with low <= key < high, of the table or of `index`.
 
     `high` b"" means no upper end. `start_after` is the key where the page before stopped: go on behind it, in the
-    direction of reading (greater keys when `forward`, smaller ones otherwise).
+    direction of reading (greater keys when `forward`, smaller ones otherwise). `local` says that the index lies in the
+    table's own partitions, `fetches` that the page wants whole items in place of its entries.
     """
 
     low: bytes
@@ -48,6 +62,8 @@ class ReadPlan:
     forward: bool
     start_after: bytes | None
     index: str | None
+    local: bool = False
+    fetches: bool = False
 
     def covers(self, key: bytes) -> bool:
         """Whether a stored key belongs to the rest of this read.
@@ -71,9 +87,10 @@ def plan_read(schema: TableSchema, op: Query | Scan) -> ReadPlan:
     '8000000000000000'
     """
     index = _index_of(schema, op)
+    local, fetching = schema.is_local(op.index), fetches(schema, op)
     if isinstance(op, Scan):
         low, high = segment_range(op.segment or 0, op.total_segments or 1)
-        return ReadPlan(low, high, True, _scan_start(schema, index, op, low, high), op.index)
+        return ReadPlan(low, high, True, _scan_start(schema, index, op, low, high), op.index, local, fetching)
     keys = schema.key if index is None else index.key
     if op.legacy is not None:
         condition = bind_key_conditions(op.legacy.keys, keys)
@@ -83,7 +100,8 @@ def plan_read(schema: TableSchema, op: Query | Scan) -> ReadPlan:
     if op.filter is not None and not op.filters_keys:
         check_filter_keys(op.filter, op.names, keys.names)
     low, high = key_range(keys, condition)
-    return ReadPlan(low, high, op.forward, _query_start(schema, index, op, condition, low, high), op.index)
+    start = _query_start(schema, index, op, condition, low, high)
+    return ReadPlan(low, high, op.forward, start, op.index, local, fetching)
 
 
 def segment_range(segment: int, total: int) -> tuple[bytes, bytes]:
@@ -103,11 +121,31 @@ def _index_of(schema: TableSchema, op: Query | Scan) -> IndexSchema | None:
     index = schema.index(op.index)
     if index is None:
         raise validation(f"The table does not have the specified index: {op.index}")
+    if schema.is_local(op.index):
+        return index  # in the table's own partitions: strong reads, and whatever is not projected is at hand
     if op.consistent:
         raise validation("Consistent reads are not supported on global secondary indexes")
     if index.projection != "ALL":
         _check_projected(schema, index, op)
     return index
+
+
+def fetches(schema: TableSchema, op: Query | Scan) -> bool:
+    """Whether a read of a local index asks for more than the index projects: then it reads the items as well.
+
+    >>> from dynalab_model.schema import KeyAttribute, KeySchema
+    >>> keys = KeySchema(KeyAttribute("pk", "S"), KeyAttribute("sk", "S"))
+    >>> by_n = IndexSchema("by_n", KeySchema(KeyAttribute("pk", "S"), KeyAttribute("n", "N")), "KEYS_ONLY")
+    >>> table = TableSchema("T", keys, local_indexes=(by_n,))
+    >>> fetches(table, Scan("T", "by_n", projection="n")), fetches(table, Scan("T", "by_n", select="ALL_ATTRIBUTES"))
+    (False, True)
+    """
+    if not schema.is_local(op.index):
+        return False
+    index = schema.index(op.index or "")
+    if index is None or index.projection == "ALL":
+        return False
+    return op.select == "ALL_ATTRIBUTES" or bool(_not_projected(schema, index, op))
 
 
 def _check_projected(schema: TableSchema, index: IndexSchema, op: Query | Scan) -> None:
@@ -116,16 +154,21 @@ def _check_projected(schema: TableSchema, index: IndexSchema, op: Query | Scan) 
             "One or more parameter values were invalid: Select type ALL_ATTRIBUTES is not supported for global "
             f"secondary index {index.name} because its projection type is not ALL"
         )
-    named = dict.fromkeys(op.legacy.attributes if op.legacy is not None else ())
-    if op.projection is not None:
-        named |= dict.fromkeys(str(path[0]) for path in projection_template(op.projection, op.names).paths)
-    kept = {*index.key.names, *schema.key.names, *index.non_key_attributes}
-    missing = [name for name in named if name not in kept]
+    missing = _not_projected(schema, index, op)
     if missing:
         raise validation(
             f"One or more parameter values were invalid: Global secondary index {index.name} does not project "
             f"[{', '.join(missing)}]"
         )
+
+
+def _not_projected(schema: TableSchema, index: IndexSchema, op: Query | Scan) -> list[str]:
+    """The attributes that a read names and the index does not hold."""
+    named = dict.fromkeys(op.legacy.attributes if op.legacy is not None else ())
+    if op.projection is not None:
+        named |= dict.fromkeys(str(path[0]) for path in projection_template(op.projection, op.names).paths)
+    kept = {*index.key.names, *schema.key.names, *index.non_key_attributes}
+    return [name for name in named if name not in kept]
 
 
 # --- start keys -----------------------------------------------------------------------------------------------------
@@ -201,8 +244,8 @@ def _scan_start(schema: TableSchema, index: IndexSchema | None, op: Scan, low: b
 
 @dataclass(slots=True)
 class PageBuilder:
-    """Assembles one page of a Query or Scan from stored items (index entries, for an index), given in the order of
-    reading.
+    """Assembles one page of a Query or Scan from stored items (index entries, for an index that is read without
+    fetching), given in the order of reading.
 
     >>> from dynalab_model.schema import KeyAttribute, KeySchema
     >>> schema = TableSchema("T", KeySchema(KeyAttribute("pk", "S"), KeyAttribute("n", "N")))
@@ -220,8 +263,16 @@ class PageBuilder:
     count: int = 0
     scanned: int = 0
     evaluated_bytes: int = 0
+    fetched_bytes: int = 0
+    fetched: int = 0  # whole read units for the items behind the entries
     full: bool = False
     last: Item | None = None
+    index: IndexSchema | None = field(init=False)
+    fetches: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.index = None if self.op.index is None else self.schema.index(self.op.index)
+        self.fetches = fetches(self.schema, self.op)
 
     def add(self, item: Item) -> bool:
         """Evaluate one more item; False when the page is full and nothing more may be added."""
@@ -229,13 +280,21 @@ class PageBuilder:
         op = self.op
         self.last = item
         self.scanned += 1
-        self.evaluated_bytes += item_size(item)
+        size_bytes = item_size(item)
+        if self.fetches:
+            self.fetched_bytes += size_bytes
+            self.fetched += fetched_units(size_bytes)
+            assert self.index is not None
+            entry = index_entry(self.schema, self.index, item)
+            assert entry is not None, "an item without an entry is not behind one"
+            size_bytes = item_size(entry)
+        self.evaluated_bytes += size_bytes
         if self._passes(item):
             self.count += 1
             if op.select != "COUNT":
                 self.items.append(projected(op, item))
         # The item that crosses 1 MB is still part of the page: full pages of a strong Scan cost more than 256 units.
-        self.full = self.evaluated_bytes >= PAGE_BYTES or self.scanned == op.limit
+        self.full = self.evaluated_bytes + self.fetched_bytes >= PAGE_BYTES or self.scanned == op.limit
         return not self.full
 
     def _passes(self, item: Item) -> bool:
@@ -248,7 +307,7 @@ class PageBuilder:
     def room(self) -> tuple[int | None, int]:
         """How many items (None: no limit) and bytes this page still takes: what a storage node should send at most."""
         items = None if self.op.limit is None else self.op.limit - self.scanned
-        return items, max(0, PAGE_BYTES - self.evaluated_bytes)
+        return items, max(0, PAGE_BYTES - self.evaluated_bytes - self.fetched_bytes)
 
     def result(self) -> Response:
         """The response body. A page that its limits ended has a LastEvaluatedKey, even when nothing follows (api.md
@@ -259,9 +318,16 @@ class PageBuilder:
         body["Count"] = self.count
         body["ScannedCount"] = self.scanned
         if self.full and self.last is not None:
-            index = None if op.index is None else self.schema.index(op.index)
-            body["LastEvaluatedKey"] = {name: self.last[name] for name in start_key_names(self.schema, index)}
-        consumed = consumed_read(op.table, op.capacity, self.evaluated_bytes, op.consistent, op.index)
+            body["LastEvaluatedKey"] = {name: self.last[name] for name in start_key_names(self.schema, self.index)}
+        consumed = consumed_read(
+            op.table,
+            op.capacity,
+            self.evaluated_bytes,
+            op.consistent,
+            op.index,
+            local=self.schema.is_local(op.index),
+            fetched=self.fetched,
+        )
         if consumed is not None:
             body["ConsumedCapacity"] = consumed
         return body
@@ -297,8 +363,11 @@ def get_response(op: GetItem, item: Item | None) -> Response:
     return body
 
 
-def write_response(schema: TableSchema, op: WriteOperation, before: Item | None, effect: WriteEffect) -> Response:
-    """The body of PutItem, UpdateItem and DeleteItem, given the item as it was before.
+def write_response(
+    schema: TableSchema, op: WriteOperation, before: Item | None, effect: WriteEffect, collection_bytes: int = 0
+) -> Response:
+    """The body of PutItem, UpdateItem and DeleteItem, given the item as it was before, and how large its collection was
+    (for tables with local indexes).
 
     >>> from dynalab_model.operations import PutItem
     >>> from dynalab_model.schema import KeyAttribute, KeySchema
@@ -311,5 +380,9 @@ def write_response(schema: TableSchema, op: WriteOperation, before: Item | None,
         body["Attributes"] = effect.attributes
     if op.capacity != "NONE":
         units = index_units(index_changes(schema, before, effect.item))
-        body["ConsumedCapacity"] = consumed_write(op.table, op.capacity, before, effect.item, units)
+        local_units = index_units(local_changes(schema, before, effect.item))
+        body["ConsumedCapacity"] = consumed_write(op.table, op.capacity, before, effect.item, units, local_units)
+    if asks_for_metrics(schema, op):
+        held_bytes = collection_bytes + growth_bytes(schema, before, effect.item)
+        body["ItemCollectionMetrics"] = collection_metrics(schema, op, held_bytes)
     return body

@@ -143,6 +143,7 @@ def _write_members(op: PutItem | UpdateItem | DeleteItem, body: Mapping[str, obj
         raise validation("ReturnValues can only be ALL_OLD or NONE")
     op.condition = cast("str | None", body.get("ConditionExpression"))
     op.return_on_failure = _text(body, "ReturnValuesOnConditionCheckFailure", "NONE")
+    op.metrics = _text(body, "ReturnItemCollectionMetrics", "NONE")
     op.capacity = _text(body, "ReturnConsumedCapacity", "NONE")
 
 

@@ -35,7 +35,7 @@ class KeySchema:
 
 @dataclass(frozen=True, slots=True)
 class IndexSchema:
-    """A global secondary index; `projection` is ALL, KEYS_ONLY or INCLUDE."""
+    """A secondary index; `projection` is ALL, KEYS_ONLY or INCLUDE."""
 
     name: str
     key: KeySchema
@@ -45,15 +45,35 @@ class IndexSchema:
 
 @dataclass(frozen=True, slots=True)
 class TableSchema:
-    """A table's name, keys and global indexes."""
+    """A table's name, keys, global indexes (`indexes`) and local ones.
+
+    They are apart because they are kept apart: a global index has partitions of its own, a local one lies in the
+    table's.
+    """
 
     name: str
     key: KeySchema
     indexes: tuple[IndexSchema, ...] = ()
+    local_indexes: tuple[IndexSchema, ...] = ()
+
+    @property
+    def all_indexes(self) -> tuple[IndexSchema, ...]:
+        """Local indexes, then global ones: the order in which the service checks them."""
+        return (*self.local_indexes, *self.indexes)
 
     def index(self, name: str) -> IndexSchema | None:
-        """The index of that name, or None."""
-        for index in self.indexes:
+        """The index of that name, of either kind, or None."""
+        for index in self.all_indexes:
             if index.name == name:
                 return index
         return None
+
+    def is_local(self, name: str | None) -> bool:
+        """Whether a local index has this name.
+
+        >>> key = KeySchema(KeyAttribute("pk", "S"), KeyAttribute("sk", "S"))
+        >>> by_n = IndexSchema("by_n", KeySchema(KeyAttribute("pk", "S"), KeyAttribute("n", "N")), "ALL")
+        >>> TableSchema("T", key, local_indexes=(by_n,)).is_local("by_n")
+        True
+        """
+        return any(index.name == name for index in self.local_indexes)

@@ -160,7 +160,7 @@ def _check_update(settings: Settings, schema: TableSchema, changes: Settings, on
     throughput = cast("dict[str, int] | None", changes.get("ProvisionedThroughput"))
     by_index = cast("dict[str, object]", changes.get("IndexThroughput") or {})
     for name in by_index:
-        if schema.index(name) is None:
+        if all(index.name != name for index in schema.indexes):  # a local index has no throughput of its own
             raise resource_not_found()
     if on_demand:
         if throughput is not None:

@@ -140,6 +140,10 @@ def describe(
             body["TableClassSummary"] = {"TableClass": settings["TableClass"], "LastUpdateDateTime": changed}
     if settings.get("OnDemandThroughput"):
         body["OnDemandThroughput"] = settings["OnDemandThroughput"]
+    if schema.local_indexes:
+        body["LocalSecondaryIndexes"] = [
+            _describe_kept(index, table_arn, (index_counts or {}).get(index.name)) for index in schema.local_indexes
+        ]
     if schema.indexes:
         by_index = cast("Mapping[str, Mapping[str, int]]", settings.get("IndexThroughput") or {})
         body["GlobalSecondaryIndexes"] = [
@@ -156,6 +160,16 @@ def _describe_index(
     table_arn: str,
     counts: tuple[int, int] | None,
 ) -> JsonBody:
+    return {
+        **_describe_kept(index, table_arn, counts),
+        # An index made with its table comes and goes with it; UPDATING is the table's own affair.
+        "IndexStatus": ACTIVE if table_status == UPDATING else table_status,
+        "ProvisionedThroughput": _throughput(throughput),
+    }
+
+
+def _describe_kept(index: IndexSchema, table_arn: str, counts: tuple[int, int] | None) -> JsonBody:
+    """What is told of any index. Of a local one there is no more: its states and its throughput are the table's."""
     projection: JsonBody = {"ProjectionType": index.projection}
     if index.non_key_attributes:
         projection["NonKeyAttributes"] = list(index.non_key_attributes)
@@ -164,9 +178,6 @@ def _describe_index(
         "IndexName": index.name,
         "KeySchema": _key_elements(index.key),
         "Projection": projection,
-        # An index made with its table comes and goes with it; UPDATING is the table's own affair.
-        "IndexStatus": ACTIVE if table_status == UPDATING else table_status,
-        "ProvisionedThroughput": _throughput(throughput),
         "IndexSizeBytes": size_bytes,
         "ItemCount": item_count,
         "IndexArn": f"{table_arn}/index/{index.name}",
@@ -206,7 +217,7 @@ def _key_elements(key: KeySchema) -> list[JsonBody]:
 
 def _definitions(schema: TableSchema) -> list[JsonBody]:
     types: dict[str, str] = {}
-    for key in (schema.key, *(index.key for index in schema.indexes)):
+    for key in (schema.key, *(index.key for index in schema.all_indexes)):
         types[key.hash.name] = key.hash.type
         if key.range is not None:
             types[key.range.name] = key.range.type

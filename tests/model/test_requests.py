@@ -86,7 +86,17 @@ def text(operation: str, /, **members: object) -> str:
                 "ReturnConsumedCapacity": "INDEXES",
                 "ReturnItemCollectionMetrics": "SIZE",
             },
-            PutItem("T", {"pk": {"N": "1.5"}}, "pk <> :v", {}, {":v": {"N": "100"}}, "ALL_OLD", "ALL_OLD", "INDEXES"),
+            PutItem(
+                "T",
+                {"pk": {"N": "1.5"}},
+                "pk <> :v",
+                {},
+                {":v": {"N": "100"}},
+                "ALL_OLD",
+                "ALL_OLD",
+                "INDEXES",
+                metrics="SIZE",
+            ),
         ),
         ("DeleteItem", MINIMAL["DeleteItem"], DeleteItem("T", KEY)),
         (
