@@ -39,6 +39,8 @@ def compose(router: Router, pending: Pending, spec: m.GroupSpec, consistent: boo
             consistent,
             min(ROWS_MAX, ROWS_MAX if rows is None else rows),
             size_bytes,
+            (plan.index or "") if plan.local else "",
+            plan.fetches,
         )
     pending.sent = True
     request = (router.identity, pending.number)

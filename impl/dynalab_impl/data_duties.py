@@ -16,10 +16,11 @@ from dynalab_impl.partition import Partition
 from dynalab_impl.replication.leading import UNCOMMITTED_MAX, Waiter
 from dynalab_impl.replication.replica import Replica
 from dynalab_impl.splitting import moved, note_heat
-from dynalab_model.capacity import item_write_units, read_half_units
+from dynalab_model.capacity import READ_UNIT_BYTES, fetched_units, item_write_units, read_half_units
+from dynalab_model.collections import check_collection, growth_bytes
 from dynalab_model.errors import DynamoError
 from dynalab_model.events import Event
-from dynalab_model.items import apply_write
+from dynalab_model.items import apply_write, index_units, local_changes
 from dynalab_model.pages import write_response
 from dynalab_model.values import item_size
 
@@ -111,9 +112,16 @@ def on_write(node: StorageNode, sender: Address, message: m.WriteRequest, effect
     # Writes are pipelined, so the condition looks at what is appended, not only at what is applied.
     current = partition.get(key) if pending is None else pending[1]
     command: m.Write | m.Failed
+    units = 0
     try:
         effect = apply_write(schema, operation, current)
-        body = as_json(write_response(schema, operation, current, effect))
+        held_bytes = 0
+        if partition.local is not None:
+            growth = growth_bytes(schema, current, effect.item)
+            held_bytes = partition.local.held_bytes(key, lead.pending_items, partition.get)
+            check_collection(held_bytes, growth, node.topology.collection_bytes_max)
+            units = sum(index_units(local_changes(schema, current, effect.item)).values())
+        body = as_json(write_response(schema, operation, current, effect, held_bytes))
         command = m.Write(key, effect.item, body)
     except DynamoError as refusal:
         command = m.Failed(refusal.status, refusal.code, as_json(refusal.body()))
@@ -122,7 +130,7 @@ def on_write(node: StorageNode, sender: Address, message: m.WriteRequest, effect
             effects.tell(Event("waited-for-pending", message.group))
     if admission is not None:
         after = command.item if type(command) is m.Write else getattr(operation, "item", None)
-        units = item_write_units(current, after)
+        units += item_write_units(current, after)  # local indexes use their table's capacity
         admission.pay_write(message.group, units)
         note_heat(node, message.group, key, units * admission.parts.write, admission.parts.rate, effects)
     slot = replica.propose(command, message.request, message.expiry_ns, effects)
@@ -148,10 +156,21 @@ def on_range(node: StorageNode, sender: Address, message: m.RangeRequest, effect
         partition = replica.state
         assert isinstance(partition, Partition)
         keys, items, more = partition.rows(
-            message.low, message.high, message.start_after, message.forward, message.rows_max, message.bytes_max
+            message.low,
+            message.high,
+            message.start_after,
+            message.forward,
+            message.rows_max,
+            message.bytes_max,
+            message.index,
+            message.fetch,
         )
         if node.admission is not None:
             evaluated_bytes = sum(item_size(item) for item in items)
+            if message.fetch and partition.local is not None:
+                # Each fetched item is rounded up by itself, and the entries are read as well.
+                evaluated_bytes = sum(fetched_units(item_size(item)) for item in items) * READ_UNIT_BYTES
+                evaluated_bytes += sum(item_size(partition.local.entry(message.index, item)) for item in items)
             first = keys[0] if keys else message.low
             _charge(node, replica, first, evaluated_bytes, message.consistent, effects)
         reply = m.RangeReply(message.number, message.group, tuple(keys), tuple(items), more)

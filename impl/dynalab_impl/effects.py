@@ -44,6 +44,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import NamedTuple, Protocol, TypeAlias
 
+from dynalab_model.collections import COLLECTION_BYTES_MAX
 from dynalab_model.events import Event
 from dynalab_model.operations import Operation
 
@@ -223,6 +224,7 @@ class Topology:
     partitions_per_table: int = 4
     partitions_per_index: int = 2
     split_bytes: int = 10 * 2**30  # a larger partition is divided (S34)
+    collection_bytes_max: int = COLLECTION_BYTES_MAX  # of an item collection, where a table has local indexes
     dead_after_s: int = 30  # a node that was silent for so long is dead to the autoadmin
     split_after_s: int = 60  # and one that was hot for so long without a pause, where limits are set
     log_records_max: int = 20_000  # after so many records a node writes snapshots, and lets go of the log before them
@@ -254,6 +256,7 @@ def layout(
     limits: Limits | None = None,
     refresh_on_hit: bool = False,
     split_bytes: int = 10 * 2**30,
+    collection_bytes_max: int = COLLECTION_BYTES_MAX,
     split_after_s: int = 60,
     dead_after_s: int = 30,
 ) -> Topology:
@@ -275,6 +278,7 @@ def layout(
         limits=limits,
         refresh_on_hit=refresh_on_hit,
         split_bytes=split_bytes,
+        collection_bytes_max=collection_bytes_max,
         split_after_s=split_after_s,
         dead_after_s=dead_after_s,
     )

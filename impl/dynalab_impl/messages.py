@@ -539,7 +539,7 @@ class GetReply(Message):
 @dataclass(slots=True)
 class RangeRequest(Message):
     """Rows of [low, high), after `start_after` in the direction of reading; at most `rows_max` rows and about
-    `bytes_max` bytes.
+    `bytes_max` bytes. Of a local index if `index` names one: its entries, or with `fetch` the items behind them.
     """
 
     group: str
@@ -551,6 +551,8 @@ class RangeRequest(Message):
     consistent: bool
     rows_max: int
     bytes_max: int
+    index: str = ""
+    fetch: bool = False
 
 
 @dataclass(slots=True)

@@ -9,13 +9,14 @@ applied in slot order, each once. A Split ends both: the state falls into two ha
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sortedcontainers import SortedDict
 
 from dynalab_impl.digests import StateDigest, digest
 from dynalab_impl.effects import JSON, Nanoseconds
+from dynalab_impl.local_indexes import LocalIndexes, keys_between, whole_collections
 from dynalab_impl.messages import Entry, Failed, GroupSpec, IndexWrite, Propagated, RequestId, Scrub, Split, Write
 from dynalab_impl.snapshot import Image, OutcomeImage, OwedImage, RowImage, SnapshotHeader, SplitImage, TombstoneImage
 from dynalab_model.items import index_changes
@@ -60,6 +61,7 @@ class Partition:
         "halves",
         "items",
         "keep_ns",
+        "local",
         "log_time_ns",
         "owed",
         "owed_count",
@@ -74,6 +76,9 @@ class Partition:
         self.spec = spec
         self.schema: TableSchema | None = spec.schema if not spec.index else None
         self.items: SortedDict[bytes, StoredItem] = SortedDict()
+        self.local: LocalIndexes | None = None  # made from the items, never stored
+        if self.schema is not None and self.schema.local_indexes:
+            self.local = LocalIndexes(self.schema)
         self.applied = 0
         self.log_time_ns: Nanoseconds = 0
         self.dedup: dict[RequestId, Outcome] = {}
@@ -135,6 +140,11 @@ class Partition:
             elif isinstance(image, SplitImage):
                 self.split = Split(image.left, image.right)
         self.items.update(rows)
+        self._load_local()
+
+    def _load_local(self) -> None:
+        if self.local is not None:
+            self.local.load((key, stored.item) for key, stored in self.items.items())
 
     # --- applying -----------------------------------------------------------------------------------------------------
 
@@ -170,9 +180,18 @@ class Partition:
         return None if stored is None else stored.item
 
     def rows(
-        self, low: bytes, high: bytes, start_after: bytes, forward: bool, rows_max: int, bytes_max: int
+        self,
+        low: bytes,
+        high: bytes,
+        start_after: bytes,
+        forward: bool,
+        rows_max: int,
+        bytes_max: int,
+        index: str = "",
+        fetch: bool = False,
     ) -> tuple[list[bytes], list[Item], bool]:
-        """Keys and items of [low, high) behind `start_after` in reading order, and whether more may follow.
+        """Keys and items of [low, high) behind `start_after` in reading order, and whether more may follow; of a local
+        `index` keys and entries, or with `fetch` whole items.
 
         At least one row is given if there is one, and rows are added until `rows_max` of them or `bytes_max` bytes
         are reached.
@@ -180,22 +199,19 @@ class Partition:
         keys: list[bytes] = []
         items: list[Item] = []
         size_bytes = 0
-        for key in self._keys(low, high, start_after, forward):
+        local = self.local if index else None
+        assert local is not None or not index, "only tables with local indexes are asked for one"
+        rows = self.items if local is None else local.entries[index]
+        for key in keys_between(rows, low, high, start_after, forward):
             if len(keys) >= rows_max or size_bytes >= bytes_max:
                 return keys, items, True
-            item = self.items[key].item
+            item = self.items[key if local is None else local.entries[index][key]].item
+            if local is not None and not fetch:
+                item = local.entry(index, item)
             keys.append(key)
             items.append(item)
             size_bytes += item_size(item)
         return keys, items, False
-
-    def _keys(self, low: bytes, high: bytes, start_after: bytes, forward: bool) -> Iterator[bytes]:
-        upper = high or None
-        if forward:
-            first, inclusive = (start_after, False) if start_after and start_after >= low else (low, True)
-            return iter(self.items.irange(first, upper, inclusive=(inclusive, False)))
-        last = start_after if start_after and (upper is None or start_after < upper) else upper
-        return iter(self.items.irange(low, last, inclusive=(True, False), reverse=True))
 
     def _outcome(self, entry: Entry) -> Outcome:
         command = entry.command
@@ -206,9 +222,10 @@ class Partition:
         return Outcome(entry.expiry_ns, 200, "", {})
 
     def _write(self, entry: Entry, command: Write) -> None:
+        if self.local is not None:
+            self.local.change(command.key, self.get(command.key), command.item)
         if self.schema is not None and self.schema.indexes:
-            stored = self.items.get(command.key)
-            before = None if stored is None else stored.item
+            before = self.get(command.key)
             for change in index_changes(self.schema, before, command.item):
                 if change.delete_key is not None:
                     self._owe(entry.slot, change.index, change.delete_key, None, command.key)
@@ -228,6 +245,7 @@ class Partition:
         self.split = command
         self.halves = (self._half(command.left), self._half(command.right))
         self.items.clear()
+        self.local = None
         self.dedup.clear()
         self.dedup_order.clear()
         self.owed.clear()
@@ -246,6 +264,19 @@ class Partition:
             before += sizes[place]
         return keys[-1]
 
+    def divisible(self, at: bytes) -> bytes:
+        """This key, or one near it where the partition may be divided: local indexes keep item collections whole. b""
+        if there is none.
+        """
+        if self.local is None or not self.items:
+            return at
+        return whole_collections(at, next(iter(self.items)), next(reversed(self.items)))
+
+    @property
+    def is_one_collection(self) -> bool:
+        """Whether nothing here may be parted: local indexes keep the only item collection whole."""
+        return self.local is not None and len(self.local.bytes_of) < 2
+
     def has_below(self, key: bytes) -> bool:
         """Whether there is an item before this key."""
         return next(iter(self.items), key) < key
@@ -262,6 +293,7 @@ class Partition:
         half.dedup_order = deque(self.dedup_order)
         keys = self.items.irange(spec.low, spec.high or None, inclusive=(True, False))
         half.items.update({key: self.items[key] for key in keys})
+        half._load_local()
         for owed in self.owed:
             if spec.holds(owed.source):
                 half._owe(owed.slot, owed.index, owed.key, owed.item, owed.source)

@@ -73,9 +73,8 @@ class Pending:
         return not self.done and not (self.high and self.low >= self.high)
 
     def place(self, plan: ReadPlan) -> tuple[str, bytes, bool]:
-        """Where a range read stands: the index, a key, and whether the partition that holds it is next (False), or the
-        one that holds the keys below it (True).
+        """Where a range read stands: the index whose partitions are read (a local index lies in the table's own), a
+        key, and whether the partition that holds it is next (False), or the one that holds the keys below it (True).
         """
-        if plan.forward:
-            return plan.index or "", self.low, False
-        return plan.index or "", self.high, True
+        index = "" if plan.local else plan.index or ""
+        return (index, self.low, False) if plan.forward else (index, self.high, True)

@@ -9,6 +9,7 @@ Rules:
   have led the children already, and what it wrote there is known to their replicas alone. It stands for them.
 - *The parent is silent.* Past its Split it serves nothing and says where its data went. Its group lives on, so that
   members that lag behind come to the Split; the catalog has it dropped when every member hosts both children.
+- *Item collections of a table with local indexes are whole*: such a table is divided only between them.
 - *Without state.* A member that was given the parent's state from behind the Split gets the children empty. Such a
   replica promises what its parent promised, never stands, serves nothing, and takes its leader's snapshot.
 - *No two changes at once.* Neither a membership change and a Split, nor two Splits, are under way in one group.
@@ -51,7 +52,7 @@ def on_split_now(node: StorageNode, sender: Address, message: m.SplitNow, effect
         return
     state, spec = replica.state, replica.spec
     assert isinstance(state, Partition) and replica.leading is not None
-    at = message.at or state.middle()
+    at = state.divisible(message.at or state.middle())
     if not at or at == spec.low or not spec.holds(at):
         return
     left, right = halves_of(replica, at)
@@ -174,7 +175,7 @@ def watch(node: StorageNode, effects: Effects) -> None:
         split = moved(replica)
         if split is not None:
             node.tell_catalog(m.WasSplit(group, split.left, split.right), effects)
-        elif may_split(replica, effects.now_ns):
+        elif may_split(replica, effects.now_ns) and not getattr(replica.state, "is_one_collection", False):
             if node.snapshots.sizes.get(group, 0) > node.topology.split_bytes:
                 node.tell_catalog(m.SplitWanted(group, b""), effects)
             elif (at := hot_at(node, replica, effects)) != b"":
@@ -191,7 +192,7 @@ def hot_at(node: StorageNode, replica: Replica, effects: Effects) -> bytes:
         return b""
     samples = list(heat.samples)
     hottest = hottest_key(samples)
-    at = split_point(samples, state.has_below(hottest), state.has_above(hottest))
+    at = state.divisible(split_point(samples, state.has_below(hottest), state.has_above(hottest)))
     heat.again()
     effects.tell(Event("hot" if at else "hot-unsplittable", replica.spec.group))
     return at
