@@ -37,6 +37,8 @@ def test_every_part_exists_and_every_bug_is_one() -> None:
 def test_no_part_of_a_partition_is_forgotten_in_the_table() -> None:
     """Whoever adds a part must say what the children get of it."""
     told = {row.place.split(".")[1] for row in INHERITED if row.place.startswith("Partition.")}
+    forgotten = set(Partition.__slots__) - told - OWN
+    assert not forgotten, "say in dynalab_impl.inheritance what children get of these"
     assert told | OWN == set(Partition.__slots__) and not told & OWN
 
 
