@@ -7,6 +7,9 @@ library and nothing else; `dynalab` proper runs in the endpoint's process, and b
 
 Each pytest process starts one endpoint when a test first asks for one, on a port that the system chooses: workers of
 pytest-xdist cannot meet. Before each test the endpoint is healed and emptied.
+
+The marker `dynalab_fault` puts a fault on for one test. A fault that hit nothing has shown nothing: then the test ends
+in an error, however it went.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 
 START_SECONDS_MAX = 30
 CALL_SECONDS_MAX = 30
+HIT_SECONDS_MAX = 2.0
 REGION = "us-east-1"
 ACCESS_KEY, SECRET_KEY = "dynalab", "dynalab"
 
@@ -77,6 +82,12 @@ class Endpoint:
         """
         return self._lab("POST", "faults", {"fault": name, **parameters})
 
+    def faults(self) -> list[dict[str, object]]:
+        """What was put on since the last reset, as `dynalab fault --json` shows it; `hits` says how often it struck."""
+        found = json.loads(self._ask("GET", "faults", None))["faults"]
+        assert isinstance(found, list)
+        return found
+
     def heal(self) -> None:
         """Take every fault off."""
         self._lab("POST", "faults", {"fault": "heal"})
@@ -107,6 +118,15 @@ class Endpoint:
         if response.status != 200:
             raise ValueError(f"/_dynalab/{path} answered {response.status}: {text.strip()}")
         return text
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line(
+        "markers",
+        "dynalab_fault(name, **parameters): dynalab_endpoint suffers this fault during the test, as"
+        " `dynalab fault name key=value` would put it on; an error if it hit nothing",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -145,7 +165,27 @@ def dynalab_endpoint_process() -> Iterator[Endpoint]:
 
 
 @pytest.fixture
-def dynalab_endpoint(dynalab_endpoint_process: Endpoint) -> Endpoint:
-    """A DynamoDB endpoint without tables: `.url`, `.client()`, `.resource()`, `.fault(name, …)`, `.history()`."""
-    dynalab_endpoint_process.reset()
-    return dynalab_endpoint_process
+def dynalab_endpoint(dynalab_endpoint_process: Endpoint, request: pytest.FixtureRequest) -> Iterator[Endpoint]:
+    """A DynamoDB endpoint without tables: `.url`, `.client()`, `.resource()`, `.fault(name, …)`, `.history()`; with the
+    faults of the marker.
+    """
+    endpoint = dynalab_endpoint_process
+    endpoint.reset()
+    # The marker next to the test comes last: a module may set the scene for all of its tests.
+    marks = list(request.node.iter_markers("dynalab_fault"))[::-1]
+    numbers = [endpoint.fault(*mark.args, **mark.kwargs)["id"] for mark in marks]
+    yield endpoint
+    idle = _idle(endpoint, numbers)
+    if idle:
+        pytest.fail(f"dynalab_fault: {', '.join(idle)} hit nothing, so this test shows nothing", pytrace=False)
+
+
+def _idle(endpoint: Endpoint, numbers: list[object]) -> list[str]:
+    """Those of these faults that hit nothing. A quick test may be over before the service does what a fault is for."""
+    give_up = time.monotonic() + HIT_SECONDS_MAX
+    while numbers:
+        idle = [str(fault["fault"]) for fault in endpoint.faults() if fault["id"] in numbers and not fault["hits"]]
+        if not idle or time.monotonic() > give_up:
+            return idle
+        time.sleep(0.02)
+    return []

@@ -58,6 +58,50 @@ def test_tests_get_fresh_tables_faults_and_a_history(pytester: pytest.Pytester) 
     result.assert_outcomes(passed=6)
 
 
+MARKED = """
+    import pytest
+
+    pytestmark = pytest.mark.dynalab_fault("throttle", operation="CreateTable")
+
+    def make(endpoint):
+        endpoint.client().create_table(
+            TableName="orders",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        )
+
+    @pytest.mark.dynalab_fault("fail", operation="CreateTable", nth=1, when="before")
+    def test_faults_of_the_module_come_before_those_of_the_test(dynalab_endpoint):
+        with pytest.raises(Exception, match="ProvisionedThroughputExceeded"):
+            make(dynalab_endpoint)
+        assert [fault["fault"] for fault in dynalab_endpoint.faults()] == ["throttle", "fail"]
+        with pytest.raises(Exception, match="InternalServerError"):
+            make(dynalab_endpoint)
+        make(dynalab_endpoint)
+
+    def test_that_asks_for_nothing(dynalab_endpoint):
+        dynalab_endpoint.client().list_tables()
+
+    @pytest.mark.dynalab_fault("earthquake")
+    def test_of_a_fault_that_there_is_not(dynalab_endpoint):
+        pass
+
+    def test_without_the_fixture():
+        pass
+"""
+
+
+def test_a_marked_fault_is_on_from_the_first_call_and_one_that_hit_nothing_is_an_error(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(MARKED)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--strict-markers")
+    result.assert_outcomes(passed=3, errors=2)
+    result.stdout.fnmatch_lines(["dynalab_fault: throttle hit nothing, so this test shows nothing"])
+    result.stdout.fnmatch_lines(["*there is no fault 'earthquake'*"])
+
+
 def test_workers_of_xdist_have_an_endpoint_each(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(PROJECT)
     result = pytester.runpytest_subprocess("-n", "2", "-k", "each_test", "-p", "no:cacheprovider")
