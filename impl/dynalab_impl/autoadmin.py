@@ -124,7 +124,9 @@ def tick(node: StorageNode, effects: Effects) -> None:
     dead_after_ns = node.topology.dead_after_s * 1_000_000_000
     for group, plan in list(admin.plans.items()):
         back = not plan.moves and admin.is_heard(plan.gone, effects.now_ns, dead_after_ns)
-        if group not in specs or back or not admin.is_heard(plan.fresh, effects.now_ns, dead_after_ns):
+        # The fresh one turned out to hold the log there: it is of more use in that seat, so look for another.
+        sits = group in specs and any(x.address == plan.fresh and x.log for x in specs[group].members)
+        if group not in specs or back or sits or not admin.is_heard(plan.fresh, effects.now_ns, dead_after_ns):
             del admin.plans[group]
         elif effects.now_ns - plan.asked_ns >= ASK_AGAIN_NS:
             _ask(specs[group], plan, effects)

@@ -42,7 +42,7 @@ def on_heartbeat(node: StorageNode, sender: Address, message: m.Heartbeat, effec
                 strangers.append(beat.group)
         elif replica.on_beat(sender, beat, effects):
             node.settle(replica, effects)
-            acknowledged.append(m.Acknowledgement(beat.group, beat.ballot, replica.matched))
+            acknowledged.append(m.Acknowledgement(beat.group, beat.ballot, replica.matched, replica.log_only))
         else:
             refused.append(m.Beat(beat.group, replica.promised, replica.commit_index))
     # Waits for the disk: `matched` and the promises told here must be on it.
@@ -56,6 +56,8 @@ def on_heartbeat_reply(node: StorageNode, sender: Address, message: m.HeartbeatR
     for ack in message.acknowledged:
         replica = node.replicas.get(ack.group)
         if replica is not None and replica.leading is not None and replica.leading.ballot == ack.ballot:
+            if healing.is_other_kind(replica, sender, ack.log, effects):
+                continue
             replica.on_acknowledged(sender, message.incarnation, message.sent_ns, ack.match, effects)
             node.after(replica, effects)
     for beat in message.refused:

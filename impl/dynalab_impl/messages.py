@@ -261,13 +261,16 @@ class Accept(Message):
 
 @dataclass(slots=True)
 class Accepted(Message):
-    """The sender's log agrees with the leader's through `match`. `gap`: something before the Accept was missing."""
+    """The sender's log agrees with the leader's through `match`. `gap`: something before the Accept was missing. `log`:
+    it is a log replica.
+    """
 
     group: str
     ballot: Ballot
     match: int
     incarnation: int
     gap: bool = False
+    log: bool = False
 
 
 @dataclass(slots=True)
@@ -302,6 +305,7 @@ class Acknowledgement:
     group: str
     ballot: Ballot
     match: int
+    log: bool = False
 
 
 @dataclass(slots=True)

@@ -168,3 +168,64 @@ def test_the_parent_stays_until_members_that_the_catalog_has_not_heard_of_have_t
     lab.run(8 * SECOND)
     assert fresh in lab.members(f"{group}.0") and fresh in lab.members(f"{group}.1")
     assert lab.members(group) == []
+
+
+@pytest.mark.claim("S104")
+def test_a_log_replica_that_has_not_heard_that_it_may_go_is_not_taken_for_a_full_one() -> None:
+    """It acknowledges like anybody who has caught up, and has no items: the member that it replaces had them."""
+    lab = Lab(nodes_per_zone=2, partitions=1)
+    lab.create()
+    assert lab.put("a", "1").status == 200
+    simulation, addresses = lab.simulation, lab.simulation.addresses
+    leader, group = lab.leader("a")
+    away = next(i for i in lab.members(group) if i != leader)
+    simulation.crash(away)
+    lab.run(2 * SECOND)
+    everybody = list(range(len(simulation.hosts)))
+    stand_in = next(i for i in lab.members(group) if simulation.hosts[i].node.replicas[group].log_only)
+    lost = lab.rule("cut", everybody, everybody, names=("Retire",))
+    simulation.restart(away)
+    lab.run(3 * SECOND)
+    leader, group = lab.leader("a")
+    replica = simulation.hosts[leader].node.replicas[group]
+    assert not replica.is_member(addresses[stand_in]) and stand_in in lab.members(group)
+    lab.run(SECOND // 2)
+    simulation.order(leader, m.Replace(group, 1, addresses[away], addresses[stand_in]))
+    lab.run(2 * SECOND)
+    members = simulation.hosts[lab.leader("a")[0]].node.replicas[group].members
+    fakes = [x for x in members if x.address == addresses[stand_in] and not x.log]
+    assert not fakes, "a member that is taken for a full replica holds no items"
+    simulation.network.remove_rule(lost)
+    lab.run(6 * SECOND)
+    assert stand_in in lab.members(group) and away not in lab.members(group)
+    assert not simulation.hosts[stand_in].node.replicas[group].log_only
+
+
+@pytest.mark.claim("S132")
+def test_a_dead_member_is_replaced_although_its_stand_in_was_chosen_for_that() -> None:
+    """The catalog had not heard of the log replica when the autoadmin chose a node: the one that holds it."""
+    lab = Lab(partitions=3, dead_after_s=6)
+    for table in ("one", "two", "three", "four", "things"):
+        lab.create(table)
+    simulation, addresses = lab.simulation, lab.simulation.addresses
+    keeper = catalog_leader(lab)
+    everybody = list(range(len(simulation.hosts)))
+    dead = 4  # no member of the catalog
+    assert dead not in (0, 1, 2, keeper)
+    groups = [group for group in simulation.hosts[dead].node.replicas if group != "catalog"]
+    unheard = lab.rule("cut", everybody, everybody, names=("Membership",))
+    simulation.crash(dead)
+    lab.run(8 * SECOND)
+    plans = simulation.hosts[keeper].node.autoadmin.plans
+    held = [
+        group
+        for group, plan in plans.items()
+        if (found := simulation.hosts[addresses.index(plan.fresh)].node.replicas.get(group)) and found.log_only
+    ]
+    assert held, "a stand-in was chosen"
+    simulation.network.remove_rule(unheard)
+    lab.run(12 * SECOND)
+    for group in groups:
+        members = [x for i in lab.members(group) for x in simulation.hosts[i].node.replicas[group].members]
+        assert addresses[dead] not in [x.address for x in members], group
+        assert not any(x.log for x in members), group

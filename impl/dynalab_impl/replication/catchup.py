@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dynalab_impl.effects import NOTHING, Address, Effects
-from dynalab_impl.messages import Accepted, Refuse
+from dynalab_impl.messages import Accepted, Ballot, Refuse
 from dynalab_impl.records import Promised, SnapshotBegin, SnapshotEnd, SnapshotPiece
 from dynalab_impl.replication import healing, membership
 from dynalab_impl.replication.leading import Peer
@@ -109,7 +109,7 @@ def on_snapshot(replica: Replica, sender: Address, message: TakeSnapshot, effect
     replica.follow(sender, message.ballot, effects)
     if header.slot <= replica.commit_index:  # a late copy, or entries came first
         effects.send(sender, SnapshotTaken(group, message.ballot, header.slot, message.number))
-        effects.send(sender, Accepted(group, message.ballot, replica.matched, replica.incarnation))
+        _tell_match(replica, sender, message.ballot, effects)
         return
     incoming = replica.incoming
     if incoming is None or incoming.header.slot != header.slot or incoming.ballot != message.ballot:
@@ -134,7 +134,12 @@ def on_snapshot(replica: Replica, sender: Address, message: TakeSnapshot, effect
                 effects.tell(Event("snapshot-installed", group, message.ballot[0], header.slot))
     effects.send(sender, SnapshotTaken(group, message.ballot, header.slot, message.number))
     if replica.commit_index >= header.slot:
-        effects.send(sender, Accepted(group, message.ballot, replica.matched, replica.incarnation))
+        _tell_match(replica, sender, message.ballot, effects)
+
+
+def _tell_match(replica: Replica, leader: Address, ballot: Ballot, effects: Effects) -> None:
+    accepted = Accepted(replica.spec.group, ballot, replica.matched, replica.incarnation, log=replica.log_only)
+    effects.send(leader, accepted)
 
 
 def install(replica: Replica, incoming: Incoming) -> None:

@@ -212,6 +212,18 @@ def on_adopted(replica: Replica, sender: Address, message: Adopted, effects: Eff
     replica.pump(effects)
 
 
+def is_other_kind(replica: Replica, sender: Address, log: bool, effects: Effects) -> bool:
+    """Whether this is the answer of a log replica where a full one is to join, or the other way round: one that the
+    node held before, and that has not heard that it may go. It does not count, and is told again.
+    """
+    lead = replica.leading
+    peer = None if lead is None else lead.peers.get(sender)
+    if peer is None or peer.log == log or replica.is_member(sender):
+        return False
+    effects.send(sender, _retire(replica), NOTHING)
+    return True
+
+
 def log_begins_at(replica: Replica) -> int:
     """Up to this slot a new log replica needs nothing: it is committed, and every full replica but the silent one has
     it. Behind it lies what one of them may need, should this leader die.

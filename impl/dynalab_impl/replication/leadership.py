@@ -68,7 +68,7 @@ def on_accepted(replica: Replica, sender: Address, message: Accepted, effects: E
     if lead is None or message.ballot != lead.ballot:
         return
     peer = lead.peers.get(sender)
-    if peer is None:
+    if peer is None or healing.is_other_kind(replica, sender, message.log, effects):
         return
     peer.heard_ns = effects.now_ns
     _hear(replica, peer, message.incarnation, message.match)

@@ -243,7 +243,7 @@ class Replica:
             if not known:
                 effects.append(Promised(group, message.ballot))
             self.was_behind = True
-            effects.send(sender, Accepted(group, message.ballot, self.matched, self.incarnation, gap=True))
+            effects.send(sender, Accepted(group, message.ballot, self.matched, self.incarnation, True, self.log_only))
             return
         fresh = message.entries[self.matched + 1 - message.first_slot :]
         if fresh:
@@ -262,7 +262,7 @@ class Replica:
             effects.tell(Event("caught-up", group, message.ballot[0], self.matched))
         # Leaves once the entries are on disk, also when an earlier copy of this message appended them and its sync
         # still runs.
-        effects.send(sender, Accepted(group, message.ballot, self.matched, self.incarnation))
+        effects.send(sender, Accepted(group, message.ballot, self.matched, self.incarnation, log=self.log_only))
 
     def on_commit(self, sender: Address, message: Commit, effects: Effects) -> None:
         if message.ballot == self.promised and message.ballot == self.following:
