@@ -31,6 +31,12 @@ INHERITED: tuple[Inherited, ...] = (
         "split-loses-the-tail",
     ),
     Inherited(
+        "Partition.local",
+        "local indexes",
+        "made anew from its items; collections are not parted",
+        "a Query of a local index misses items",
+    ),
+    Inherited(
         "Partition.dedup",
         "answers to requests",
         "all to both: a retry may come to either",

@@ -25,6 +25,7 @@ def _half(self: Partition, spec: GroupSpec, *, tail: int = 0, answers: bool = Tr
     for key in self.items.irange(spec.low, spec.high or None, inclusive=(True, False)):
         if self.items[key].version <= self.applied - tail:
             half.items[key] = self.items[key]
+    half._load_local()
     for change in self.owed:
         if spec.holds(change.source):
             half._owe(change.slot, change.index, change.key, change.item, change.source)
@@ -62,7 +63,7 @@ SPLIT_BUGS = (
         checker="linearizability",
         workload="register",
         faults=("split", "slow-node"),
-        patches=(Patch(Partition, "_half", "308bf87c", _half_without_tail),),
+        patches=(Patch(Partition, "_half", "d147fa9c", _half_without_tail),),
     ),
     PlantedBug(
         name="parent-serves-past-its-split",
@@ -72,7 +73,7 @@ SPLIT_BUGS = (
         workload="register",
         faults=("split", "delay"),
         patches=(
-            Patch(Partition, "_divide", "5bcc15dc", _divide_and_keep),
+            Patch(Partition, "_divide", "8ded9af5", _divide_and_keep),
             Patch(StorageNode, "on_get", "7ae45bbb", _read_at_the_parent),
         ),
     ),
@@ -83,6 +84,6 @@ SPLIT_BUGS = (
         checker="linearizability",
         workload="register",
         faults=("split", "loss", "one-way-cut"),
-        patches=(Patch(Partition, "_half", "308bf87c", _half_without_answers),),
+        patches=(Patch(Partition, "_half", "d147fa9c", _half_without_answers),),
     ),
 )
