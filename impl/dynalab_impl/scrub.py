@@ -197,6 +197,14 @@ def on_diverged(node: StorageNode, sender: Address, message: Diverged, effects: 
     effects.tell(Event("rebuild-began", message.group, 0, message.slot))
 
 
+def pass_on(node: StorageNode, child: Replica, effects: Effects) -> None:
+    """A state that was found wrong has been divided: this half of it is rebuilt by itself."""
+    if node.scrubber is not None:
+        child.rebuilding = True
+        node.scrubber.rebuilds[child.spec.group] = Rebuild()
+        effects.tell(Event("rebuild-began", child.spec.group, 0, child.spec.origin))
+
+
 def _go_on(node: StorageNode, scrubber: Scrubber, replica: Replica, effects: Effects) -> None:
     """Take over a state that is whole, as soon as the log has come to its slot; else ask for the next piece of it."""
     group = replica.spec.group

@@ -22,6 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dynalab_impl import messages as m
+from dynalab_impl import scrub
 from dynalab_impl.catalog import replaced
 from dynalab_impl.effects import Address, Effects
 from dynalab_impl.heat import SAMPLES_MIN, Heat, hottest_key, split_point
@@ -96,6 +97,8 @@ def settle(node: StorageNode, parent: Replica, effects: Effects) -> None:
     if node.admission is not None:
         node.admission.divide(parent.spec.group, [child.spec.group for child in children])
     for child in children:
+        if parent.rebuilding:
+            scrub.pass_on(node, child, effects)
         effects.tell(Event("split-applied", child.spec.group, child.promised[0], child.spec.origin))
         if child.leading is not None:
             node.begin_leading(child, effects)
