@@ -72,7 +72,7 @@ class LocalIndexes:
         if held:
             self.bytes_of[collection] = held
         else:
-            del self.bytes_of[collection]
+            self.bytes_of.pop(collection, None)  # a delete of nothing had none
 
     def held_bytes(
         self, key: bytes, pending: Mapping[bytes, tuple[int, Item | None]], applied: Callable[[bytes], Item | None]
