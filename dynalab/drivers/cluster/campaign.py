@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import cast
 
+from dynalab.drivers.cluster.balancer import Balancer
 from dynalab.drivers.cluster.client import Client, NotSent, Outcome, Unknown
 from dynalab.drivers.cluster.driver import ClusterDriver
 from dynalab.drivers.cluster.nemesis import STRIKES, Nemesis
@@ -204,21 +206,15 @@ class Campaign:
         self.told: dict[str, int] = {}
         self.nemesis: Nemesis | None = None
         self.actors: list[Actor] = []
-        self.shop: Shop | None = None
         self.shopped: Report | None = None
 
     async def go(self) -> RunResult:
         """The whole campaign."""
         async with ClusterDriver(self.setting.data, self.setting.shape, lab=self.setting.lab) as driver:
             if await self._create_table(driver):
-                await self._open_shop(driver)
-                try:
+                async with self._shopping(driver):
                     await self._load(driver)
                     await driver.heal()
-                    await self._close_shop()
-                finally:
-                    if self.shop is not None:
-                        await self.shop.kill()
                 await self._ask_everything_back(driver)
             else:
                 self._problem("liveness", f"the table was not active within {TABLE_SECONDS_MAX:.0f} s")
@@ -238,14 +234,20 @@ class Campaign:
             await asyncio.sleep(PAUSE_SECONDS)
         return False
 
-    async def _open_shop(self, driver: ClusterDriver) -> None:
-        if self.setting.with_boto3:
-            self.shop = await Shop.open(driver.urls[0])
-
-    async def _close_shop(self) -> None:
-        if self.shop is not None:
-            self.shopped = await self.shop.close()
-            self.judgements.append(self.shopped.judgement())
+    @asynccontextmanager
+    async def _shopping(self, driver: ClusterDriver) -> AsyncIterator[None]:
+        """The boto3 program is served while the context is open, if there is to be one; then it is judged."""
+        if not self.setting.with_boto3:
+            yield
+            return
+        async with Balancer(driver.urls) as balancer:
+            shop = await Shop.open(balancer.url)
+            try:
+                yield
+                self.shopped = await shop.close()
+            finally:
+                await shop.kill()
+        self.judgements.append(self.shopped.judgement())
 
     async def _load(self, driver: ClusterDriver) -> None:
         setting, seconds_ns = self.setting, int(self.setting.seconds * SECOND)

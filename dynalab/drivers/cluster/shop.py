@@ -2,9 +2,9 @@
 
 Rules of this room:
 
-1. The program is what a user would write: one client, one endpoint, boto3's own retries, no word about faults. It makes
-   its table, then puts, reads, queries and batches until its standard input ends, asks everything back, and prints
-   what it met. Its calls may all be repeated, as its client does of itself.
+1. The program is what a user would write: one client, one endpoint (`balancer`), boto3's own retries, no word about
+   faults. It makes its table, then puts, reads, queries and batches until its standard input ends, asks everything
+   back, and prints what it met. Its calls may all be repeated, as its client does of itself.
 2. It judges what it sees: what was acknowledged is read by every later strong read, and is there at the end. An error
    that boto3 hands on, after its retries, is a failure of the service.
 3. It is a process of its own, and ends when whoever started it is gone.
