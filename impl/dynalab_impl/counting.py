@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING
 
 from dynalab_impl.catalog import CATALOG, Catalog
 from dynalab_impl.effects import Address, Effects, Nanoseconds
+from dynalab_impl.local_indexes import LocalIndexes
 from dynalab_impl.metadata import Counted
 from dynalab_impl.partition import Partition
-from dynalab_model.values import item_size
+from dynalab_impl.table_entry import count_key
+from dynalab_model.items import index_entry
+from dynalab_model.values import Item, item_size
 
 if TYPE_CHECKING:
     from dynalab_impl.storage_node import StorageNode
@@ -30,7 +33,8 @@ ROWS_A_TICK_MAX = 500
 class Counting:
     """A node's walk over the partitions that it leads: those still to come, and how far it is in the first of them.
 
-    `told` is what members of the catalog have heard: group → items and their bytes.
+    `local` has the entries of each local index and their bytes. `told` is what members of the catalog have heard:
+    `count_key` → items and their bytes.
     """
 
     next_ns: Nanoseconds = 0
@@ -38,6 +42,7 @@ class Counting:
     behind: bytes = b""
     items: int = 0
     size_bytes: int = 0
+    local: dict[str, list[int]] = field(default_factory=dict)
     told: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
@@ -64,23 +69,41 @@ def _count(node: StorageNode, counting: Counting, rows_max: int, effects: Effect
     rows = 0
     if isinstance(state, Partition) and state.split is None:
         after = counting.behind or None
+        if state.local is not None:
+            for name in state.local.entries:
+                counting.local.setdefault(name, [0, 0])
         for key in islice(state.items.irange(after, None, inclusive=(after is None, True)), rows_max):
-            counting.size_bytes += item_size(state.items[key].item)
+            item = state.items[key].item
+            counting.size_bytes += item_size(item)
+            if state.local is not None:
+                _count_entries(counting, state.local, item)
             counting.behind = key
             rows += 1
         counting.items += rows
         if rows == rows_max:
             return rows
-        node.tell_catalog(Counted(group, counting.items, counting.size_bytes), effects)
+        node.tell_catalog(Counted(group, counting.items, counting.size_bytes, counting.local), effects)
     counting.waiting.pop(0)
-    counting.behind, counting.items, counting.size_bytes = b"", 0, 0
+    counting.behind, counting.items, counting.size_bytes, counting.local = b"", 0, 0, {}
     return rows
+
+
+def _count_entries(counting: Counting, local: LocalIndexes, item: Item) -> None:
+    for index in local.schema.local_indexes:
+        entry = index_entry(local.schema, index, item)
+        if entry is not None:
+            counted = counting.local[index.name]
+            counted[0] += 1
+            counted[1] += item_size(entry)
 
 
 def on_counted(node: StorageNode, sender: Address, message: Counted, effects: Effects) -> None:
     """Every member of the catalog remembers, as any of them may lead it next."""
     if CATALOG in node.replicas:
-        node.counting.told[message.group] = (message.items, message.size_bytes)
+        told = node.counting.told
+        told[message.group] = (message.items, message.size_bytes)
+        for index, (entries, size_bytes) in message.local.items():
+            told[count_key(message.group, index)] = (entries, size_bytes)
 
 
 def _forget(node: StorageNode) -> None:
@@ -89,4 +112,4 @@ def _forget(node: StorageNode) -> None:
     if replica is not None and isinstance(replica.state, Catalog):
         known = replica.state.group_names()
         told = node.counting.told
-        node.counting.told = {group: told[group] for group in told if group in known}
+        node.counting.told = {name: told[name] for name in told if name.partition("\0")[0] in known}

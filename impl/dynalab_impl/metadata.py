@@ -7,7 +7,7 @@ table (S87). `Spare` is what storage nodes tell each other, without the service.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from dynalab_impl.effects import Message
@@ -46,11 +46,14 @@ class Found(Message):
 
 @dataclass(slots=True)
 class Counted(Message):
-    """What a leader counted in its partition: items, and their bytes without any overhead."""
+    """What a leader counted in its partition: items, and their bytes without any overhead; and for each local index its
+    entries and their bytes.
+    """
 
     group: str
     items: int
     size_bytes: int
+    local: dict[str, list[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

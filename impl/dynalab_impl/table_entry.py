@@ -12,8 +12,17 @@ from dynalab_impl.messages import GroupSpec
 from dynalab_model.schema import TableSchema
 from dynalab_model.tables import describe
 
-Counts: TypeAlias = Mapping[str, tuple[int, int]]  # group → items and their bytes
+Counts: TypeAlias = Mapping[str, tuple[int, int]]  # see `count_key` → items and their bytes
 NO_COUNTS: Counts = MappingProxyType({})
+
+
+def count_key(group: str, local_index: str = "") -> str:
+    """Under which name a partition's figures are kept, or those of a local index in it.
+
+    >>> count_key("things/0"), count_key("things/0", "by_n").partition("\\0")[2]
+    ('things/0', 'by_n')
+    """
+    return f"{group}\0{local_index}" if local_index else group
 
 
 @dataclass(slots=True)
@@ -34,6 +43,9 @@ class Table:
         for spec in self.groups:
             (items, size_bytes), (more_items, more_bytes) = sums.get(spec.index, (0, 0)), counts.get(spec.group, (0, 0))
             sums[spec.index] = (items + more_items, size_bytes + more_bytes)
+        for index in self.schema.local_indexes:
+            found = [counts.get(count_key(spec.group, index.name), (0, 0)) for spec in self.groups if not spec.index]
+            sums[index.name] = (sum(items for items, _ in found), sum(size_bytes for _, size_bytes in found))
         return cast(
             "dict[str, JSON]",
             describe(

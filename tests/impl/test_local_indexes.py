@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynalab_impl.effects import layout
+from dynalab_impl.effects import Timing, layout
 from dynalab_impl.local_indexes import LocalIndexes, whole_collections
 from dynalab_impl.messages import NO_REQUEST, Command, Entry, GroupSpec, Split, SplitNow, Write
 from dynalab_impl.partition import Partition
@@ -325,3 +325,24 @@ def test_a_collection_that_would_grow_beyond_its_limit_refuses_the_write_also_wh
     refused = {lab.answers[token].error for token in tokens if lab.answers[token].status == 400}
     assert refused == {"ItemCollectionSizeLimitExceededException"}
     assert len(by_n(lab, "p")) == 10, "nothing that was refused happened"
+
+
+def test_the_figures_of_a_local_index_are_renewed_with_its_tables(make_lab: MakeLab) -> None:
+    lab = make_lab(nodes_per_zone=1, timing=Timing(counts_ns=2 * SECOND))
+    create(lab)
+
+    def figures() -> tuple[int, int]:
+        body: Any = lab.call("DescribeTable", TableName="things").body
+        (index,) = body["Table"]["LocalSecondaryIndexes"]
+        return index["ItemCount"], index["IndexSizeBytes"]
+
+    for sk in range(1, 4):
+        put(lab, "p", sk, 5)
+    put(lab, "q", 1, 5)
+    assert lab.call("PutItem", TableName="things", Item=thing("q", 2, v={"S": "not in the index"})).status == 200
+    lab.run(6 * SECOND)
+    assert figures() == (4, 4 * 10)  # pk 2 + 1, sk 2 + 2, n 1 + 2
+    for pk, sk in (("p", 1), ("p", 2), ("p", 3), ("q", 1)):
+        lab.call("DeleteItem", TableName="things", Key=thing(pk, sk))
+    lab.run(6 * SECOND)
+    assert figures() == (0, 0)
