@@ -9,6 +9,7 @@ import click
 
 from dynalab.site import claims, conformance, drawing, plots, results, splits
 from dynalab_fault_injection.experiments import admission, heat, leaderless, metadata
+from dynalab_fault_injection.planted_bugs import PatchDoesNotFit, hunt
 from dynalab_impl.inheritance import INHERITED
 from dynalab_impl.path import PATHS
 from dynalab_model.offered import OFFERED, STATUSES
@@ -56,6 +57,19 @@ def write_splits(docs: Path) -> None:
     write(folder / "inheritance.svg", drawing.draw(splits.inheritance_source(INHERITED)))
     write(folder / "inheritance.md", splits.inheritance_table(INHERITED))
     write(folder / "heat.md", "\n".join(heat.table(heat.measured())) + "\n")
+
+
+def write_bug(docs: Path, name: str) -> None:
+    """What a planted bug does, as a chapter shows it: the line that runs it again, and its picture.
+
+    Raises ValueError if nobody notices it.
+    """
+    found = hunt(name)
+    if not found.caught:
+        raise ValueError(f"the planted bug {name} was not caught in {found.seeds} seeds")
+    folder = docs / "generated"
+    write(folder / f"bug-{name}.txt", f"$ {found.replay}\n{found.checker}: {found.sentence}\n")
+    write(folder / f"bug-{name}.svg", results.inline(found.svg))
 
 
 def write_leaderless(docs: Path) -> None:
@@ -118,6 +132,7 @@ def main(docs: Path, tests: Path, store: Path, smoke: bool, violation: bool) -> 
         write_admission(docs)
         write_splits(docs)
         write_leaderless(docs)
+        write_bug(docs, "split-loses-the-tail")
         write(docs / "generated" / "operations.md", operations_table())
         write(docs / "generated" / "checkers-speed.md", checkers_speed(store.parent / "checkers-speed.md"))
         write_claims(docs, tests)
@@ -127,7 +142,7 @@ def main(docs: Path, tests: Path, store: Path, smoke: bool, violation: bool) -> 
         results.write_pages(docs, store)
         if violation:
             results.write_violation(docs, store)
-    except ValueError as error:
+    except (ValueError, PatchDoesNotFit) as error:
         click.echo(f"dynalab.site: {error}", err=True)
         sys.exit(EXIT_DATA)
     except drawing.NoDrawingProgram as error:

@@ -129,12 +129,18 @@ def test_a_chapter_shows_the_hops_of_the_code(built: Path, name: str) -> None:
     assert f"<title>{name}</title>" in text
 
 
+def plain(text: str) -> str:
+    return html.unescape(re.sub(r"<[^>]*>", "", text))
+
+
 def test_the_chapter_on_splits_shows_what_children_inherit_and_what_a_split_does(built: Path) -> None:
     text = text_of(built, "chapters/partitions-and-splits")
     assert "<title>inheritance</title>" in text
     for row in INHERITED:
         assert row.place in text and row.what in html.unescape(text) and row.bug in text, row
     assert "four keys: carried out" in text and "split-applied" in text
+    assert re.search(r"dynalab replay \d+ --workload register .*--planted-bug split-loses-the-tail", plain(text))
+    assert plain(text).count("linearizability: ") == 1
 
 
 def test_the_chapter_on_leaders_shows_the_same_seeds_without_one(built: Path) -> None:
