@@ -45,6 +45,8 @@ def compose(router: Router, pending: Pending, spec: m.GroupSpec, consistent: boo
     pending.sent = True
     request = (router.identity, pending.number)
     number = pending.number + pending.attempts
+    if is_over(pending):
+        pending.alone = pending.attempts
     pending.attempts += 1
     write = cast("PutItem | UpdateItem | DeleteItem", operation)
     return m.WriteRequest(spec.group, number, request, pending.expiry_ns, pending.key, write)
@@ -72,6 +74,14 @@ def was_turned_away(pending: Pending, number: int) -> None:
         pending.turned_away |= 1 << (number % ATTEMPTS_MAX)
 
 
-def is_final(pending: Pending) -> bool:
-    """Whether a refusal is the last word: no attempt is left that may be carried out. A read leaves nothing behind."""
+def is_over(pending: Pending) -> bool:
+    """Whether all attempts so far were turned away."""
     return pending.turned_away == (1 << pending.attempts) - 1
+
+
+def is_final(pending: Pending, number: int) -> bool:
+    """Whether a refusal of this attempt is the last word: no other may be carried out, and none may have been since the
+    refusal. A node that has carried an attempt out, and leads no more, turns a copy of it away: so the others must have
+    been turned away before this one was made, and not only before its answer came. A read leaves nothing behind.
+    """
+    return is_over(pending) and (not pending.attempts or pending.alone == number % ATTEMPTS_MAX)

@@ -35,6 +35,7 @@ class Pending:
     sent: bool = False
     attempts: int = 0  # how often a write was sent, each time under another number
     turned_away: int = 0  # which of them were refused or sent elsewhere: a bit each
+    alone: int = -1  # the last attempt that was made when every other one had been turned away
     asking: bool = False  # the metadata service; its answer lets the request go on
     batch: int = 0  # the number of the batch that this is a part of, and its place there
     place_in_batch: int = 0

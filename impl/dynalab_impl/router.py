@@ -261,7 +261,7 @@ class Router:
                 self.routes.forget(pending.table)
         elif message.error and message.error in batching.REFUSED_FOR_NOW:
             attempts.was_turned_away(pending, message.number)
-            if not attempts.is_final(pending):
+            if not attempts.is_final(pending, message.number):
                 # Another attempt of this write may be carried out yet: whether it was is not known before the deadline.
                 pending.retry_ns = effects.now_ns + self.topology.timing.attempt_ns
                 return

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dynalab_impl import messages as m
 from dynalab_impl.effects import Limits
 
 SECOND = 1_000_000_000
@@ -283,6 +284,32 @@ def test_a_refusal_is_not_believed_while_another_attempt_may_be_carried_out(make
     # It was carried out once, and its client was told so.
     assert lab.answers[token].status == 200
     assert lab.get("a") == "late"
+
+
+def test_a_refusal_from_before_another_attempt_was_turned_away_is_not_believed(make_lab: Callable[..., Any]) -> None:
+    """The first attempt comes late to a node that leads by now, is carried out, and its answer is lost; a copy comes
+    when that node leads no more, and is turned away. The second one had been refused before all that, and the refusal
+    is late.
+    """
+    lab = throttled_lab(make_lab)
+    machine = lab.simulation.storage_count
+    storage = list(range(machine))
+    router = lab.simulation.hosts[machine].node
+    lab.rule("cut", [machine], storage, names=("WriteRequest",))
+    token = lab.send("PutItem", TableName="things", Item={"pk": {"S": "a"}, "v": {"S": "done"}})
+    lab.run(10 * MILLISECOND)
+    (pending,) = router.pending.values()
+    while pending.attempts < 2:
+        lab.run(10 * MILLISECOND)
+    lab.simulation.order(machine, m.Redirect(pending.number, pending.group, None))
+    lab.simulation.order(machine, m.Answer(pending.number + 1, 400, {}, PROVISIONED))
+    lab.run(10 * MILLISECOND)
+    assert token not in lab.answers, "that the write did not happen is not known"
+    while pending.attempts < 3:
+        lab.run(10 * MILLISECOND)
+    lab.simulation.order(machine, m.Answer(pending.number + 2, 400, {}, PROVISIONED))
+    lab.run(10 * MILLISECOND)
+    assert lab.answers[token].error == PROVISIONED, "the third was made when the others were over"
 
 
 def test_a_router_that_asked_the_wrong_node_first_still_believes_the_refusal(make_lab: Callable[..., Any]) -> None:
