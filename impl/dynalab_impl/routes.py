@@ -131,8 +131,8 @@ class Routes:
         return spec
 
     def due(self, group: str, now_ns: Nanoseconds, every_ns: Nanoseconds) -> bool:
-        """Whether a hit on this cached partition is to be followed by a refresh; true once in `every_ns`. A request that
-        waited for an answer is no hit.
+        """Whether a hit on this cached partition is to be followed by a refresh; true once in `every_ns`. A request
+        that waited for an answer is no hit.
         """
         if now_ns - self.asked[group] <= every_ns:
             return False

@@ -1,0 +1,190 @@
+"""Groups, their members, and what stands in their logs: the values that messages and records carry.
+
+`messages` gives these names, too: whoever sends or reads a message needs no second place to look.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from dynalab_impl.effects import JSON, Address, Nanoseconds
+from dynalab_model.operations import TableOperation
+from dynalab_model.schema import TableSchema
+from dynalab_model.values import Item
+
+Ballot: TypeAlias = tuple[int, str]  # (number, name of the node that drew it); compared as a tuple
+RequestId: TypeAlias = tuple[str, int]  # (router and its incarnation, number)
+NO_BALLOT: Ballot = (0, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A replica's place and the incarnation of its disk: a wiped disk comes back under a higher one and counts for
+    nothing at first. With `stands_for` it is a log replica (ATC'22 §3): it votes and holds entries, no items, in the
+    seat of a full replica that fell silent.
+    """
+
+    address: Address
+    incarnation: int
+    stands_for: Address | None = None
+
+    @property
+    def log(self) -> bool:
+        """Whether this is a log replica."""
+        return self.stands_for is not None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSpec:
+    """What a node must know to host a replica. The range is [low, high) of key bytes; an empty `high` means no upper
+    end.
+    """
+
+    group: str
+    table: str
+    index: str  # "" for the table's own partitions
+    low: bytes
+    high: bytes
+    members: tuple[Member, ...]
+    schema: TableSchema | None  # None for the catalog
+    origin: int = 0  # the slot of its parent's Split: a partition's log and versions go on behind it
+    members_slot: int = 0  # the slot of the last membership change that `members` knows; 0 for those it began with
+
+    def holds(self, key: bytes) -> bool:
+        return self.low <= key and (not self.high or key < self.high)
+
+
+@dataclass(slots=True)
+class Write:
+    """Set an item (None deletes it). `body` is the answer that the client gets, kept so that a retry gets the same
+    one.
+    """
+
+    key: bytes
+    item: Item | None
+    body: dict[str, JSON]
+
+
+@dataclass(slots=True)
+class Failed:
+    """A request that was refused by its condition. It is logged, too: else a late copy of it could succeed after the
+    refusal was told.
+    """
+
+    status: int
+    error: str
+    body: dict[str, JSON]
+
+
+@dataclass(slots=True)
+class Barrier:
+    """First entry of the leader of `ballot`. What lies behind it in an older ballot than this was never chosen.
+
+    The ballot stands here as well as in the entry's header: a later leader that proposes the barrier again changes the
+    header, and what the first one wrote behind its barrier may have been chosen.
+    """
+
+    ballot: Ballot
+
+
+@dataclass(slots=True)
+class Readmit:
+    """The learner at this address votes from here on, under its new incarnation."""
+
+    member: Member
+
+
+@dataclass(slots=True)
+class AddMember:
+    """A replica that has caught up votes from here on; every later slot is counted with it."""
+
+    member: Member
+
+
+@dataclass(slots=True)
+class RemoveMember:
+    """The replica at this address counts for nothing from here on."""
+
+    address: Address
+
+
+@dataclass(slots=True)
+class IndexWrite:
+    """One change of an index entry. `version` is the slot of the base write that caused it: an older one never
+    overtakes.
+    """
+
+    key: bytes
+    item: Item | None
+    version: int
+
+
+@dataclass(slots=True)
+class Propagated:
+    """Every index change caused by base slots up to this one has been applied."""
+
+    slot: int
+
+
+@dataclass(slots=True)
+class Split:
+    """The partition's range is divided between two new groups on the same members; nothing is logged behind this but
+    barriers of new leaders.
+    """
+
+    left: GroupSpec
+    right: GroupSpec
+
+
+@dataclass(slots=True)
+class Scrub:
+    """Every replica digests what it holds here: up to `rows_max` rows behind the key `after`."""
+
+    after: bytes
+    rows_max: int
+
+
+@dataclass(slots=True)
+class CatalogChange:
+    """One step of the catalog. `action` is a key of `catalog.ACTIONS`."""
+
+    action: str
+    table: str = ""
+    operation: TableOperation | None = None
+    table_id: str = ""
+    member: Member | None = None
+    group: str = ""
+    specs: tuple[GroupSpec, ...] = ()
+    members: tuple[Member, ...] = ()
+    slot: int = 0
+
+
+Command: TypeAlias = (
+    Write
+    | Failed
+    | Barrier
+    | Readmit
+    | AddMember
+    | RemoveMember
+    | IndexWrite
+    | Propagated
+    | Split
+    | Scrub
+    | CatalogChange
+)
+
+
+@dataclass(slots=True)
+class Entry:
+    """One slot of a group's log: the header (ballot, slot, monotone time of the leader, request) and what to apply."""
+
+    ballot: Ballot
+    slot: int
+    time_ns: Nanoseconds
+    request: RequestId
+    expiry_ns: Nanoseconds  # the request is recognised until log time passes this; 0 for entries of the group's own
+    command: Command
+
+
+NO_REQUEST: RequestId = ("", 0)
