@@ -26,8 +26,8 @@ NAMES = sorted(path.stem for path in PUZZLERS.glob("*.py") if path.stem not in H
 # They bring their own service: three need virtual time, one lays a hundred thousand items into the model's table.
 WITH_THEIR_OWN = ("customers", "offices_throttled", "parallel_scan", "votes")
 ANYWHERE = [name for name in NAMES if name not in WITH_THEIR_OWN]
-# Over HTTP an index lags by real time, and a puzzler waits for none: only those that read no index are told there.
-OVER_HTTP = ["cart", "five_indexes", "keys", "page_views", "repository", "rounding", "sums"]
+# Over HTTP an index lags by real time, and a puzzler waits for none: these read no index, and make few tables.
+OVER_HTTP = ["cart", "five_indexes", "rounding"]
 
 
 def load(name: str) -> ModuleType:
@@ -64,7 +64,7 @@ def test_a_puzzler_prints_what_the_chapter_shows(name: str, request: pytest.Fixt
     text = printed(name)
     if request.config.getoption("--rewrite-transcripts"):
         (PRINTED / f"{name}.txt").write_text(text, encoding="utf-8")
-    assert text == kept(name)
+    assert text == kept(name), "read the difference, then write it anew with --rewrite-transcripts"
 
 
 def test_every_puzzler_stands_in_a_chapter_behind_the_command_that_prints_it() -> None:
@@ -89,6 +89,17 @@ def test_a_client_over_http_is_told_the_same(name: str, dynalab_endpoint: Endpoi
 def test_the_examples_in_the_docstrings_run(name: str) -> None:
     failed, _ = doctest.testmod(load(name))
     assert failed == 0
+
+
+def test_the_picture_of_key_bytes_is_drawn_from_the_code_that_orders_items() -> None:
+    sys.path.insert(0, str(PUZZLERS.parent))
+    try:
+        drawing = importlib.import_module("key_layout")
+    finally:
+        sys.path.remove(str(PUZZLERS.parent))
+    assert drawing.PICTURE.read_text(encoding="utf-8") == drawing.picture(), "python docs/examples/key_layout.py"
+    assert doctest.testmod(drawing).failed == 0
+    assert '--8<-- "assets/key-layout.svg"' in (CHAPTERS / "keys-items-collections.md").read_text(encoding="utf-8")
 
 
 # --- what the items say ----------------------------------------------------------------------------------------------
@@ -158,12 +169,12 @@ def test_a_country_as_partition_key_is_throttled_and_country_and_state_is_not() 
 
 @pytest.mark.claim("S60", "S61", "S62")
 def test_votes_for_one_key_are_throttled_and_for_enough_shards_all_are_counted() -> None:
-    rows = {name: [int(cell.replace(",", "")) for cell in row] for name, row in list(cells("votes").items())[1:6]}
-    assert list(rows) == ["1", "10", "20", "100", "400"]
+    rows = {name: [int(cell.replace(",", "")) for cell in row] for name, row in list(cells("votes").items())[1:5]}
+    assert list(rows) == ["1", "20", "100", "400"]
     lost = [throttled for _, _, throttled in rows.values()]
     assert lost == sorted(lost, reverse=True) and lost[0] > 1_000 and lost[-1] == 0
     # Twenty shards are what the arithmetic asks for, and do not do: some of them meet in a partition.
-    assert lost[2] > 0
+    assert lost[1] > 0
     assert all(counted + throttled == sent for sent, counted, throttled in rows.values())
     totals = kept("votes").splitlines()[-1].rpartition(": ")[2].split(", ")
     assert totals == ["800", "1000", "1200", "1400"]  # two votes of three, 300 a second, none lost

@@ -88,12 +88,11 @@ def padded(size_bytes: int, **attributes: Plain) -> Row:
 
 
 class Refused(Exception):
-    """The service refused a request; `error` is its name, `body` all that it said."""
+    """The service refused a request; `error` is its name."""
 
     def __init__(self, error: str, body: Mapping[str, object]) -> None:
         super().__init__(f"{error}: {body.get('message', body.get('Message', ''))}")
         self.error = error
-        self.body = dict(body)
 
 
 class Transport(Protocol):

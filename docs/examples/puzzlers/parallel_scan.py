@@ -48,7 +48,7 @@ def puzzler(_: Database) -> Iterator[str]:
         every = [name for worker in found for name in worker]
         assert len(set(every)) == len(every) == ITEMS, "an item was found twice, or not at all"
         sizes = sorted(len(worker) for worker in found)
-        lines.append((f"{workers}", f"{sizes[0]}–{sizes[-1]}", f"{took_ns / 1_000_000:.1f} ms", units))
+        lines.append((f"{workers}", f"{sizes[0]}–{sizes[-1]}", f"{(took_ns + 500_000) // 1_000_000} ms", units))
     yield from table(("workers", "items each", "time", "units"), *lines)
 
 

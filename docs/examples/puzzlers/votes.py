@@ -14,7 +14,7 @@ from crowd import Crowd, gather, throttled_service
 from meter import Body, Database, Simulated, item, run, table
 
 RATE, SECONDS, LIMIT = 600, 2, 20
-SHARDS = (1, 10, 20, 100, 400)
+SHARDS = (1, 20, 100, 400)
 
 
 def candidate(number: int) -> str:
