@@ -19,7 +19,7 @@ from dynalab.drivers.cluster.campaign import Campaign, Setting
 from dynalab.drivers.cluster.driver import ClusterDriver
 from dynalab.drivers.cluster.nemesis import STRIKES, Nemesis
 from dynalab.drivers.cluster.shop import Calls, Report, ask_back, shop
-from tests.end_to_end.clusters import processes_of
+from tests.end_to_end.clusters import processes_of, quick
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks for processes in /proc")
 
@@ -130,6 +130,11 @@ def test_the_boto3_program_sees_what_a_service_forgets(monkeypatch: pytest.Monke
     assert report.wrong == wrong
     assert report.lost == ["c0 4", "c0 6"] and report.acknowledged == 12
     assert (report.retried, report.retries, report.retries_max) == (2, 4, 2)
+
+
+def test_a_boto3_program_is_only_served_by_a_cluster() -> None:
+    refused = quick("campaign", "--with-boto3", "--seeds", "0:1")
+    assert refused.code == 64 and "--with-boto3 goes with --driver cluster" in refused.err
 
 
 def test_a_fault_that_never_bit_makes_the_verdict_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
