@@ -44,6 +44,8 @@ COUNTERS: Final = {
     "messages-lost": "messages that vanished on the way",
     "messages-reordered": "messages that were overtaken by later ones",
     "index-messages-delayed": "index changes that were held back",
+    "log-messages-delayed": "messages of a replicated log that were held back while heartbeats passed",
+    "acknowledging-messages-delayed": "answers to a leader's heartbeats that arrived late",
     "outputs-lost-in-crash": "messages and answers that waited for a sync when their node died, and never left",
     "log-records-dropped": "log records that disks let go of, once snapshots had replaced them",
     "dropped-at-full-queue": "messages that found a full queue and were dropped, as the rules ask for",

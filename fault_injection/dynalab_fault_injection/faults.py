@@ -352,6 +352,20 @@ CATALOGUE: dict[str, Kind] = {
         _link("loss", "messages are lost at random", 2, 6, link_faults.loss),
         _link("duplicate", "messages arrive twice, the second time late", 2, 6, link_faults.duplicate),
         _link("reorder", "messages are held back, and others overtake them", 2, 6, link_faults.reorder),
+        Kind(
+            "log-lag",
+            "what one zone gets of the log is held back; heartbeats pass",
+            5 * SECOND,
+            10 * SECOND,
+            link_faults.LogLag,
+        ),
+        _link(
+            "late-acknowledgements",
+            "the answers to a leader's heartbeats arrive late",
+            5,
+            9,
+            link_faults.late_acknowledgements,
+        ),
         Kind("clock-offset", "wall clocks are wrong", 3 * SECOND, 8 * SECOND, ClockOffset),
         Kind(
             "clock-drift",

@@ -16,6 +16,13 @@ MILLISECOND = 1_000_000
 # Message classes that carry index changes; `index-lag` holds back these alone, so the base table stays quick.
 INDEX_TRAFFIC = ("IndexRequest", "IndexReply")
 
+# What followers get of their leader's log. Heartbeats are small and pass, so nobody seems to be silent.
+LOG_TRAFFIC = ("Accept", "Commit", "TakeSnapshot")
+COMMIT_TRAFFIC = ("Commit",)
+
+# What renews a leader's lease.
+ACKNOWLEDGEMENTS = ("HeartbeatReply",)
+
 # What storage nodes and the autoadmin say to each other. Routers find tables all the same.
 CONTROL_TRAFFIC = (
     "Alive",
@@ -50,6 +57,34 @@ class LinkFault:
         if self._rule is not None:
             lift(cluster, self._rule, self.evidence)
             self._rule = None
+
+
+@dataclass(slots=True)
+class LogLag:
+    """A follower lags and answers: what goes into one zone of the log is held back, for longer than a lease at times,
+    so that a new leader whose wait is over still lacks a quorum for its barrier. The word of what is committed is late
+    everywhere.
+    """
+
+    evidence: dict[str, int] = field(default_factory=dict)
+    _rules: list[LinkRule] = field(default_factory=list)
+
+    def start(self, cluster: Cluster) -> None:
+        network = cluster.simulation.network
+        everybody = list(range(cluster.simulation.storage_count))
+        lagging = cluster.in_zone(pick(cluster.random, cluster.zones()))
+        delay_ns = between(cluster.random, 1500, 3500) * MILLISECOND
+        entries = LinkRule("delay", network.links(everybody, lagging), delay_ns=delay_ns, names=LOG_TRAFFIC)
+        others = [index for index in everybody if index not in lagging]
+        words = LinkRule("delay", network.links(everybody, others), delay_ns=delay_ns, names=COMMIT_TRAFFIC)
+        self._rules = [entries, words]
+        for rule in self._rules:
+            network.add_rule(rule)
+
+    def stop(self, cluster: Cluster) -> None:
+        for rule in self._rules:
+            lift(cluster, rule, self.evidence)
+        self._rules = []
 
 
 def partition(cluster: Cluster) -> LinkRule | None:
@@ -120,6 +155,17 @@ def index_lag(cluster: Cluster) -> LinkRule:
     return LinkRule("delay", _everywhere(cluster), delay_ns=delay_ns, spread_bits=30, names=INDEX_TRAFFIC)
 
 
+def late_acknowledgements(cluster: Cluster) -> LinkRule | None:
+    """A leader hears from its followers, but what it hears is old: its lease has run out meanwhile."""
+    victim = cluster.victim()
+    if victim is None:
+        return None
+    everybody = list(range(cluster.simulation.storage_count))
+    mask = cluster.simulation.network.links(everybody, [victim])
+    delay_ns = between(cluster.random, 2000, 4000) * MILLISECOND
+    return LinkRule("delay", mask, delay_ns=delay_ns, names=ACKNOWLEDGEMENTS)
+
+
 def lift(cluster: Cluster, rule: LinkRule, evidence: dict[str, int]) -> None:
     cluster.simulation.network.remove_rule(rule)
     if rule.effect == "reorder":
@@ -133,7 +179,13 @@ def lift(cluster: Cluster, rule: LinkRule, evidence: dict[str, int]) -> None:
         "duplicate": "messages-doubled",
         "delay": "messages-delayed",
     }
-    kinds = {INDEX_TRAFFIC: "index-", CONTROL_TRAFFIC: "control-"}
+    kinds = {
+        INDEX_TRAFFIC: "index-",
+        CONTROL_TRAFFIC: "control-",
+        LOG_TRAFFIC: "log-",
+        COMMIT_TRAFFIC: "log-",
+        ACKNOWLEDGEMENTS: "acknowledging-",
+    }
     word = kinds.get(rule.names, "") + words[rule.effect]
     add(evidence, word, rule.hits)
     cluster.simulation.count(word, rule.hits)

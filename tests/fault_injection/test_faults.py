@@ -9,7 +9,7 @@ import pytest
 from dynalab_fault_injection.cluster import Cluster
 from dynalab_fault_injection.faults import CATALOGUE, HARMS, SECOND, Fault, NodeCrash, SlowDisk, SyncFailure, heal, plan
 from dynalab_fault_injection.implementation import implementation_format
-from dynalab_fault_injection.link_faults import INDEX_TRAFFIC, LinkFault
+from dynalab_fault_injection.link_faults import ACKNOWLEDGEMENTS, INDEX_TRAFFIC, LOG_TRAFFIC, LinkFault
 from dynalab_fault_injection.operator import Operator
 from dynalab_fault_injection.simulator import LinkRule, Simulation, stream
 from dynalab_fault_injection.throttle_fault import USUAL
@@ -18,6 +18,7 @@ from dynalab_fault_injection.workloads.items import put
 from dynalab_impl import messages
 from dynalab_impl.effects import Address, Message, Topology, layout
 from dynalab_impl.service import make_node
+from dynalab_impl.storage_node import HANDLERS
 from tests.fault_injection.toys import HERE, Pulse, Scripted, scripted
 
 N1 = Address("r1", "z1", "n1")
@@ -262,6 +263,30 @@ def test_index_lag_holds_back_index_traffic_and_nothing_else() -> None:
     rule = LinkRule("delay", bytearray(16), delay_ns=SECOND, names=INDEX_TRAFFIC)
     _, times, _ = pulses(rule, 5)
     assert max(times) < SECOND // 10 and rule.hits == 0
+
+
+def test_while_the_log_lags_followers_are_heard_and_no_log_replica_takes_a_seat() -> None:
+    lagged = 0
+    for seed in range(3):
+        formed = form(seed)
+        fault = CATALOGUE["log-lag"].make()
+        before = formed.simulation.told.get("log-replica-hosted", 0)
+        window(formed, fault, 4)
+        assert {*fault.evidence} <= {"log-messages-delayed"}
+        lagged += fault.evidence.get("log-messages-delayed", 0)
+        assert formed.simulation.told.get("log-replica-hosted", 0) == before
+        assert "lease-ran-out" not in formed.simulation.told, "heartbeats pass"
+    assert lagged > 100
+
+
+def test_a_leader_whose_acknowledgements_are_late_lets_its_lease_run_out_though_it_is_answered() -> None:
+    formed = form(1)
+    fault = CATALOGUE["late-acknowledgements"].make()
+    window(formed, fault, 4)
+    assert {*fault.evidence} == {"acknowledging-messages-delayed"}
+    assert formed.simulation.told["lease-ran-out"] >= 1
+    for name in (*LOG_TRAFFIC, *ACKNOWLEDGEMENTS):
+        assert any(name == kind.__name__ for kind in HANDLERS), "it names messages that storage nodes have"
 
 
 def test_a_fault_that_was_stopped_twice_or_never_started_changes_nothing() -> None:

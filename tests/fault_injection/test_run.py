@@ -169,3 +169,12 @@ def test_a_clock_beyond_the_drift_bound_is_found_out_by_the_checker() -> None:
         if "linearizability" in guilty:
             return
     raise AssertionError("twelve runs with broken clocks, and nobody noticed")
+
+
+def test_on_hot_keys_readers_go_on_while_a_writer_waits() -> None:
+    result = run_one(1, "hot-key", ("partition",))
+    assert result.verdict == "valid" and result.operations > 1_500
+    writes = [e for e in result.history if e["type"] == "invoke" and e["f"] in ("write", "cas")]
+    strong = [e for e in result.history if e["type"] == "invoke" and e.get("consistency") == "strong"]
+    assert {e["session"] for e in writes} == {"c1", "c2"}
+    assert len(strong) > len(writes) > 200

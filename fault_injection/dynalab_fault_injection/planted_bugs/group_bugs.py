@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dynalab_fault_injection.planted_bugs.bug import PlantedBug
 from dynalab_fault_injection.planted_bugs.patch import Patch
-from dynalab_impl.effects import Effects, Nanoseconds
+from dynalab_impl.effects import Address, Effects, Nanoseconds
 from dynalab_impl.messages import (
     NO_REQUEST,
     AddMember,
@@ -47,6 +47,12 @@ def _forgetful(replica: Replica, effects: Effects) -> None:
         lead.pending_requests.clear()
 
 
+def _from_the_reply(
+    replica: Replica, sender: Address, incarnation: int, sent_ns: Nanoseconds, match: int, effects: Effects
+) -> None:
+    leadership.on_acknowledged(replica, sender, incarnation, effects.now_ns, match, effects)
+
+
 GROUP_BUGS: tuple[PlantedBug, ...] = (
     PlantedBug(
         name="log-replica-leads",
@@ -77,5 +83,14 @@ GROUP_BUGS: tuple[PlantedBug, ...] = (
         workload="register",
         faults=("deployment", "delay", "slow-disk"),
         patches=(Patch(Replica, "check_lease", "25f9527d", _forgetful),),
+    ),
+    PlantedBug(
+        name="lease-from-the-reply",
+        rule="a lease counts from the sending of the renewal that a quorum acknowledged",
+        sentence="a leader counts its lease from the moment at which the acknowledgement arrives",
+        checker="linearizability",
+        workload="hot-key",
+        faults=("late-acknowledgements", "partition"),
+        patches=(Patch(Replica, "on_acknowledged", "1ae837c5", _from_the_reply),),
     ),
 )
