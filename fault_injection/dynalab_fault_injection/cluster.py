@@ -66,6 +66,7 @@ class Cluster:
     simulation: Simulation
     random: Random
     wiped: tuple[int, tuple[str, ...]] | None = None
+    held: dict[int, tuple[str, ...]] = field(default_factory=dict)  # by each machine when it went down
     ghost: tuple[int, str, bytes] | None = None  # a row that appeared in one replica, until nobody has it
     evidence: dict[str, int] = field(default_factory=dict)
 
@@ -129,6 +130,7 @@ class Cluster:
         """Cut the power of a running machine; says what died with it."""
         simulation = self.simulation
         evidence = {"nodes-died": 1}
+        self.held[index] = self.groups_on(index)
         leads = index in self.leaders()
         unacked = self.unacked_groups(index)
         tails = simulation.counters.get("lost-unsynced-tails", 0)
@@ -192,7 +194,8 @@ class Cluster:
         for member in members:
             held = replicas.get(member.address)
             if held is None:
-                holds = member.address not in up
+                index = self.simulation.addresses.index(member.address)
+                holds = member.address not in up and group in self.held.get(index, ())
             else:
                 holds = (held.has_state or held.log_only) and min(held.members_slot, held.recorded_commit) >= slot
             if holds and member.address != self.address(victim):

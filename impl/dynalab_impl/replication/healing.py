@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 LAG_MAX = 64  # a replica this close to the commit index may vote: what it lacks is on its way
 MEMBERS_MIN = 3  # a smaller group has no quorum without its silent member
+LEAVING_HEARTBEATS = 4  # a replica that has lost its seat is kept for so long: time to write down what is committed
 LOG_REPLICAS_MAX = 1  # that speak; with more of them too few members could lead
 
 
@@ -48,6 +49,7 @@ def mend(replica: Replica, storage: tuple[Address, ...], effects: Effects) -> No
     if lead is None or lead.splitting or replica.commit_index < lead.barrier_slot:
         return
     _follow_members(replica, lead, effects.now_ns)
+    _let_go(replica, lead, effects)
     step(replica, effects)
     if not lead.changing and len(replica.members) <= _target(replica):
         _seek_stand_in(replica, lead, storage, effects)
@@ -260,8 +262,21 @@ def changed(replica: Replica, effects: Effects) -> None:
         if _is_replaced(replica, gone, fresh):
             del lead.fresh[fresh]
     wanted = _wanted(replica, lead)
-    for address in list(lead.peers):
+    for address in lead.peers:
         if address not in wanted:
+            lead.leaving.setdefault(address, effects.now_ns)
+
+
+def _let_go(replica: Replica, lead: Leading, effects: Effects) -> None:
+    """Those who have lost their seats stay for a moment. Until the others have heard that the change is committed, and
+    this leader dies, they need those votes to find it out.
+    """
+    wanted = _wanted(replica, lead)
+    for address, since_ns in list(lead.leaving.items()):
+        if address in wanted:
+            del lead.leaving[address]
+        elif effects.now_ns - since_ns >= LEAVING_HEARTBEATS * replica.timing.heartbeat_ns:
+            del lead.leaving[address]
             _release(replica, lead, address, effects)
 
 

@@ -78,6 +78,7 @@ class Leading:
     asked: list[Address] = field(default_factory=list)  # to hold the log in that seat
     joining: Address | None = None  # the one of them that does, and is no member yet
     fresh: dict[Address, Address] = field(default_factory=dict)  # replicas being built, and whom each replaces
+    leaving: dict[Address, Nanoseconds] = field(default_factory=dict)  # replicas that lost their seats, since when
     membership_told: int = 0  # the catalog knows of the changes up to this slot
 
     def count(self, members: tuple[Member, ...]) -> None:
