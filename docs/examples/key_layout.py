@@ -18,7 +18,7 @@ PICTURE = Path(__file__).resolve().parents[1] / "assets" / "key-layout.svg"
 KEYS = (("bob", "Cart#001"), ("ann", "Order#7"), ("ann", "Cart#002"), ("ann", "Cart#001"), ("bob", "Address#home"))
 CELL, ROW, TOP, LEFT = 24, 34, 30, 4
 FILLS = ("var(--band, #ef6c0024)", "var(--read, #1e6fd028)", "var(--write, #2e8b3a28)")
-TITLES = ("hash of the partition key", "partition key", "sort key")
+TITLES = ("hash", "partition key", "sort key")
 
 
 def parts(partition_key: str, sort_key: str) -> tuple[bytes, bytes, bytes]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import re
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -100,6 +101,21 @@ def test_the_picture_of_key_bytes_is_drawn_from_the_code_that_orders_items() -> 
     assert drawing.PICTURE.read_text(encoding="utf-8") == drawing.picture(), "python docs/examples/key_layout.py"
     assert doctest.testmod(drawing).failed == 0
     assert '--8<-- "assets/key-layout.svg"' in (CHAPTERS / "keys-items-collections.md").read_text(encoding="utf-8")
+
+
+def as_a_program(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=PUZZLERS, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_puzzler_is_a_program_and_says_why_it_cannot_run(dynalab_endpoint: Endpoint) -> None:
+    assert as_a_program("keys.py").stdout == kept("keys")
+    at = ("--endpoint", dynalab_endpoint.url)
+    assert as_a_program("keys.py", *at).stdout == kept("keys")
+    again = as_a_program("keys.py", *at)
+    assert again.returncode == 1 and "ResourceInUseException" in again.stderr and "Traceback" not in again.stderr
+    own = as_a_program("votes.py", *at)
+    assert own.returncode == 1 and "it brings its own service" in own.stderr and not own.stdout
 
 
 # --- what the items say ----------------------------------------------------------------------------------------------

@@ -53,4 +53,4 @@ NAMES = {"ExpressionAttributeNames": {"#l": "list"}, "Select": "COUNT"}
 
 
 if __name__ == "__main__":
-    run(puzzler)
+    run(puzzler, anywhere=False)

@@ -342,8 +342,18 @@ def _cell(cell: object) -> str:
     return f"{cell:,}" if isinstance(cell, int) else str(cell)
 
 
-def run(puzzler: Callable[[Database], Iterator[str]]) -> None:
-    """What `python PUZZLER.py [--endpoint URL]` does: print the puzzler's lines. At an endpoint it makes new tables."""
-    transport = Served(sys.argv[2]) if sys.argv[1:2] == ["--endpoint"] and len(sys.argv) == 3 else Reference()
-    for line in puzzler(Database(transport)):
-        print(line)
+def run(puzzler: Callable[[Database], Iterator[str]], *, anywhere: bool = True) -> None:
+    """What `python PUZZLER.py [--endpoint URL]` does: print the puzzler's lines. At an endpoint it makes new tables.
+
+    `anywhere` is False for those that need virtual time, or a table that nobody wants to write item by item.
+    """
+    url = sys.argv[2] if sys.argv[1:2] == ["--endpoint"] and len(sys.argv) == 3 else ""
+    if len(sys.argv) > 1 and not (url and anywhere):
+        where = " [--endpoint URL]" if anywhere else "   (it brings its own service)"
+        sys.exit(f"usage: python {sys.argv[0]}{where}")
+    try:
+        for line in puzzler(Database(Served(url) if url else None)):
+            print(line)
+    except Refused as refused:
+        # The usual reason is a second run: nothing here deletes a table that it finds.
+        sys.exit(f"{sys.argv[0]}: {refused}")

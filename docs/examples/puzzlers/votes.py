@@ -84,4 +84,4 @@ def puzzler(_: Database) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    run(puzzler)
+    run(puzzler, anywhere=False)
