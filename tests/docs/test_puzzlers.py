@@ -308,6 +308,8 @@ def test_a_narrow_index_reads_1000_entries_for_12_5_units_and_not_the_20_of_the_
     assert found["index with 100 bytes an entry, eventual"] == ["1", "12.5"]
     assert found["a table of such entries, strong"] == ["1", "25"]
     assert found["20 of the narrow index, then BatchGetItem"] == ["2", "10.5"]
+    assert found["the text"] == ["40", "20"]
+    assert found["bytes / 4 KB, rounded up"] == found["measured"] == ["25", "12.5"]
 
 
 @pytest.mark.claim("S125")
