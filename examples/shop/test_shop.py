@@ -44,7 +44,7 @@ def test_money_for_nothing_goes_back(shop: Shop) -> None:
         shop.pay("pay-1")
 
 
-@pytest.mark.dynalab_fault("throttle", operation="PutItem", table="orders", count=3)
+@pytest.mark.dynalab_fault("throttle", operation="PutItem", table="orders")
 def test_an_order_is_placed_although_the_table_is_busy(shop: Shop) -> None:
     shop.place("1", "pay-1")
     assert shop.state("1") == "open"
