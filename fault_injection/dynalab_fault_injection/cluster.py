@@ -66,7 +66,8 @@ class Cluster:
     simulation: Simulation
     random: Random
     wiped: tuple[int, tuple[str, ...]] | None = None
-    held: dict[int, tuple[str, ...]] = field(default_factory=dict)  # by each machine when it went down
+    # What each machine held when it went down: group → up to which change it had written the membership down.
+    held: dict[int, dict[str, int]] = field(default_factory=dict)
     ghost: tuple[int, str, bytes] | None = None  # a row that appeared in one replica, until nobody has it
     evidence: dict[str, int] = field(default_factory=dict)
 
@@ -130,7 +131,8 @@ class Cluster:
         """Cut the power of a running machine; says what died with it."""
         simulation = self.simulation
         evidence = {"nodes-died": 1}
-        self.held[index] = self.groups_on(index)
+        node = self.storage(index)
+        self.held[index] = {} if node is None else {group: _written(held) for group, held in node.replicas.items()}
         leads = index in self.leaders()
         unacked = self.unacked_groups(index)
         tails = simulation.counters.get("lost-unsynced-tails", 0)
@@ -195,9 +197,9 @@ class Cluster:
             held = replicas.get(member.address)
             if held is None:
                 index = self.simulation.addresses.index(member.address)
-                holds = member.address not in up and group in self.held.get(index, ())
+                holds = member.address not in up and self.held.get(index, {}).get(group, -1) >= slot
             else:
-                holds = (held.has_state or held.log_only) and min(held.members_slot, held.recorded_commit) >= slot
+                holds = _written(held) >= slot
             if holds and member.address != self.address(victim):
                 left.append((1, f"{member.address.region}/{member.address.zone}"))
         return quorum_value(left, len(members), zones_needed(members)) is not None
@@ -244,3 +246,9 @@ def _votes(node: StorageNode, group: str) -> bool:
     if any(child in node.replicas for child in children):
         return all(_votes(node, child) for child in children)
     return replica is not None and replica.role != "learner"
+
+
+def _written(replica: HostedReplica) -> int:
+    """Up to which change the membership is on this replica's disk; -1 for one without state."""
+    held = replica.has_state or replica.log_only
+    return min(replica.members_slot, replica.recorded_commit) if held else -1
