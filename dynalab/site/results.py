@@ -51,6 +51,7 @@ COUNTERS: Final = {
     "dropped-at-full-queue": "messages that found a full queue and were dropped, as the rules ask for",
     "two-zones-lost": "times that two of three zones lost power together",
     "lost-while-healing": "machines that died while their group was repairing itself",
+    "leaders-lost-on-a-return": "leaders that died just after they had taken in a machine with an empty disk",
     "control-messages-cut": "messages of the control plane that were lost while it was dead",
     "disks-given-up-misplaced": "disks on which a record lay in another's place: they count as lost",
     "disks-given-up-unreadable": "disks on which a synced record could not be read back: they count as lost",

@@ -20,6 +20,7 @@ from dynalab_fault_injection import link_faults
 from dynalab_fault_injection.cluster import Cluster
 from dynalab_fault_injection.disasters import LossWhileHealing, SlowClockCutOff, SplitFailover, TwoZoneLoss
 from dynalab_fault_injection.link_faults import add, lift
+from dynalab_fault_injection.return_fault import LossOnReturn
 from dynalab_fault_injection.simulator import LinkRule, below, between, pick, shuffled
 from dynalab_fault_injection.split_fault import PartitionSplit
 from dynalab_fault_injection.store_faults import ArchiveOutage, BlackoutRot, SilentDivergence, SlowDisk, SyncFailure
@@ -389,6 +390,13 @@ CATALOGUE: dict[str, Kind] = {
             3 * SECOND,
             6 * SECOND,
             LossWhileHealing,
+        ),
+        Kind(
+            "loss-on-return",
+            "a machine comes back with an empty disk, and the leader that takes it in dies",
+            2 * SECOND,
+            4 * SECOND,
+            LossOnReturn,
         ),
         Kind("split-failover", "a leader divides its partition and dies", 2 * SECOND, 4 * SECOND, SplitFailover),
         _link("autoadmin-dead", "nobody hears the autoadmin, and it hears nobody", 4, 8, link_faults.autoadmin_dead),

@@ -289,6 +289,23 @@ def test_a_leader_whose_acknowledgements_are_late_lets_its_lease_run_out_though_
         assert any(name == kind.__name__ for kind in HANDLERS), "it names messages that storage nodes have"
 
 
+def test_a_leader_dies_before_a_machine_with_an_empty_disk_votes_again_and_both_come_back_whole() -> None:
+    struck = 0
+    for seed in range(4):
+        formed = form(seed)
+        simulation = formed.simulation
+        window(formed, CATALOGUE["clock-offset"].make(), 1)  # some items
+        fault = CATALOGUE["loss-on-return"].make()
+        window(formed, fault, 3)
+        assert fault.evidence["disks-lost"] == 1 == simulation.counters["wiped-disks"]
+        struck += fault.evidence.get("leaders-lost-on-a-return", 0)
+        deadline_ns = simulation.now + 30 * SECOND
+        while not formed.cluster.may_wipe() and simulation.now < deadline_ns:
+            simulation.run_until(simulation.now + SECOND)
+        assert formed.cluster.may_wipe(), "the wiped machine never voted again"
+    assert struck >= 2
+
+
 def test_a_fault_that_was_stopped_twice_or_never_started_changes_nothing() -> None:
     formed = form(2)
     for kind in CATALOGUE.values():

@@ -8,10 +8,16 @@ from dynalab_impl.effects import Address, Effects, Nanoseconds
 from dynalab_impl.messages import (
     NO_REQUEST,
     AddMember,
+    Command,
+    Entry,
     Member,
+    Promise,
     RemoveMember,
+    RequestId,
 )
+from dynalab_impl.records import AcceptedEntries
 from dynalab_impl.replication import leadership
+from dynalab_impl.replication.leading import Leading, Peer
 from dynalab_impl.replication.membership import Change
 from dynalab_impl.replication.replica import Replica
 
@@ -53,6 +59,41 @@ def _from_the_reply(
     leadership.on_acknowledged(replica, sender, incarnation, effects.now_ns, match, effects)
 
 
+def _before_the_barrier(self: Replica, now_ns: Nanoseconds) -> bool:
+    lead = self.leading
+    return lead is not None and now_ns >= lead.serve_after_ns and self.lease_holds(lead, now_ns)
+
+
+def _propose_at_once(
+    replica: Replica, command: Command, request: RequestId, expiry_ns: Nanoseconds, effects: Effects
+) -> int:
+    # As `leadership.propose`, which insists on the barrier.
+    lead = replica.leading
+    assert lead is not None, "only a leader proposes"
+    slot = len(replica.log) + 1
+    time_ns = max(effects.wall_ns, replica.last_time_ns())
+    entry = Entry(lead.ballot, slot, time_ns, request, expiry_ns, command)
+    replica.log.append(entry)
+    replica.matched = slot
+    lead.unsynced.append((effects.append(AcceptedEntries(replica.spec.group, lead.ballot, slot, (entry,))), slot))
+    if request[1]:
+        lead.pending_requests[request] = slot
+    replica.pump(effects)
+    return slot
+
+
+def _promises_anything(self: Replica, commit_index: int, known: list[tuple[Member, ...]]) -> bool:
+    return True
+
+
+def _any_disk(self: Replica, member: Member, promise: Promise) -> bool:
+    return True
+
+
+def _any_peer(self: Leading, members: tuple[Member, ...]) -> list[Peer]:
+    return [self.peers[member.address] for member in members if member.address in self.peers]
+
+
 GROUP_BUGS: tuple[PlantedBug, ...] = (
     PlantedBug(
         name="log-replica-leads",
@@ -92,5 +133,30 @@ GROUP_BUGS: tuple[PlantedBug, ...] = (
         workload="hot-key",
         faults=("late-acknowledgements", "partition"),
         patches=(Patch(Replica, "on_acknowledged", "1ae837c5", _from_the_reply),),
+    ),
+    PlantedBug(
+        name="barrier-forgotten",
+        rule="a new leader serves nothing before its barrier is committed, and with it all that its predecessors chose",
+        sentence="a new leader serves when the lease before it is over, whether or not its barrier is committed",
+        checker="linearizability",
+        workload="hot-key",
+        faults=("log-lag", "partition"),
+        patches=(
+            Patch(Replica, "may_serve", "3f2b1ece", _before_the_barrier),
+            Patch(Replica, "propose", "64abf141", _propose_at_once),
+        ),
+    ),
+    PlantedBug(
+        name="wiped-replica-votes",
+        rule="a replica that lost its disk promises and counts for nothing until a committed entry readmits it",
+        sentence="a replica with an empty disk votes as if it still held what it had acknowledged",
+        checker="linearizability",
+        workload="register",
+        faults=("log-lag", "loss-on-return"),
+        patches=(
+            Patch(Replica, "may_promise", "b3b2054c", _promises_anything),
+            Patch(Replica, "is_vote_of", "16fd7ac2", _any_disk),
+            Patch(Leading, "voters", "a67e33d5", _any_peer),
+        ),
     ),
 )
