@@ -112,8 +112,12 @@ def test_a_planned_stop_hands_over_and_the_node_comes_back_with_restart(cluster:
     assert cluster("stop", leader).code == 0
     assert cluster.node(leader)["state"] == "down"
     assert cluster("stop", leader).err == f"dynalab cluster: {leader} is down\n"
-    now = {group["group"]: group["leader"] for group in cluster.status()["groups"]}
-    assert all(now[name] not in (None, leader) for name in led), "others lead already, without an election"
+
+    def others_lead() -> bool:
+        now = {group["group"]: group["leader"] for group in cluster.status()["groups"]}
+        return all(now[name] not in (None, leader) for name in led)
+
+    until(others_lead, 1.5)  # who waits for an election and for the old lease takes longer than that
     assert has(cluster, "before the planned stop")
     assert cluster("restart", leader).code == 0
     until(lambda: cluster.node(leader)["state"] == "up")
