@@ -36,7 +36,11 @@ def seed_range(ctx: click.Context, param: click.Parameter, value: str) -> range:
 
 @click.command()
 @click.option(
-    "--workload", "workloads", multiple=True, metavar="W", help="register, index, pages, hot-key. [default: the first two]"
+    "--workload",
+    "workloads",
+    multiple=True,
+    metavar="W",
+    help="register, index, pages, hot-key. [default: the first two]",
 )
 @click.option(
     "--faults",
