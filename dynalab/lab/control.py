@@ -332,8 +332,11 @@ def _schema(table: Body) -> TableSchema:
         ]
         return KeySchema(named[0], named[1] if len(named) > 1 else None)
 
-    indexes = tuple(
-        IndexSchema(str(index["IndexName"]), keys(index["KeySchema"]), "ALL")
-        for index in cast("list[dict[str, object]]", table.get("GlobalSecondaryIndexes") or [])
-    )
-    return TableSchema(str(table["TableName"]), keys(table["KeySchema"]), indexes)
+    def indexes(member: str) -> tuple[IndexSchema, ...]:
+        return tuple(
+            IndexSchema(str(index["IndexName"]), keys(index["KeySchema"]), "ALL")
+            for index in cast("list[dict[str, object]]", table.get(member) or [])
+        )
+
+    name, key = str(table["TableName"]), keys(table["KeySchema"])
+    return TableSchema(name, key, indexes("GlobalSecondaryIndexes"), indexes("LocalSecondaryIndexes"))

@@ -12,8 +12,11 @@ import pytest
 
 from dynalab.endpoint.server import Service, Settings
 from dynalab.lab import Lab
+from dynalab.lab.control import _schema
 from dynalab_checkers.history import History, parse_jsonl
 from dynalab_checkers.linearizability import check_register
+from dynalab_model.schema import IndexSchema, KeyAttribute, KeySchema, TableSchema
+from dynalab_model.tables import describe
 from tests.dynalab.test_endpoint import Reply, Wire
 
 T = TypeVar("T")
@@ -427,3 +430,14 @@ def test_no_web_page_can_reach_the_lab() -> None:
         return [simple.status, rebound.status, unknown.status]
 
     assert in_the_lab(work) == [415, 403, 404]
+
+
+def test_a_described_table_is_known_again_with_its_indexes_of_both_kinds() -> None:
+    pk, n = KeyAttribute("pk", "S"), KeyAttribute("n", "N")
+    schema = TableSchema(
+        "T",
+        KeySchema(pk, KeyAttribute("sk", "B")),
+        (IndexSchema("global", KeySchema(n), "ALL"),),
+        (IndexSchema("local", KeySchema(pk, n), "ALL"),),
+    )
+    assert _schema(describe(schema, {}, "ACTIVE", 0.0)) == schema
