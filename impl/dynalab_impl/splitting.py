@@ -178,7 +178,9 @@ def watch(node: StorageNode, effects: Effects) -> None:
         split = moved(replica)
         if split is not None:
             node.tell_catalog(m.WasSplit(group, split.left, split.right), effects)
-        elif may_split(replica, effects.now_ns) and not getattr(replica.state, "is_one_collection", False):
+        elif isinstance(replica.state, Partition) and replica.state.is_one_collection:
+            continue  # however large or hot it is
+        elif may_split(replica, effects.now_ns):
             if node.snapshots.sizes.get(group, 0) > node.topology.split_bytes:
                 node.tell_catalog(m.SplitWanted(group, b""), effects)
             elif (at := hot_at(node, replica, effects)) != b"":

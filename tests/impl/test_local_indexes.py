@@ -310,6 +310,27 @@ def test_a_table_with_local_indexes_is_split_between_collections_and_one_alone_n
     ]
 
 
+@pytest.mark.claim("S34")
+def test_a_partition_that_is_one_collection_is_not_divided_however_large_and_is_once_there_are_two(
+    make_lab: MakeLab,
+) -> None:
+    lab = make_lab(nodes_per_zone=1, partitions=1, log_records_max=100, split_bytes=6_000)
+    create(lab)
+
+    def fill(pk: str) -> None:
+        for number in range(160):  # enough records for a snapshot, which tells the partition's size
+            item = thing(pk, number % 40, n={"N": "1"}, v={"S": "x" * 300})
+            assert lab.call("PutItem", TableName="things", Item=item).status == 200
+        lab.run(15 * SECOND)
+
+    fill("p")
+    assert "snapshot-written" in lab.kinds(), "its size is known"
+    assert "split-logged" not in lab.kinds()
+    fill("q")
+    assert lab.kinds().count("split-logged") == 1
+    assert by_n(lab, "p") == by_n(lab, "q") == list(range(40))
+
+
 def test_a_collection_that_would_grow_beyond_its_limit_refuses_the_write_also_when_writes_are_pipelined(
     make_lab: MakeLab,
 ) -> None:
