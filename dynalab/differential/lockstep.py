@@ -177,7 +177,7 @@ class Pair:
         """Read every table and every index whole on both sides. Raises Difference."""
         for name, table in list(self.state.tables.items()):
             self.call("Scan", {"TableName": name, "ConsistentRead": True, "ReturnConsumedCapacity": "INDEXES"})
-            for index in table.schema.indexes:
+            for index in table.schema.all_indexes:
                 self.call("Scan", {"TableName": name, "IndexName": index.name})
 
 

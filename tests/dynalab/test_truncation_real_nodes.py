@@ -12,9 +12,11 @@ from dynalab.drivers.embedded import EmbeddedCluster
 from dynalab.drivers.log_files import FIRST_SEGMENT
 from dynalab.drivers.power_loss import PowerLossFileSystem
 from dynalab.drivers.store import FileStore, MemoryStore, Store, records_of
+from dynalab.drivers.synced_mark import disk_name
 from dynalab.endpoint.server import TIMING
 from dynalab_impl.effects import layout
 from dynalab_impl.records import HostedGroup, SnapshotEnd
+from dynalab_impl.storage import wal
 from dynalab_model.operations import GetItem, PutItem
 from dynalab_model.values import Item
 from tests.dynalab.test_real_nodes import start, until_ok
@@ -31,9 +33,13 @@ def directories() -> list[str]:
     return [f"data/{address.zone}-{address.node}.1" for address in TOPOLOGY.storage]
 
 
-def first_segment(fs: PowerLossFileSystem, directory: str) -> bytes:
+def first_segment(fs: PowerLossFileSystem, directory: str) -> int:
+    """The number of the oldest segment that still counts."""
     path = f"{directory}/{FIRST_SEGMENT}"
-    return fs.read(path)[8:] if fs.exists(path) else b""
+    if not fs.exists(path):
+        return 1
+    numbers = wal.recover(fs.read(path), disk_name(directory)).payloads[0]
+    return int.from_bytes(numbers[:8], "little")
 
 
 async def put(cluster: EmbeddedCluster, key: int, number: int) -> None:
