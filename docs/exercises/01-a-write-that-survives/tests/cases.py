@@ -79,23 +79,25 @@ def steps_back(events: list[Event]) -> dict[int, str]:
             calls[event["process"]] = event
         else:
             done.append((calls[event["process"]], event))
-    writer: dict[tuple[str, Any], tuple[Event, Event]] = {}
+    writes: list[tuple[str, Any, Event, Event]] = []
+    writer: dict[tuple[str, Any], Event] = {}  # values are unique; several operations may write null
     for call, ret in done:
         if ret["type"] == "ok" and call["f"] in ("write", "cas"):
             value = call["value"][1] if call["f"] == "cas" else call["value"]
-            writer[call["key"], value] = (call, ret)
+            writes.append((call["key"], value, call, ret))
+            writer[call["key"], value] = ret
     found: dict[int, str] = {}
     for call, ret in done:
         if call["f"] != "read" or ret["type"] != "ok" or call.get("consistency", "strong") != "strong":
             continue
         key, got = call["key"], ret.get("value")
         deletes = any(removes(e) and e["key"] == key and e["time"] <= ret["time"] for e in events)
-        for (other, value), (write_call, write_ret) in writer.items():
+        for other, value, write_call, write_ret in writes:
             if other != key or value == got or write_ret["time"] >= call["time"]:
                 continue
             source = writer.get((key, got))
             behind = (got is None and not deletes) or (
-                got is not None and source is not None and source[1]["time"] < write_call["time"]
+                got is not None and source is not None and source["time"] < write_call["time"]
             )
             if behind:
                 found[ret["index"]] = (
