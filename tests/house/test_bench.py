@@ -14,6 +14,7 @@ from rich.console import Console
 from dynalab.bench import servers
 from dynalab.bench.load import Connection, LoadError, Measured, Target, load, make_item, make_pool, prepare
 from dynalab.bench.report import Figure, Report
+from dynalab.bench.store import rebuilding
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -144,3 +145,10 @@ def test_without_node_dynalite_is_skipped_with_a_sentence(tmp_path: Path, monkey
 def test_an_unknown_server_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no such server: oracle"), servers.start("oracle", tmp_path):
         raise AssertionError("nothing to start")
+
+
+@pytest.mark.claim("S132")
+def test_a_small_partition_is_whole_again_sooner_than_a_large_one() -> None:
+    """Many small partitions recover faster than a few large ones. In virtual time, where a piece costs a round trip."""
+    small, large = (number / (rebuilding(number).rate or 1) for number in (500, 40_000))
+    assert small < 0.4 and large > 1.5 * small

@@ -201,7 +201,6 @@ def test_a_log_replica_that_has_not_heard_that_it_may_go_is_not_taken_for_a_full
     assert not simulation.hosts[stand_in].node.replicas[group].log_only
 
 
-@pytest.mark.claim("S132")
 def test_a_dead_member_is_replaced_although_its_stand_in_was_chosen_for_that() -> None:
     """The catalog had not heard of the log replica when the autoadmin chose a node: the one that holds it."""
     lab = Lab(partitions=3, dead_after_s=6)

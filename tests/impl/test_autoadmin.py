@@ -34,7 +34,6 @@ def full_members(lab: Lab) -> list[int]:
     return sorted(addresses.index(member.address) for member in node.replicas[group].members if not member.log)
 
 
-@pytest.mark.claim("S132")
 def test_a_dead_nodes_replica_is_built_on_another_node_of_its_zone(make_lab: MakeLab) -> None:
     lab = table_apart(make_lab, dead_after_s=4)
     before = full_members(lab)
