@@ -27,7 +27,7 @@ def inheritance_source(rows: Iterable[Inherited]) -> str:
     lines = [
         'digraph "inheritance" {',
         f'  rankdir=LR; bgcolor="transparent"; fontname="{FONT}"; nodesep=0.25; ranksep=0.7;',
-        f'  node [shape=box, style=rounded, margin="0.2,0.1", fontname="{FONT}", fontsize=12];',
+        f'  node [shape=box, style=rounded, margin="0.35,0.1", fontname="{FONT}", fontsize=12];',
         f'  edge [fontname="{FONT}", fontsize=11];',
         '  "parent" [label="parent\\n[low, high)"];',
     ]
