@@ -108,7 +108,8 @@ def test_model_and_service_answer_alike_step_by_step() -> None:
         suppress_health_check=list(HealthCheck),
         database=None,
     )
-    while told["ok"] + told["refused"] < STEPS:
+    # A page of 1 MB needs a few large items in one table: a short run goes on until it has met one.
+    while (steps := told["ok"] + told["refused"]) < STEPS or (not told["pages cut at 1 MB"] and steps < 6 * STEPS):
         run_state_machine_as_test(Lockstep, settings=how)
     print(f"lockstep: {told['ok'] + told['refused']} steps without a difference; {dict(told)}")
     assert told["ok"] > told["refused"] > 0
