@@ -269,11 +269,6 @@ def throttling_reason(access: str, limit: str, resource: str, *, index: bool = F
     return {"reason": f"{'Index' if index else 'Table'}{access}{limit}", "resource": resource}
 
 
-def request_limit_exceeded() -> DynamoError:
-    """The account's quota ran out."""
-    return DynamoError("RequestLimitExceeded", TEXTS["request-limit"])
-
-
 def transaction_conflict() -> DynamoError:
     """A transaction holds the item."""
     return DynamoError("TransactionConflictException", TEXTS["transaction-conflict"])
@@ -303,11 +298,6 @@ def access_denied(user: str, operation: str, resource: str) -> DynamoError:
 def missing_authentication_token() -> DynamoError:
     """The request carries no authorization at all."""
     return DynamoError("MissingAuthenticationTokenException", TEXTS["no-token"])
-
-
-def incomplete_signature() -> DynamoError:
-    """The Authorization header lacks a part."""
-    return DynamoError("IncompleteSignatureException", TEXTS["no-credential"])
 
 
 def invalid_signature(text: str = "bad-signature") -> DynamoError:
