@@ -383,7 +383,7 @@ CATALOGUE: dict[str, Kind] = {
             SlowClockCutOff,
             beyond=True,
         ),
-        Kind("two-zone-loss", "two of three zones lose power", 1 * SECOND, 2 * SECOND, TwoZoneLoss),
+        Kind("two-zone-loss", "two of three zones lose power", 2 * SECOND, 4 * SECOND, TwoZoneLoss),
         Kind(
             "loss-while-healing",
             "a machine dies, and another one of its group as soon as the group repairs itself",
