@@ -204,6 +204,65 @@ class BatchExecuteStatement:
 
 
 @dataclass(slots=True)
+class ConditionCheck:
+    """An action of a transaction that writes nothing: the condition must hold at the moment of the others' writes."""
+
+    table: str
+    key: Item
+    condition: str
+    names: dict[str, str] = field(default_factory=dict)
+    values: Item = field(default_factory=dict)
+    return_on_failure: str = "NONE"
+    capacity: str = "NONE"
+
+
+@dataclass(slots=True)
+class TransactWriteItems:
+    """Actions on different items that happen together or not at all. `digest` stands for everything that the request
+    asks for: the same `token` with another digest is a mismatch.
+    """
+
+    actions: tuple[TransactAction, ...]
+    token: str | None = None
+    digest: str = ""
+    capacity: str = "NONE"
+    metrics: str = "NONE"
+
+    @property
+    def table(self) -> str:
+        """The first table, for those who look for one."""
+        return self.actions[0].table
+
+
+@dataclass(slots=True)
+class TransactGetItems:
+    """Reads of items as they were at one moment."""
+
+    gets: tuple[GetItem, ...]
+    capacity: str = "NONE"
+
+    @property
+    def table(self) -> str:
+        """The first table, for those who look for one."""
+        return self.gets[0].table
+
+
+@dataclass(slots=True)
+class ExecuteTransaction:
+    """Statements that stand for the actions or the reads of one transaction."""
+
+    statements: tuple[ExecuteStatement, ...]
+    token: str | None = None
+    digest: str = ""
+    capacity: str = "NONE"
+
+    @property
+    def table(self) -> str:
+        """The first table, for those who look for one."""
+        return self.statements[0].table
+
+
+@dataclass(slots=True)
 class CreateTable:
     """`settings` keeps what a description must repeat (BillingMode, ProvisionedThroughput) in wire form."""
 
@@ -266,9 +325,11 @@ class ReadSettings:
 
 
 WriteOperation: TypeAlias = PutItem | UpdateItem | DeleteItem
+TransactAction: TypeAlias = PutItem | UpdateItem | DeleteItem | ConditionCheck
 ReadOperation: TypeAlias = GetItem | Query | Scan
 BatchOperation: TypeAlias = BatchGetItem | BatchWriteItem
 StatementOperation: TypeAlias = ExecuteStatement | BatchExecuteStatement
+TransactOperation: TypeAlias = TransactWriteItems | TransactGetItems | ExecuteTransaction
 SettingsChange: TypeAlias = UpdateTable | UpdateTimeToLive | TagResource | UntagResource
 TableOperation: TypeAlias = CreateTable | DescribeTable | DeleteTable | ListTables | SettingsChange | ReadSettings
 Operation: TypeAlias = WriteOperation | ReadOperation | BatchOperation | StatementOperation | TableOperation
