@@ -77,7 +77,7 @@ def bind_write(schema: TableSchema, op: WriteOperation) -> bytes:
     dynalab_model.errors.DynamoError: ValidationException: The provided key element does not match the schema
     """
     if isinstance(op, PutItem):
-        for attribute in _attributes(schema.key):
+        for attribute in schema.key.attributes:
             _check_item_key(attribute, op.item, attribute is schema.key.range)
         for index in schema.all_indexes:
             _check_index_key(index, op.item)
@@ -99,18 +99,15 @@ def check_key(schema: KeySchema, key: Item) -> None:
     """
     if not has_key_shape(schema, key):
         raise invalid("key-schema")
-    for attribute in _attributes(schema):
+    for attribute in schema.attributes:
         _check_key_value(attribute, key[attribute.name], attribute is schema.range, None)
+    _check_aggregated(schema, key)
 
 
 def has_key_shape(schema: KeySchema, key: Item) -> bool:
     """Whether `key` has exactly the schema's attributes with the schema's types."""
-    attributes = _attributes(schema)
+    attributes = schema.attributes
     return len(key) == len(attributes) and all(a.type in key.get(a.name, ()) for a in attributes)
-
-
-def _attributes(schema: KeySchema) -> tuple[KeyAttribute, ...]:
-    return (schema.hash,) if schema.range is None else (schema.hash, schema.range)
 
 
 def _check_item_key(attribute: KeyAttribute, item: Item, is_range: bool) -> None:
@@ -126,7 +123,7 @@ def _check_index_key(index: IndexSchema, item: Item) -> None:
     """Index keys may be missing from an item (it is then not in the index), but never of another type, empty or too
     long.
     """
-    for attribute in _attributes(index.key):
+    for attribute in index.key.attributes:
         value = item.get(attribute.name)
         if value is None:
             continue
@@ -135,7 +132,8 @@ def _check_index_key(index: IndexSchema, item: Item) -> None:
                 f"{INVALID}Type mismatch for Index Key {attribute.name} Expected: {attribute.type} "
                 f"Actual: {value_type(value)} IndexName: {index.name}"
             )
-        _check_key_value(attribute, value, attribute is index.key.range, index.name)
+        _check_key_value(attribute, value, attribute in index.key.ranges, index.name)
+    _check_aggregated(index.key, item)
 
 
 def _check_key_value(attribute: KeyAttribute, value: AttributeValue, is_range: bool, index: str | None) -> None:
@@ -153,6 +151,26 @@ def _check_key_value(attribute: KeyAttribute, value: AttributeValue, is_range: b
 
 def _too_long(value: AttributeValue, is_range: bool) -> bool:
     return value_size(value) > (SORT_KEY_BYTES_MAX if is_range else PARTITION_KEY_BYTES_MAX)
+
+
+def _check_aggregated(key: KeySchema, item: Item) -> None:
+    """The same limits hold for all attributes of a partition key, and of a sort key, together (our reading of "Aggregated
+    size of all range keys").
+    """
+    for is_range in _aggregated_too_long(key, item):
+        raise invalid("range-key-long" if is_range else "hash-key-long")
+
+
+def _aggregated_too_long(key: KeySchema, item: Item) -> list[bool]:
+    """Which parts of a key of several attributes are too long: False is the partition key, True the sort key."""
+    if not (key.more_hash or key.more_range):
+        return []
+    limits = ((False, key.hashes, PARTITION_KEY_BYTES_MAX), (True, key.ranges, SORT_KEY_BYTES_MAX))
+    return [
+        is_range
+        for is_range, attributes, bytes_max in limits
+        if sum(value_size(item[attribute.name]) for attribute in attributes if attribute.name in item) > bytes_max
+    ]
 
 
 # --- writes ---------------------------------------------------------------------------------------------------------
@@ -215,7 +233,7 @@ def _check_updated_size(schema: TableSchema, item: Item, action_bytes: int) -> N
 
 
 def _check_updated_index_key(index: IndexSchema, item: Item) -> None:
-    for attribute in _attributes(index.key):
+    for attribute in index.key.attributes:
         value = item.get(attribute.name)
         if value is None:
             continue
@@ -224,8 +242,10 @@ def _check_updated_index_key(index: IndexSchema, item: Item) -> None:
         if value[attribute.type] == "":
             kind = "string" if attribute.type == "S" else "binary"
             raise validation(_INDEX_KEY_EMPTY.format(kind=kind))
-        if _too_long(value, attribute is index.key.range):
+        if _too_long(value, attribute in index.key.ranges):
             raise validation(_INDEX_KEY_SIZE)
+    if _aggregated_too_long(index.key, item):
+        raise validation(_INDEX_KEY_SIZE)
 
 
 # --- indexes --------------------------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ Rules of this room:
   No component's bytes are a prefix of another's: components can be put one after the other without lengths.
 - The hash function is our own choice (the service publishes none). Nothing but `hash_bytes` knows it, and
   `replaced_hash` puts another in its place, so that a page of a book can be reproduced (S18).
+- A key of several attributes (global indexes alone) is the components of its attributes one after the other; the hash
+  of several partition key attributes is that of one binary made of their components.
 
 Strings and binaries: the byte 00 is written as 01 01 and 01 as 01 02, so that the end mark 00 stands nowhere else.
 Numbers: a sign byte, the decimal exponent of the first digit in one byte (-130 … 125 are 256 values), digits two by
@@ -16,8 +18,8 @@ two as 1 … 100, end mark 00; for negative numbers all these bytes are compleme
 
 from __future__ import annotations
 
-from base64 import b64decode
-from collections.abc import Callable, Iterator
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import md5
@@ -41,12 +43,21 @@ class KeyCondition:
     """What a Query asks for: one partition key value and, perhaps, a condition on the sort key.
 
     `operator` is None, =, <, <=, >, >=, BETWEEN or begins_with; `low` is its operand, `high` the second one of BETWEEN.
+    With keys of several attributes, `more_hash` holds the rest of the partition key, and `equal` the values of the sort
+    key's attributes in front of the one that the operator is about.
     """
 
     hash: AttributeValue
     operator: str | None = None
     low: AttributeValue | None = None
     high: AttributeValue | None = None
+    more_hash: tuple[AttributeValue, ...] = ()
+    equal: tuple[AttributeValue, ...] = ()
+
+    @property
+    def hashes(self) -> tuple[AttributeValue, ...]:
+        """The values of all attributes of the partition key."""
+        return (self.hash, *self.more_hash)
 
 
 def _md5_hash(value: AttributeValue) -> bytes:
@@ -130,23 +141,40 @@ def index_key(index: KeySchema, table: KeySchema, item: Item) -> bytes | None:
 
     The table key stands at the end since index keys need not be unique.
     """
-    value = item.get(index.hash.name)
-    if value is None or index.hash.type not in value:
-        return None
-    key = _hash(value) + encode_component(value)
-    if index.range is not None:
-        value = item.get(index.range.name)
-        if value is None or index.range.type not in value:
+    values: list[AttributeValue] = []
+    for attribute in index.attributes:
+        value = item.get(attribute.name)
+        if value is None or attribute.type not in value:
             return None
-        key += encode_component(value)
+        values.append(value)
+    count = 1 + len(index.more_hash)
+    key = collection_prefix(*values[:count]) + encode_components(values[count:])
     for name in table.names:
         key += encode_component(item[name])
     return key
 
 
-def collection_prefix(partition_key_value: AttributeValue) -> bytes:
-    """What the keys of one item collection begin with: hash ‖ partition key."""
-    return _hash(partition_key_value) + encode_component(partition_key_value)
+def encode_components(values: Sequence[AttributeValue]) -> bytes:
+    """Several key attributes as bytes that sort like the first ones, then like the second ones, and so on.
+
+    >>> encode_components([{"S": "a"}, {"N": "0"}])
+    b'Sa\\x00N\\x02'
+    """
+    return b"".join([encode_component(value) for value in values])
+
+
+def collection_prefix(partition_key_value: AttributeValue, *more: AttributeValue) -> bytes:
+    """What the keys of one item collection begin with: hash ‖ partition key. `more` are the further attributes of a
+    partition key of several.
+
+    >>> collection_prefix({"S": "a"}, {"S": "b"}) == collection_prefix({"S": "ab"}, {"S": ""})
+    False
+    """
+    key = encode_component(partition_key_value)
+    if not more:
+        return _hash(partition_key_value) + key
+    key += encode_components(more)
+    return _hash({"B": b64encode(key).decode()}) + key
 
 
 def collection_of(key: bytes) -> bytes:
@@ -177,11 +205,13 @@ def key_range(schema: KeySchema, condition: KeyCondition) -> tuple[bytes, bytes]
     >>> low <= item_key(schema, {"pk": {"S": "a"}, "sk": {"S": "2024-12"}}) < high
     True
     """
-    prefix = collection_prefix(condition.hash)
+    prefix = collection_prefix(*condition.hashes)
     operator = condition.operator
     if operator is None:
         return prefix, prefix_end(prefix)
     assert schema.range is not None and condition.low is not None
+    assert len(condition.equal) < len(schema.ranges)
+    prefix += encode_components(condition.equal)
     if operator == "begins_with":
         start = prefix + encode_component(condition.low)[:-1]  # without the end mark: everything that goes on from here
         return start, prefix_end(start)

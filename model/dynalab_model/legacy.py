@@ -14,11 +14,12 @@ from typing import Any
 from dynalab_model.errors import invalid, validation
 from dynalab_model.expressions.texts import refused_whole
 from dynalab_model.expressions.update import UpdateResult
+from dynalab_model.expressions.key_terms import KeyTerm, bind_terms
 from dynalab_model.keys import KeyCondition
 from dynalab_model.numbers import add
 from dynalab_model.operations import AttributeUpdate, Legacy, Term
-from dynalab_model.schema import KeyAttribute, KeySchema
-from dynalab_model.values import AttributeValue, Item, compare, equal_values, raw_bytes, value_size, value_type
+from dynalab_model.schema import KeySchema
+from dynalab_model.values import AttributeValue, Item, compare, equal_values, raw_bytes, value_type
 
 _ORDER: dict[str, tuple[int, ...]] = {"LT": (-1,), "LE": (-1, 0), "GT": (1,), "GE": (0, 1)}
 _KEY_OPERATORS = {
@@ -165,37 +166,13 @@ def _set(kind: str, members: list[str]) -> AttributeValue:
 def bind_key_conditions(terms: Sequence[Term], schema: KeySchema) -> KeyCondition:
     """Where a Query reads, in a table or index with these keys.
 
+    >>> from dynalab_model.schema import KeyAttribute
     >>> bind_key_conditions([Term("pk", "EQ", ({"S": "a"},))], KeySchema(KeyAttribute("pk", "S"))).hash
     {'S': 'a'}
     """
-    by_name = {term.name: term for term in terms}
-    if len(by_name) not in (1, 2):
+    if not terms:
         raise refused_whole("length")
-    partition = by_name.get(schema.hash.name)
-    if partition is None:
-        raise refused_whole("missed-key", name=schema.hash.name)
-    if partition.operator != "EQ":
-        raise refused_whole("unsupported")
-    hash_value = _key_operand(partition.operands[0], schema.hash)
-    if len(by_name) == 1:
-        return KeyCondition(hash_value)
-    if schema.range is None:
-        raise refused_whole("unsupported")
-    sort = by_name.get(schema.range.name)
-    if sort is None:
-        raise refused_whole("missed-key", name=schema.range.name)
-    operands = [_key_operand(operand, schema.range) for operand in sort.operands]
-    return KeyCondition(
-        hash_value, _KEY_OPERATORS[sort.operator], operands[0], operands[1] if len(operands) == 2 else None
-    )
-
-
-def _key_operand(value: AttributeValue, attribute: KeyAttribute) -> AttributeValue:
-    if attribute.type not in value:
-        raise refused_whole("key-type")
-    if attribute.type != "N" and value_size(value) == 0:
-        raise invalid("key-empty", kind="string" if attribute.type == "S" else "binary", name=attribute.name)
-    return value
+    return bind_terms({term.name: KeyTerm(_KEY_OPERATORS[term.operator], term.operands) for term in terms}, schema)
 
 
 def check_query_filter_keys(terms: Sequence[Term], key_names: Sequence[str]) -> None:

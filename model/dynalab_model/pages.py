@@ -213,7 +213,8 @@ def _query_start(
         return None
     key = _check_start(schema, index, op.start_key)
     keys = schema.key if index is None else index.key
-    if not equal_values(op.start_key[keys.hash.name], condition.hash):
+    given = [op.start_key[attribute.name] for attribute in keys.hashes]
+    if not all(equal_values(one, other) for one, other in zip(given, condition.hashes, strict=True)):
         raise validation("The provided starting key is outside query boundaries based on provided conditions")
     if not low <= key < high:
         raise validation("The provided starting key does not match the range key predicate")

@@ -21,15 +21,41 @@ class KeyAttribute:
 class KeySchema:
     """A partition key and, for composite keys, a sort key.
 
+    A global index may have up to four attributes in each (api.md §3 "GSI keys"): `hash` and `range` are the first ones,
+    `more_hash` and `more_range` those behind them, in their order.
+
     >>> KeySchema(KeyAttribute("pk", "S"), None).names
     ('pk',)
+    >>> KeySchema(KeyAttribute("a", "S"), KeyAttribute("c", "N"), more_hash=(KeyAttribute("b", "S"),)).names
+    ('a', 'b', 'c')
     """
 
     hash: KeyAttribute
     range: KeyAttribute | None = None
+    more_hash: tuple[KeyAttribute, ...] = ()
+    more_range: tuple[KeyAttribute, ...] = ()
+
+    @property
+    def hashes(self) -> tuple[KeyAttribute, ...]:
+        """The attributes of the partition key."""
+        return (self.hash, *self.more_hash)
+
+    @property
+    def ranges(self) -> tuple[KeyAttribute, ...]:
+        """The attributes of the sort key, none without one."""
+        return () if self.range is None else (self.range, *self.more_range)
+
+    @property
+    def attributes(self) -> tuple[KeyAttribute, ...]:
+        """All attributes, in the order of the key schema."""
+        if self.more_hash or self.more_range:
+            return self.hashes + self.ranges
+        return (self.hash,) if self.range is None else (self.hash, self.range)
 
     @property
     def names(self) -> tuple[str, ...]:
+        if self.more_hash or self.more_range:
+            return tuple(attribute.name for attribute in self.attributes)
         return (self.hash.name,) if self.range is None else (self.hash.name, self.range.name)
 
 

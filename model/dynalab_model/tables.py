@@ -212,15 +212,17 @@ def _throughput(throughput: Mapping[str, int] | None) -> JsonBody:
 
 
 def _key_elements(key: KeySchema) -> list[JsonBody]:
-    return [{"AttributeName": name, "KeyType": role} for name, role in zip(key.names, ("HASH", "RANGE"), strict=False)]
+    return [
+        {"AttributeName": attribute.name, "KeyType": role}
+        for role, attributes in (("HASH", key.hashes), ("RANGE", key.ranges))
+        for attribute in attributes
+    ]
 
 
 def _definitions(schema: TableSchema) -> list[JsonBody]:
     types: dict[str, str] = {}
     for key in (schema.key, *(index.key for index in schema.all_indexes)):
-        types[key.hash.name] = key.hash.type
-        if key.range is not None:
-            types[key.range.name] = key.range.type
+        types |= {attribute.name: attribute.type for attribute in key.attributes}
     return [{"AttributeName": name, "AttributeType": kind} for name, kind in types.items()]
 
 

@@ -1,7 +1,7 @@
 """Key conditions: the part of a Query that says where to read (expressions.md §4).
 
-One equality on the partition key, at most one condition on the sort key. The form is judged by the text alone, the
-names and types by the schema of the table or index that is read.
+One equality on the partition key, at most one condition on the sort key (keys of several attributes: `key_terms`).
+The form is judged by the text alone, the names and types by the schema of the table or index that is read.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from dynalab_model.errors import invalid
 from dynalab_model.expressions import static
 from dynalab_model.expressions.condition import checked_operations
 from dynalab_model.expressions.nodes import (
@@ -27,10 +26,11 @@ from dynalab_model.expressions.nodes import (
     walk,
 )
 from dynalab_model.expressions.parser import parse_condition
-from dynalab_model.expressions.texts import KEY_CONDITION, refused, refused_whole
+from dynalab_model.expressions.texts import KEY_CONDITION, refused
+from dynalab_model.expressions.key_terms import KeyTerm, bind_terms
 from dynalab_model.keys import KeyCondition
-from dynalab_model.schema import KeyAttribute, KeySchema
-from dynalab_model.values import AttributeValue, Item, value_size
+from dynalab_model.schema import KeySchema
+from dynalab_model.values import Item
 
 TEMPLATES_MAX = 1_024
 
@@ -53,7 +53,7 @@ class KeyConditionTemplate:
     >>> template = key_condition_template("pk = :p AND :low <= sk", {})
     >>> schema = KeySchema(KeyAttribute("pk", "S"), KeyAttribute("sk", "N"))
     >>> template.bind({":p": {"S": "a"}, ":low": {"N": "7"}}, schema)
-    KeyCondition(hash={'S': 'a'}, operator='>=', low={'N': '7'}, high=None)
+    KeyCondition(hash={'S': 'a'}, operator='>=', low={'N': '7'}, high=None, more_hash=(), equal=())
     """
 
     __slots__ = ("_checks", "_terms", "used_names", "used_values")
@@ -90,24 +90,11 @@ class KeyConditionTemplate:
     def bind(self, values: Item, schema: KeySchema) -> KeyCondition:
         """The condition on a table or index with these keys; raises ValidationException when it does not fit them."""
         self.check(values)
-        terms = self._terms
-        if len(terms) > 2:
-            raise refused_whole("length")
-        partition = terms.get(schema.hash.name)
-        if partition is None:
-            raise refused_whole("missed-key", name=schema.hash.name)
-        if partition.operator != "=":
-            raise refused_whole("unsupported")
-        hash_value = _key_value(values[partition.values[0]], schema.hash)
-        if len(terms) == 1:
-            return KeyCondition(hash_value)
-        if schema.range is None:
-            raise refused_whole("unsupported")
-        sort = terms.get(schema.range.name)
-        if sort is None:
-            raise refused_whole("missed-key", name=schema.range.name)
-        operands = [_key_value(values[name], schema.range) for name in sort.values]
-        return KeyCondition(hash_value, sort.operator, operands[0], operands[1] if len(operands) == 2 else None)
+        terms = {
+            name: KeyTerm(term.operator, tuple([values[placeholder] for placeholder in term.values]))
+            for name, term in self._terms.items()
+        }
+        return bind_terms(terms, schema)
 
     def _collect(self, root: Node, names: dict[str, str]) -> None:
         stack = [root]
@@ -151,11 +138,3 @@ def _term(node: Operation, names: dict[str, str]) -> _Term:
         operator = _MIRRORED[operator]
     placeholders = tuple(operand.name for operand in operands if isinstance(operand, Value))
     return _Term(str(paths[0].resolve(names)[0]), operator, placeholders)
-
-
-def _key_value(value: AttributeValue, attribute: KeyAttribute) -> AttributeValue:
-    if attribute.type not in value:
-        raise refused_whole("key-type")
-    if attribute.type != "N" and value_size(value) == 0:
-        raise invalid("key-empty", kind="string" if attribute.type == "S" else "binary", name=attribute.name)
-    return value

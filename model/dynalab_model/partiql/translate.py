@@ -26,7 +26,9 @@ from dynalab_model.values import ITEM_BYTES_MAX, AttributeValue, Item, compare, 
 Request: TypeAlias = GetItem | Query | Scan | PutItem | UpdateItem | DeleteItem
 
 _HASH = ":hash"
-_SORT = (":sort", ":to")
+_SORT, _TO = ":sort", ":to"
+
+PartitionKey: TypeAlias = tuple[AttributeValue, ...]  # one value for each of its attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +96,54 @@ def translate(schema: TableSchema, op: ExecuteStatement) -> Translation:
 def _select(schema: TableSchema, op: ExecuteStatement, select: Select) -> Translation:
     keys = _keys_read(schema, select)
     terms = terms_of(select.where)
-    hashes, said = partition_keys(terms, keys.hash.name, op.parameters)
+    hashes, left = _partition_keys(keys, terms, op.parameters)
     forward = _check_order(select, keys, hashes)
     if not hashes:
         return Translation((_scan(op, select),), points=False)
-    left = [term for term in terms if term is not said]
-    sort: SortTerm | None = None
-    if keys.range is not None:
-        sort, said = sort_term(left, keys.range.name, op.parameters)
-        left = [term for term in left if term is not said]
-    whole = select.index is None and (keys.range is None or (sort is not None and sort.operator == "="))
-    points = [_key(keys, value, sort) for value in hashes] if whole else []
+    sorts, left = _sort_terms(keys, left, op.parameters)
+    whole = select.index is None and (keys.range is None or (bool(sorts) and sorts[0].operator == "="))
+    points = [_key(keys, value, sorts) for value in hashes] if whole else []
     key = points[0] if len(points) == 1 else None
     if points and not left:
         return Translation(tuple(_get(op, select, point) for point in points), key=key)
-    return Translation(_queries(op, select, keys, hashes, sort, left, forward), whole, key)
+    return Translation(_queries(op, select, keys, hashes, sorts, left, forward), whole, key)
+
+
+def _partition_keys(
+    keys: KeySchema, terms: list[Operation], parameters: Sequence[AttributeValue]
+) -> tuple[list[PartitionKey], list[Operation]]:
+    """The partition keys that the terms name (none means all), and the terms that remain. A key of several attributes is
+    named by an equality on each.
+    """
+    if not keys.more_hash:
+        values, said = partition_keys(terms, keys.hash.name, parameters)
+        return [(value,) for value in values], [term for term in terms if term is not said]
+    left, values = terms, []
+    for attribute in keys.hashes:
+        found = next(((term, value) for term in left if (value := equal_value(term, attribute.name)) is not None), None)
+        if found is None:
+            return [], terms
+        values.append(bound(found[1], parameters))
+        left = [term for term in left if term is not found[0]]
+    return [tuple(values)], left
+
+
+def _sort_terms(
+    keys: KeySchema, terms: list[Operation], parameters: Sequence[AttributeValue]
+) -> tuple[list[SortTerm], list[Operation]]:
+    """What a key condition can say of the sort key, attribute by attribute, and the terms that remain: equalities, and
+    at most one other operator at the end.
+    """
+    sorts: list[SortTerm] = []
+    for attribute in keys.ranges:
+        sort, said = sort_term(terms, attribute.name, parameters)
+        if sort is None:
+            break
+        sorts.append(sort)
+        terms = [term for term in terms if term is not said]
+        if sort.operator != "=":
+            break
+    return sorts, terms
 
 
 def _keys_read(schema: TableSchema, select: Select) -> KeySchema:
@@ -120,7 +155,7 @@ def _keys_read(schema: TableSchema, select: Select) -> KeySchema:
     return index.key
 
 
-def _check_order(select: Select, keys: KeySchema, hashes: list[AttributeValue]) -> bool:
+def _check_order(select: Select, keys: KeySchema, hashes: list[PartitionKey]) -> bool:
     """Refuse an ORDER BY that no index gives; put the partition keys in order. Whether sort keys go up."""
     if not select.order:
         return True
@@ -138,22 +173,27 @@ def _check_order(select: Select, keys: KeySchema, hashes: list[AttributeValue]) 
     if len(hashes) > 1:
         if next(iter(directions)) != keys.hash.name:
             raise refused("order-many")
-        if all(keys.hash.type in value for value in hashes):
+        if all(keys.hash.type in value for value, *_ in hashes):
             hashes.sort(key=cmp_to_key(_compared), reverse=by_hash is False)
-    return keys.range is None or directions.get(keys.range.name, True)
+    by_range = [directions.get(attribute.name) for attribute in keys.ranges]
+    for attribute, forward in zip(keys.ranges, by_range, strict=True):
+        # A sort key of several attributes is read up or down as a whole, and ordered by its first ones alone.
+        if forward is not None and forward is not by_range[0]:
+            raise refused("order-key", name=attribute.name)
+    return not by_range or by_range[0] is not False
 
 
-def _compared(one: AttributeValue, other: AttributeValue) -> int:
-    order = compare(one, other)
+def _compared(one: PartitionKey, other: PartitionKey) -> int:
+    order = compare(one[0], other[0])
     assert order is not None, "all have the type of the key"
     return order
 
 
-def _key(keys: KeySchema, partition_key: AttributeValue, sort: SortTerm | None) -> Item:
-    key = {keys.hash.name: partition_key}
+def _key(keys: KeySchema, partition_key: PartitionKey, sorts: list[SortTerm]) -> Item:
+    key = {keys.hash.name: partition_key[0]}
     if keys.range is not None:
-        assert sort is not None and sort.operator == "=", "the whole key is named"
-        key[keys.range.name] = sort.values[0]
+        assert sorts[0].operator == "=", "the whole key is named"
+        key[keys.range.name] = sorts[0].values[0]
     return key
 
 
@@ -176,29 +216,33 @@ def _queries(
     op: ExecuteStatement,
     select: Select,
     keys: KeySchema,
-    hashes: list[AttributeValue],
-    sort: SortTerm | None,
+    hashes: list[PartitionKey],
+    sorts: list[SortTerm],
     left: list[Operation],
     forward: bool,
 ) -> tuple[Query, ...]:
     writer = Writer(op.parameters)
-    key_condition = f"{writer.name(keys.hash.name)} = {_HASH}"
-    if sort is not None:
-        assert keys.range is not None, "a condition on the sort key needs one"
-        key_condition += f" AND {_sort_condition(writer.name(keys.range.name), sort)}"
+    conditions = [f"{writer.name(key.name)} = {_placeholder(_HASH, number)}" for number, key in enumerate(keys.hashes)]
+    conditions += [
+        _sort_condition(writer.name(key.name), sort, number)
+        for number, (key, sort) in enumerate(zip(keys.ranges, sorts, strict=False))
+    ]
     filter_text = _all(writer, left)
     projection = writer.projection(select.paths)
-    values = {**writer.values, **dict(zip(_SORT, () if sort is None else sort.values, strict=False))}
+    values = dict(writer.values)
+    for number, sort in enumerate(sorts):
+        bounds = zip((_SORT, _TO), sort.values, strict=False)
+        values |= {_placeholder(name, number): value for name, value in bounds}
     return tuple(
         Query(
             op.table,
-            key_condition,
+            " AND ".join(conditions),
             select.index,
             op.consistent,
             filter_text,
             projection,
             writer.names,
-            {_HASH: partition_key, **values},
+            {**{_placeholder(_HASH, number): value for number, value in enumerate(partition_key)}, **values},
             forward=forward,
             capacity=op.capacity,
             filters_keys=True,
@@ -207,8 +251,13 @@ def _queries(
     )
 
 
-def _sort_condition(name: str, sort: SortTerm) -> str:
-    low, high = _SORT
+def _placeholder(name: str, number: int) -> str:
+    """The name of a value for the attribute of that number within its part of the key."""
+    return f"{name}{number or ''}"
+
+
+def _sort_condition(name: str, sort: SortTerm, number: int) -> str:
+    low, high = _placeholder(_SORT, number), _placeholder(_TO, number)
     if sort.operator == "BETWEEN":
         return f"{name} BETWEEN {low} AND {high}"
     if sort.operator == "begins_with":
