@@ -29,7 +29,14 @@ from dynalab_checkers.words import token
 # Memory that a history and its judgement take for each byte of its file: measured on JSON lines, 2.1; others have less
 # text for an operation.
 HELD_PER_FILE_BYTE: Final = 4
-TRANSACTIONS: Final = ("list-append", "rw-register")  # models of histories of transactions: no key is judged alone
+# Models of histories of transactions, where no key is judged alone: the kind of history, and whether single operations
+# stand in it that take no part in the order of time (consistency.md §4).
+TRANSACTIONS: Final = {
+    "list-append": ("list-append", False),
+    "rw-register": ("rw-register", False),
+    "mixed-append": ("list-append", True),
+    "mixed-register": ("rw-register", True),
+}
 # What models that are no judges can be asked besides.
 KNOWN: Final = {
     **dict.fromkeys(TRANSACTIONS, ("level",)),
@@ -103,7 +110,8 @@ def check_history(
                 return JUDGES[model].settled(JUDGES[model].ask(history, question))
         if model in TRANSACTIONS:
             steps = isolation.BUDGET_STEPS if budget == BUDGET_STEPS else budget
-            return isolation.check_transactions(history, kind=model, model=question.level, budget=steps)
+            kind, mixed = TRANSACTIONS[model]
+            return isolation.check_transactions(history, kind=kind, model=question.level, mixed=mixed, budget=steps)
     chosen = MODELS[model] if isinstance(model, str) else model
     if question.initial is not None:
         chosen = replace(chosen, initial=token(question.initial))

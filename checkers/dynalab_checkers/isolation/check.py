@@ -13,7 +13,16 @@ from dynalab_checkers.isolation.certificate import serial_order
 from dynalab_checkers.isolation.conflicts import overlapping_writers
 from dynalab_checkers.isolation.cycles import SUFFIXES, Budget, Cycle, name_cycles
 from dynalab_checkers.isolation.explain import explain, sentence
-from dynalab_checkers.isolation.graph import PROCESS, REALTIME, Part, Timeline, add_process_edges, components, knots
+from dynalab_checkers.isolation.graph import (
+    PROCESS,
+    REALTIME,
+    Part,
+    Timeline,
+    add_item_edges,
+    add_process_edges,
+    components,
+    knots,
+)
 from dynalab_checkers.isolation.levels import (
     IMPLIED,
     LATTICE,
@@ -27,7 +36,7 @@ from dynalab_checkers.isolation.levels import (
 from dynalab_checkers.isolation.pictures import as_dot, as_svg
 from dynalab_checkers.isolation.register import Registers, read_registers
 from dynalab_checkers.isolation.register_order import KeyOrder, add_register_edges
-from dynalab_checkers.isolation.transactions import KEPT_MAX, Transactions, read_transactions, takes_part
+from dynalab_checkers.isolation.transactions import KEPT_MAX, Transactions, read_mixed, read_transactions, takes_part
 from dynalab_checkers.isolation.unordered import Unordered, judge_unordered
 from dynalab_checkers.isolation.weak import WEAK_MODELS, check_weak
 from dynalab_checkers.verdict import INVALID, UNKNOWN, VALID, Verdict
@@ -71,6 +80,7 @@ def check_transactions(
     key_order: str = "model",
     initial: Mapping[str, Scalar] | None = None,
     ordered: Callable[[Operation], bool] = takes_part,
+    mixed: bool = False,
     prove: bool = True,
     budget: int = BUDGET_STEPS,
 ) -> Verdict:
@@ -80,7 +90,9 @@ def check_transactions(
     `model`: a name of `levels.LATTICE`. `anomalies`: what to look for, instead of all that the model forbids.
     `key_order`: a promise about every single key, beyond the model: its versions follow the order within each process,
     or real time. `initial`: values that registers had before the history began. `ordered`: which operations take part
-    in process and realtime order; by default all but single reads. `budget`: steps per component of the graph.
+    in process and realtime order; by default all but single reads. `mixed`: transactions together with single
+    operations, as `read_mixed` numbers them: transactions and single writes take part in the orders of time, a single
+    strong read only in that of its item, an eventual one in none. `budget`: steps per component of the graph.
     `prove`: where the order of a register's versions was not seen in full (blind writes that told nobody what they
     replaced, several deletes), a graph without a cycle is no proof; valid is then said only if a serial order was
     found that explains everything, and unknown otherwise. With False, the graph is enough, as it is for Elle.
@@ -106,7 +118,7 @@ def check_transactions(
     asked = forbidden(model) if anomalies is None else frozenset(anomalies)
     stage = stage_of(model) if anomalies is None else max(map(_stage_of_anomaly, asked), default=0)
     with collector_paused():
-        transactions = read_transactions(history, ordered)
+        transactions = read_mixed(history) if mixed else read_transactions(history, ordered)
         if transactions.strange:
             return Verdict(UNKNOWN, CHECKER, transactions.strange)
         analysis: Appends | Registers
@@ -116,7 +128,8 @@ def check_transactions(
         else:
             analysis = read_registers(transactions, initial)
             part = _takes_part(transactions, analysis.committed)
-            add_register_edges(analysis, part, _key_order(key_order, stage, model, anomalies is not None))
+            alone = bytearray(map(min, transactions.of_item, analysis.committed)) if mixed else part
+            add_register_edges(analysis, alone, _key_order(key_order, stage, model, anomalies is not None))
         result = _Result(dict(analysis.sightings.counts))
         if model in WEAK_MODELS and anomalies is None:
             weak = check_weak(analysis, part, model)
@@ -191,6 +204,9 @@ def _find_cycles(
     timeline = None
     if stage >= PROCESS:
         add_process_edges(graph, operations, part)
+        transactions = analysis.transactions
+        alone = bytearray(map(min, transactions.of_item, analysis.committed))
+        add_item_edges(graph, operations, alone, transactions.item_groups(), stage)
     if stage >= REALTIME:
         timeline = Timeline.of(operations, part, range(len(operations)))
     left = ALL_BUDGETS * budget
@@ -284,6 +300,8 @@ def _verdict(analysis: Appends | Registers, result: _Result, asked: frozenset[st
         "unclear": unclear,
         "certified": result.certified,
     }
+    if analysis.transactions.of_item:
+        details["numbered"] = analysis.transactions.operations
     shown: tuple[int, ...] = ()
     circle = False  # then all that is shown is to blame alike
     if bad:
@@ -314,7 +332,9 @@ def _verdict(analysis: Appends | Registers, result: _Result, asked: frozenset[st
         verdict, why = UNKNOWN, "no transaction depends on another one, so nothing was shown"
     else:
         verdict, why = VALID, ""
-    operations = [analysis.transactions.operations[number] for number in dict.fromkeys(shown)]
+    # A query stands for many reads.
+    blamed = (analysis.transactions.operations[number] for number in shown)
+    operations = list({operation.call_index: operation for operation in blamed}.values())
     return Verdict(verdict, CHECKER, why, None, operations, operations if circle else operations[:1], details)
 
 

@@ -4,7 +4,7 @@ Rules of this room:
 - An excerpt holds the constraints among its own transactions, and no others: so it has no more of them than the whole.
 - A read of absence is a question only if all that it can mean lies in the excerpt. Where the transactions before it
   have been run, what they left is the beginning; what can only lie behind them is not asked.
-- Real time is given by its transitive reduction.
+- Real time is given by its transitive reduction, that of each key on its own.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from dynalab_checkers.isolation.graph import (
     WR,
     Graph,
     Timeline,
+    add_item_edges,
     add_process_edges,
 )
 from dynalab_checkers.isolation.polygraph import NONE, Polygraph, Question
@@ -64,8 +65,14 @@ class Excerpt:
     def _order_edges(self, puzzle: Polygraph, stage: int) -> None:
         operations = [self.found.transactions.operations[number] for number in self.members]
         part = [self.ordered[number] for number in self.members]
-        if stage >= REALTIME:
-            line = Timeline.of(operations, part, range(len(operations)))
+        of_item = self.found.transactions.of_item
+        groups = self.found.transactions.item_groups(self.members)
+        alone = [of_item[number] for number in self.members] if groups else []
+        lines = (
+            [(part, list(range(len(operations)))), *((alone, group) for group in groups)] if stage >= REALTIME else []
+        )
+        for takes_part, numbers in lines:
+            line = Timeline.of(operations, takes_part, numbers)
             for number, needed in zip(line.by_call, line.needed, strict=True):
                 # Only those that no other one stands between: the rest follows.
                 latest = max((operations[one].call for one in line.by_return[:needed]), default=0)
@@ -77,6 +84,7 @@ class Excerpt:
         if stage >= PROCESS:
             graph = Graph(len(operations))
             add_process_edges(graph, operations, part)
+            add_item_edges(graph, operations, alone, groups, PROCESS)
             for one, row in enumerate(graph.successors):
                 puzzle.known += [Edge(one, edge >> 5, ORDER, (edge & CODE_MASK) >> 3) for edge in row]
 

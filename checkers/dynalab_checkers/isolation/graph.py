@@ -14,7 +14,7 @@ Rules of this room:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -171,6 +171,27 @@ def add_process_edges(graph: Graph, operations: Sequence[Operation], takes_part:
         if before is not None and (operation.session is None or _before(operations[before], operation)):
             successors[before].append(number << CODE_BITS | low)
         last[who] = number
+
+
+def add_item_edges(
+    graph: Graph,
+    operations: Sequence[Operation],
+    takes_part: Sequence[int],
+    groups: Iterable[Sequence[int]],
+    stage: int,
+) -> None:
+    """Orders of time among those that touch one key, explicitly, for each of these groups of them."""
+    for numbers in groups:
+        if stage >= PROCESS:
+            last: dict[int, int] = {}
+            for number in numbers:
+                if takes_part[number]:
+                    before = last.get(operations[number].process)
+                    if before is not None:
+                        graph.add(before, number, ORDER, PROCESS)
+                    last[operations[number].process] = number
+        if stage >= REALTIME:
+            Timeline.of(operations, takes_part, numbers).add_barriers(graph)
 
 
 def _before(one: Operation, other: Operation) -> bool:

@@ -9,11 +9,14 @@ Rules of this room:
   and told what it found is a read.
 - Process and realtime edges join only transactions that take part in them: by default all but single reads and
   eventual ones (consistency.md §4: a GetItem is never blocked by a pending transaction, so it promises no order).
+- In a mixed history (`read_mixed`) whatever shows several items without being a transaction, a query, a batch, the
+  items in a cancellation's reasons, is as many single reads. A strong single read is ordered in time with all that
+  touches its item, and with nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -29,6 +32,9 @@ INFO: Final = 1
 FAIL: Final = 2
 _STATUS: Final = {"ok": OK, "info": INFO, "fail": FAIL}
 
+# Reads of many items, each of which is a single read; their completion carries `items`.
+WHOLE_READS: Final = ("query", "scan", "page", "batch-get")
+
 # How many sightings of one anomaly are kept with their sentences; the others are only counted.
 KEPT_MAX: Final = 8
 
@@ -42,9 +48,41 @@ class Transactions:
     status: bytearray = field(default_factory=bytearray)
     ordered: bytearray = field(default_factory=bytearray)
     strange: str = ""
+    # Who is ordered in time with what touches the same key; empty where nobody is but those in `ordered`.
+    of_item: bytearray = field(default_factory=bytearray)
 
     def __len__(self) -> int:
         return len(self.operations)
+
+    def add(self, operation: Operation, micros: list[Micro], status: int, ordered: bool, of_item: bool) -> None:
+        """One more of a mixed history."""
+        self.operations.append(operation)
+        self.micros.append(micros)
+        self.status.append(status)
+        self.ordered.append(ordered)
+        self.of_item.append(of_item)
+
+    def item_groups(self, numbers: Sequence[int] | None = None) -> list[list[int]]:
+        """By key, the places among these transactions (of all, by default) that are ordered in time with each other.
+
+        Keys without a single read are left out: what takes part there is ordered with everything anyway.
+
+        >>> history = History([Operation(0, "read", "x", 0, 1, "ok"), Operation(1, "write", "x", 0, 1, "ok", 5),
+        ...                    Operation(2, "write", "y", 0, 1, "ok", 6)])
+        >>> read_mixed(history).item_groups()
+        [[0, 1]]
+        """
+        if not self.of_item:
+            return []
+        groups: dict[str, list[int]] = {}
+        single: dict[str, None] = {}
+        for place, number in enumerate(range(len(self)) if numbers is None else numbers):
+            if self.of_item[number]:
+                for key in dict.fromkeys(micro[1] for micro in self.micros[number]):
+                    groups.setdefault(key, []).append(place)
+                    if not self.ordered[number]:
+                        single[key] = None
+        return [groups[key] for key in single]
 
     def who(self, number: int) -> str:
         """A transaction in a sentence."""
@@ -116,6 +154,50 @@ def read_transactions(history: History, ordered: Callable[[Operation], bool] = t
         operations.append(operation)
         micros.append(value)
         status.append(outcome)
+    return found
+
+
+def read_mixed(history: History) -> Transactions:
+    """Number the transactions and the single operations of a history that holds both.
+
+    Beside what `read_transactions` knows: `get` (a read of one key whose `value` may be a list), operations that
+    completed with `items` (an object, or pairs of key and value: queries, scans, batches, pages), and the `reasons` of
+    a transaction that was cancelled, an object with the items that it told. All these are single reads, and so is
+    each read of a transaction that is marked as eventual.
+
+    >>> query = Operation(0, "query", "", 0, 9, "ok", ret_extra={"items": {"x": 1, "y": 2}}, consistency="index")
+    >>> cancelled = Operation(1, "txn", "", 0, 9, "fail", [["w", "x", 3]], ret_extra={"reasons": {"x": 1}})
+    >>> found = read_mixed(History([query, cancelled]))
+    >>> found.micros, list(found.ordered), list(found.of_item)
+    ([[['r', 'x', 1]], [['r', 'y', 2]], [['w', 'x', 3]], [['r', 'x', 1]]], [0, 0, 1, 0], [0, 0, 1, 1])
+    """
+    found = Transactions()
+    for operation in history.operations:
+        strong = operation.consistency not in ("eventual", "index")
+        status = _STATUS[operation.outcome]
+        shown: Any = operation.annotation("reasons" if operation.f == "txn" else "items")
+        if operation.f == "txn" and strong:
+            micros: Any = operation.value
+            found.add(operation, micros, status, True, True)
+            shown = shown if status == FAIL else None
+        elif operation.f == "txn":
+            micros = operation.value
+            if any(micro[0] != "r" for micro in micros):
+                found.strange = found.strange or f"a transaction that writes is marked as {operation.consistency}"
+            shown = [micro[1:] for micro in micros] if status == OK else []
+        elif operation.f == "get":
+            shown = [(operation.key, operation.annotation("value"))] if status == OK else []
+        elif shown is None and status != OK and operation.f in WHOLE_READS:
+            continue
+        elif shown is None:
+            single = _single(operation)
+            if single is None:
+                found.strange = found.strange or f"the operation {operation.f!r} is no transaction"
+                continue
+            told = status == FAIL and not isinstance(operation.found, Missing)
+            found.add(operation, single, OK if told else status, operation.f != "read", strong)
+        for key, value in shown.items() if isinstance(shown, dict) else shown or ():
+            found.add(operation, [["r", key, value]], OK, False, strong)
     return found
 
 

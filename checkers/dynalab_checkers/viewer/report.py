@@ -50,7 +50,8 @@ def judge(
     """
     if model in TRANSACTIONS:
         steps = isolation.BUDGET_STEPS if budget == BUDGET_STEPS else budget
-        return judge_levels(history, model, question.level, budget=steps, verdict=verdict)
+        kind, mixed = TRANSACTIONS[model]
+        return judge_levels(history, kind, question.level, mixed=mixed, budget=steps, verdict=verdict)
     chosen = MODELS[model]
     first = check_history(history, model, budget) if verdict is None else verdict
     prefixes = linearizable_prefixes(history, chosen, budget=budget)

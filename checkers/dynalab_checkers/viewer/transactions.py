@@ -31,7 +31,13 @@ CASES_MAX: Final = 8
 
 
 def judge_levels(
-    history: History, model: str, level: str, *, budget: int = BUDGET_STEPS, verdict: Verdict | None = None
+    history: History,
+    kind: str,
+    level: str,
+    *,
+    mixed: bool = False,
+    budget: int = BUDGET_STEPS,
+    verdict: Verdict | None = None,
 ) -> list[Judged]:
     """The history at the level that was asked for (`verdict`, if it is known already), then at the others.
 
@@ -40,11 +46,13 @@ def judge_levels(
     >>> [(one.tab(), one.verdict.verdict) for one in judge_levels(skew, "list-append", "serializable")][:3]
     [('serializable', 'invalid'), ('read-committed', 'valid'), ('snapshot-isolation', 'valid')]
     """
-    first = check_transactions(history, kind=model, model=level, budget=budget) if verdict is None else verdict
+    first = verdict
+    if first is None:
+        first = check_transactions(history, kind=kind, model=level, mixed=mixed, budget=budget)
     judged = [Judged(first, name=level, level=level)]
     for name in BESIDE:
         if name != level:
-            other = check_transactions(history, kind=model, model=name, budget=budget // BESIDE_SHARE)
+            other = check_transactions(history, kind=kind, model=name, mixed=mixed, budget=budget // BESIDE_SHARE)
             judged.append(Judged(other, name=name, level=name))
     return judged
 
@@ -52,6 +60,8 @@ def judge_levels(
 def transactions_panel(judged: Judged, history: History) -> str:
     """What stands below the sentence and the picture: the models, and every cycle."""
     details = judged.verdict.details
+    # Numbers are places among these: in a mixed history a query stands for many reads.
+    numbered = [one for one in _listed(details.get("numbered")) if isinstance(one, Operation)] or history.operations
     refused = forbidden(judged.level)
     anomalies = details.get("anomalies")
     counts = {str(name): int(str(count)) for name, count in anomalies.items()} if isinstance(anomalies, dict) else {}
@@ -63,7 +73,7 @@ def transactions_panel(judged: Judged, history: History) -> str:
     for cycle, words in zip(cycles, explanations, strict=False):
         title = cycle.name + (f" ({cycle.story()})" if cycle.story() else "")
         allowed = cycle.name not in refused
-        table = _cycle_table(cycle, history.operations)
+        table = _cycle_table(cycle, numbered)
         body += _fold(title, allowed, pictures.pop(title, ""), words, table, opened=not (opened or allowed))
         opened = opened or not allowed
     for words in explanations[len(cycles) :]:
@@ -71,7 +81,7 @@ def transactions_panel(judged: Judged, history: History) -> str:
         picture = pictures.popitem()[1] if pictures else ""
         body += _fold(words.splitlines()[0], False, picture, words, "", opened=not opened)
         opened = True
-    return body + _cases([one for one in _listed(details.get("cases")) if isinstance(one, Case)], refused, history)
+    return body + _cases([one for one in _listed(details.get("cases")) if isinstance(one, Case)], refused, numbered)
 
 
 def _listed(value: object) -> list[object]:
@@ -141,11 +151,11 @@ def _table(names: tuple[str, ...], rows: list[str]) -> str:
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 
 
-def _cases(cases: list[Case], refused: frozenset[str], history: History) -> str:
+def _cases(cases: list[Case], refused: frozenset[str], numbered: list[Operation]) -> str:
     """What needs no graph, in the sentences of the checker."""
     rows = []
     for case in cases[:CASES_MAX]:
-        operations = [history.operations[number] for number in case.transactions]
+        operations = [numbered[number] for number in case.transactions]
         links = ", ".join(f'<a href="#op={one.call_index}">{one.call_index}</a>' for one in operations[:6])
         allowed = "" if case.name in refused else " (allowed)"
         cells = (xml_text(case.name) + allowed, xml_text(case.key), links, xml_text(case.sentence))
