@@ -20,6 +20,7 @@ from dynalab_impl.messages import (
     Drop,
     Entry,
     Failed,
+    Form,
     GroupSpec,
     Host,
     Member,
@@ -28,6 +29,7 @@ from dynalab_impl.messages import (
     WasSplit,
 )
 from dynalab_impl.partition import Outcome
+from dynalab_impl.reforming import reformed, spread
 from dynalab_impl.replication.replica import Replica
 from dynalab_impl.snapshot import (
     DividedImage,
@@ -106,7 +108,7 @@ class Catalog:
     def view(self) -> list[object]:
         """Every part as an image: a catalog is small."""
         tables = [
-            TableImage(t.schema, t.settings, t.table_id, t.status, t.created_ns, t.groups) for t in self.tables.values()
+            TableImage(t.form, t.settings, t.table_id, t.status, t.created_ns, t.groups) for t in self.tables.values()
         ]
         nodes = [NodeImage(Member(address, incarnation)) for address, incarnation in self.nodes.items()]
         leftovers = [LeftoverImage(table_id, groups) for table_id, groups in self.leftovers.items()]
@@ -122,8 +124,8 @@ class Catalog:
         self.applied, self.log_time_ns, self.placed = header.slot, header.log_time_ns, header.counter
         for image in images:
             if isinstance(image, TableImage):
-                made = Table(image.schema, image.settings, image.table_id, image.status, image.created_ns, image.groups)
-                self.tables[image.schema.name] = made
+                made = Table(image.form, image.settings, image.table_id, image.status, image.created_ns, image.groups)
+                self.tables[made.schema.name] = made
             elif isinstance(image, NodeImage):
                 self.nodes[image.member.address] = image.member.incarnation
             elif isinstance(image, LeftoverImage):
@@ -177,7 +179,8 @@ class Catalog:
             assert table is None, "the leader checked, and logs one change at a time"
             schema = change.operation.schema
             groups = self._place(schema, entry.slot)
-            made = Table(schema, change.operation.settings, change.table_id, CREATING, entry.time_ns, groups)
+            form = Form(0, schema)
+            made = Table(form, change.operation.settings, change.table_id, CREATING, entry.time_ns, groups)
             self.tables[schema.name] = made
             return {"TableDescription": made.description()}
         elif change.action == "change":
@@ -255,6 +258,7 @@ class Catalog:
         changed = change_settings(change.operation, schema, status, old, entry.time_ns // 1_000_000)
         assert table is not None, "a change of no table was refused"
         table.settings = changed.settings
+        table.form = reformed(table.form, changed.settings)
         if isinstance(change.operation, UpdateTable):
             table.status = step(table.status, UPDATING)
             return {"TableDescription": table.description()}
@@ -339,6 +343,7 @@ class CatalogKeeper:
     hosted: dict[str, list[Address]] = field(default_factory=dict)
     dropped: dict[str, list[Address]] = field(default_factory=dict)
     asked: dict[str, bool] = field(default_factory=dict)
+    altered: dict[str, int] = field(default_factory=dict)  # the form's version that a partition has confirmed
     dropped_ns: dict[str, Nanoseconds] = field(default_factory=dict)  # by table id: when a majority first was
 
     def tick(self, replica: Replica, effects: Effects) -> None:
@@ -347,7 +352,8 @@ class CatalogKeeper:
         assert isinstance(catalog, Catalog)
         for name in list(catalog.tables):
             table = catalog.tables[name]
-            if table.status == UPDATING and replica.commit_index == len(replica.log):
+            told = table.status in (DELETING, CREATING) or spread(table, self.altered, effects)
+            if table.status == UPDATING and told and replica.commit_index == len(replica.log):
                 # Nothing is under way, so this step has not been asked for yet: it needs no memory of its own.
                 replica.propose(CatalogChange("updated", name, table_id=table.table_id), NO_REQUEST, 0, effects)
             if table.status != DELETING:

@@ -105,8 +105,9 @@ def on_write(node: StorageNode, sender: Address, message: m.WriteRequest, effect
         return
     if admission is not None and admission_duties.write_refused(node, sender, replica, message, effects):
         return
-    partition, lead, schema = replica.state, replica.leading, replica.spec.schema
-    assert isinstance(partition, Partition) and lead is not None and schema is not None
+    partition, lead = replica.state, replica.leading
+    assert isinstance(partition, Partition) and lead is not None
+    schema = partition.schema
     key, operation = message.key, message.operation
     pending = lead.pending_items.get(key)
     # Writes are pipelined, so the condition looks at what is appended, not only at what is applied.

@@ -32,14 +32,15 @@ def digest(state: Partition, slot: int, after: bytes, rows_max: int) -> StateDig
         if rows == rows_max:
             break
         stored = state.items[key]
-        work.update(_bytes([key.hex(), stored.version, stored.time_ns, stored.item]))
+        work.update(_bytes([key.hex(), stored.version, stored.time_ns, stored.stamp_ns, stored.item]))
         last = key
     else:
         last = b""
         answers = sorted((*request, answer.expiry_ns, answer.status) for request, answer in state.dedup.items())
         stones = sorted((key.hex(), *known) for key, known in state.tombstones.items())
         owed = [(change.sequence, change.slot, change.index, change.key.hex()) for change in state.owed]
-        work.update(_bytes([answers, stones, owed, state.owed_count]))
+        form = 0 if state.form is None else state.form.version
+        work.update(_bytes([answers, stones, owed, state.owed_count, form, state.deleted_ns, state.deleted_slot]))
     return StateDigest(slot, work.hexdigest(), last)
 
 

@@ -36,6 +36,29 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamForm:
+    """The stream that a table keeps: `label` is its name in time (each enabling makes a new one), `view` what its
+    records show: KEYS_ONLY, NEW_IMAGE, OLD_IMAGE or NEW_AND_OLD_IMAGES.
+    """
+
+    label: str
+    view: str
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a table looks like, as far as its partitions must know it. Each change has the next `version`.
+
+    A partition is told of a change through its own log (`Reform`), so that all replicas change in the same slot.
+    """
+
+    version: int
+    schema: TableSchema
+    stream: StreamForm | None = None
+    ttl: str = ""  # the attribute that says when an item expires; "" for none
+
+
+@dataclass(frozen=True, slots=True)
 class GroupSpec:
     """What a node must know to host a replica. The range is [low, high) of key bytes; an empty `high` means no upper
     end.
@@ -50,6 +73,7 @@ class GroupSpec:
     schema: TableSchema | None  # None for the catalog
     origin: int = 0  # the slot of its parent's Split: a partition's log and versions go on behind it
     members_slot: int = 0  # the slot of the last membership change that `members` knows; 0 for those it began with
+    stream: StreamForm | None = None  # of its table, when the partition was made
 
     def holds(self, key: bytes) -> bool:
         return self.low <= key and (not self.high or key < self.high)
@@ -138,6 +162,13 @@ class Split:
 
 
 @dataclass(slots=True)
+class Reform:
+    """The table looks like this from here on."""
+
+    form: Form
+
+
+@dataclass(slots=True)
 class Scrub:
     """Every replica digests what it holds here: up to `rows_max` rows behind the key `after`."""
 
@@ -170,6 +201,7 @@ Command: TypeAlias = (
     | IndexWrite
     | Propagated
     | Split
+    | Reform
     | Scrub
     | CatalogChange
 )

@@ -55,6 +55,24 @@ INHERITED: tuple[Inherited, ...] = (
         "by the key of the item that changed",
         "an index never hears of a change",
     ),
+    Inherited(
+        "Partition.form",
+        "what the table looks like: keys, indexes, stream, expiry",
+        "the same in both",
+        "a change of the table is lost where a partition was divided",
+    ),
+    Inherited(
+        "Partition.deleted_ns",
+        "the latest timestamp of a delete",
+        "the same in both",
+        "a transaction that is older than a delete brings the item back",
+    ),
+    Inherited(
+        "Partition.deleted_slot",
+        "the slot of the last delete",
+        "the same in both",
+        "two reads around a put and its delete look as if nothing had happened",
+    ),
     Inherited("Partition.owed_count", "its counting", "begins anew", "two changes look like one"),
     Inherited(
         "Partition.tombstones",

@@ -19,15 +19,18 @@ from dynalab_impl.entries import (
     Command,
     Entry,
     Failed,
+    Form,
     GroupSpec,
     IndexWrite,
     Member,
     Propagated,
     Readmit,
+    Reform,
     RemoveMember,
     RequestId,
     Scrub,
     Split,
+    StreamForm,
     Write,
 )
 from dynalab_model.operations import TableOperation, WriteOperation
@@ -46,15 +49,18 @@ __all__ = [  # what `entries` gives and is to be had here, too
     "Command",
     "Entry",
     "Failed",
+    "Form",
     "GroupSpec",
     "IndexWrite",
     "Member",
     "Propagated",
     "Readmit",
+    "Reform",
     "RemoveMember",
     "RequestId",
     "Scrub",
     "Split",
+    "StreamForm",
     "Write",
 ]
 
@@ -324,6 +330,22 @@ class WasSplit(Message):
     group: str
     left: GroupSpec
     right: GroupSpec
+
+
+@dataclass(slots=True)
+class Alter(Message):
+    """To the leader of one of a table's own partitions: the table looks like this now. Asked until it has answered."""
+
+    group: str
+    form: Form
+
+
+@dataclass(slots=True)
+class Altered(Message):
+    """This partition's log holds the table's form of that version, committed."""
+
+    group: str
+    version: int
 
 
 @dataclass(slots=True)

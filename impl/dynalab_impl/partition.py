@@ -17,8 +17,29 @@ from sortedcontainers import SortedDict
 from dynalab_impl.digests import StateDigest, digest
 from dynalab_impl.effects import JSON, Nanoseconds
 from dynalab_impl.local_indexes import LocalIndexes, keys_between, whole_collections
-from dynalab_impl.messages import Entry, Failed, GroupSpec, IndexWrite, Propagated, RequestId, Scrub, Split, Write
-from dynalab_impl.snapshot import Image, OutcomeImage, OwedImage, RowImage, SnapshotHeader, SplitImage, TombstoneImage
+from dynalab_impl.messages import (
+    Entry,
+    Failed,
+    Form,
+    GroupSpec,
+    IndexWrite,
+    Propagated,
+    Reform,
+    RequestId,
+    Scrub,
+    Split,
+    Write,
+)
+from dynalab_impl.snapshot import (
+    Image,
+    OutcomeImage,
+    OwedImage,
+    PartitionImage,
+    RowImage,
+    SnapshotHeader,
+    SplitImage,
+    TombstoneImage,
+)
 from dynalab_model.items import index_changes
 from dynalab_model.schema import TableSchema
 from dynalab_model.values import Item, item_size
@@ -27,12 +48,14 @@ from dynalab_model.values import Item, item_size
 @dataclass(slots=True)
 class StoredItem:
     """An item as it lies in a partition. `version` is the slot that wrote it (in an index: the base slot), `time_ns`
-    the log time.
+    the log time, `stamp_ns` the timestamp of that write among transactions (ATC'23): log time, or just behind what was
+    there before if that was later.
     """
 
     item: Item
     version: int
     time_ns: Nanoseconds
+    stamp_ns: Nanoseconds = 0
 
 
 @dataclass(slots=True)
@@ -57,7 +80,10 @@ class Partition:
         "applied",
         "dedup",
         "dedup_order",
+        "deleted_ns",
+        "deleted_slot",
         "digest",
+        "form",
         "halves",
         "items",
         "keep_ns",
@@ -65,7 +91,6 @@ class Partition:
         "log_time_ns",
         "owed",
         "owed_count",
-        "schema",
         "spec",
         "split",
         "taken",
@@ -74,11 +99,12 @@ class Partition:
 
     def __init__(self, spec: GroupSpec, keep_ns: Nanoseconds) -> None:
         self.spec = spec
-        self.schema: TableSchema | None = spec.schema if not spec.index else None
+        # None for an index's partition, which is told what to hold.
+        self.form = Form(0, spec.schema, spec.stream) if spec.schema is not None and not spec.index else None
         self.items: SortedDict[bytes, StoredItem] = SortedDict()
         self.local: LocalIndexes | None = None  # made from the items, never stored
-        if self.schema is not None and self.schema.local_indexes:
-            self.local = LocalIndexes(self.schema)
+        if self.form is not None and self.form.schema.local_indexes:
+            self.local = LocalIndexes(self.form.schema)
         self.applied = 0
         self.log_time_ns: Nanoseconds = 0
         self.dedup: dict[RequestId, Outcome] = {}
@@ -86,6 +112,8 @@ class Partition:
         self.owed: deque[OwedImage] = deque()
         self.owed_count = 0
         self.tombstones: dict[bytes, tuple[int, Nanoseconds]] = {}
+        self.deleted_ns: Nanoseconds = 0  # the latest timestamp of a delete: of all items that are not there (ATC'23)
+        self.deleted_slot = 0  # the slot of the last delete
         self.keep_ns = keep_ns
         self.split: Split | None = None
         self.halves: tuple[Partition, Partition] | None = None  # until the node has taken them
@@ -97,6 +125,12 @@ class Partition:
     def fresh(self) -> Partition:
         """An empty state of the same partition."""
         return Partition(self.spec, self.keep_ns)
+
+    @property
+    def schema(self) -> TableSchema:
+        """Of the table that this is a partition of; indexes' partitions have none."""
+        assert self.form is not None, "a partition of an index is told what to hold"
+        return self.form.schema
 
     @property
     def counter(self) -> int:
@@ -111,15 +145,20 @@ class Partition:
         if self.split is not None:
             return [SplitImage(self.split.left, self.split.right)]
         tombstones = [TombstoneImage(key, *known) for key, known in self.tombstones.items()]
-        return [*self.items.items(), *self.dedup.items(), *self.owed, *tombstones]
+        return [*self._whole(), *self.items.items(), *self.dedup.items(), *self.owed, *tombstones]
+
+    def _whole(self) -> list[PartitionImage]:
+        if self.form is None or not (self.form.version or self.deleted_slot or self.deleted_ns):
+            return []
+        return [PartitionImage(self.form, self.deleted_ns, self.deleted_slot)]
 
     def image(self, part: object) -> Image:
         if not isinstance(part, tuple):
-            assert isinstance(part, OwedImage | TombstoneImage | SplitImage)
+            assert isinstance(part, PartitionImage | OwedImage | TombstoneImage | SplitImage)
             return part
         key, value = part
         if isinstance(value, StoredItem):
-            return RowImage(key, value.item, value.version, value.time_ns)
+            return RowImage(key, value.item, value.version, value.time_ns, value.stamp_ns)
         assert isinstance(value, Outcome)
         return OutcomeImage(key, value.expiry_ns, value.status, value.error, value.body)
 
@@ -129,12 +168,14 @@ class Partition:
         rows: dict[bytes, StoredItem] = {}
         for image in images:
             if isinstance(image, RowImage):
-                rows[image.key] = StoredItem(image.item, image.version, image.time_ns)
+                rows[image.key] = StoredItem(image.item, image.version, image.time_ns, image.stamp_ns)
             elif isinstance(image, OutcomeImage):
                 self.dedup[image.request] = Outcome(image.expiry_ns, image.status, image.error, image.body)
                 self.dedup_order.append((image.expiry_ns, image.request))
             elif isinstance(image, OwedImage):
                 self.owed.append(image)
+            elif isinstance(image, PartitionImage):
+                self.form, self.deleted_ns, self.deleted_slot = image.form, image.deleted_ns, image.deleted_slot
             elif isinstance(image, TombstoneImage):
                 self.tombstones[image.key] = (image.version, image.time_ns)
             elif isinstance(image, SplitImage):
@@ -162,7 +203,7 @@ class Partition:
             self.dedup_order.append((entry.expiry_ns, request))
         command = entry.command
         if type(command) is Write:
-            self._write(entry, command)
+            self._change(entry, command.key, command.item)
         elif type(command) is IndexWrite:
             self._index(entry, command)
         elif type(command) is Propagated:
@@ -170,6 +211,8 @@ class Partition:
                 self.owed.popleft()
         elif type(command) is Split:
             self._divide(command)
+        elif type(command) is Reform:
+            self._reform(command.form)
         elif type(command) is Scrub:
             self.digest = digest(self, entry.slot, command.after, command.rows_max)
         self._forget_expired()
@@ -221,20 +264,38 @@ class Partition:
             return Outcome(entry.expiry_ns, command.status, command.error, command.body)
         return Outcome(entry.expiry_ns, 200, "", {})
 
-    def _write(self, entry: Entry, command: Write) -> None:
+    def _change(self, entry: Entry, key: bytes, item: Item | None) -> None:
+        """Set a table's item, or delete it with None: the one place where items change, so that everything that hangs
+        on them changes with them.
+        """
+        stored: StoredItem | None = self.items.get(key)
+        before = None if stored is None else stored.item
         if self.local is not None:
-            self.local.change(command.key, self.get(command.key), command.item)
-        if self.schema is not None and self.schema.indexes:
-            before = self.get(command.key)
-            for change in index_changes(self.schema, before, command.item):
+            self.local.change(key, before, item)
+        if self.form is not None and self.form.schema.indexes:
+            for change in index_changes(self.form.schema, before, item):
                 if change.delete_key is not None:
-                    self._owe(entry.slot, change.index, change.delete_key, None, command.key)
+                    self._owe(entry.slot, change.index, change.delete_key, None, key)
                 if change.put_key is not None:
-                    self._owe(entry.slot, change.index, change.put_key, change.entry, command.key)
-        if command.item is None:
-            self.items.pop(command.key, None)
-        else:
-            self.items[command.key] = StoredItem(command.item, entry.slot, entry.time_ns)
+                    self._owe(entry.slot, change.index, change.put_key, change.entry, key)
+        stamp_ns = self._next_stamp(stored, entry.time_ns)
+        if item is not None:
+            self.items[key] = StoredItem(item, entry.slot, entry.time_ns, stamp_ns)
+        elif stored is not None:
+            del self.items[key]
+            self.deleted_ns, self.deleted_slot = max(self.deleted_ns, stamp_ns), entry.slot
+
+    def _next_stamp(self, stored: StoredItem | None, time_ns: Nanoseconds) -> Nanoseconds:
+        """The timestamp of a single write now: behind that of whatever was there. What is not there was deleted at the
+        latest when anything was.
+        """
+        return max(time_ns, (self.deleted_ns if stored is None else stored.stamp_ns) + 1)
+
+    def _reform(self, form: Form) -> None:
+        """The table looks otherwise. An older form than the one known is a copy that came late."""
+        assert self.form is not None, "indexes are not told"
+        if form.version > self.form.version:
+            self.form = form
 
     def _owe(self, slot: int, index: str, key: bytes, item: Item | None, source: bytes) -> None:
         self.owed.append(OwedImage(self.owed_count, slot, index, key, item, source))
@@ -291,6 +352,7 @@ class Partition:
         half.applied, half.log_time_ns = self.applied, self.log_time_ns
         half.dedup = dict(self.dedup)
         half.dedup_order = deque(self.dedup_order)
+        half.form, half.deleted_ns, half.deleted_slot = self.form, self.deleted_ns, self.deleted_slot
         keys = self.items.irange(spec.low, spec.high or None, inclusive=(True, False))
         half.items.update({key: self.items[key] for key in keys})
         half._load_local()

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from dynalab_impl.effects import JSON, Message, Nanoseconds
-from dynalab_impl.messages import NO_BALLOT, Ballot, GroupSpec, Member, RequestId
-from dynalab_model.schema import TableSchema
+from dynalab_impl.messages import NO_BALLOT, Ballot, Form, GroupSpec, Member, RequestId
 from dynalab_model.values import Item, item_size
 
 PIECE_IMAGES = 256  # images in one record or message, at most
@@ -26,6 +25,16 @@ class RowImage:
     item: Item
     version: int
     time_ns: Nanoseconds
+    stamp_ns: Nanoseconds = 0
+
+
+@dataclass(slots=True)
+class PartitionImage:
+    """What holds for a partition as a whole, where that is not what it began with."""
+
+    form: Form
+    deleted_ns: Nanoseconds
+    deleted_slot: int
 
 
 @dataclass(slots=True)
@@ -68,7 +77,7 @@ class SplitImage:
 
 @dataclass(slots=True)
 class TableImage:
-    schema: TableSchema
+    form: Form
     settings: dict[str, object]
     table_id: str
     status: str
@@ -98,6 +107,7 @@ class DividedImage:
 
 Image: TypeAlias = (
     RowImage
+    | PartitionImage
     | OutcomeImage
     | OwedImage
     | TombstoneImage

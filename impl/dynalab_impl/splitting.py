@@ -78,10 +78,12 @@ def may_split(replica: Replica, now_ns: int) -> bool:
 def halves_of(replica: Replica, at: bytes) -> tuple[m.GroupSpec, m.GroupSpec]:
     """The children of a group that is split at this key, as of the next slot of its log."""
     spec, origin = replica.spec, len(replica.log) + 1
+    form = replica.state.form if isinstance(replica.state, Partition) else None
+    schema, stream = (spec.schema, spec.stream) if form is None else (form.schema, form.stream)
 
     def child(number: int, low: bytes, high: bytes) -> m.GroupSpec:
         name = f"{spec.group}.{number}"
-        return m.GroupSpec(name, spec.table, spec.index, low, high, replica.members, spec.schema, origin)
+        return m.GroupSpec(name, spec.table, spec.index, low, high, replica.members, schema, origin, stream=stream)
 
     return child(0, spec.low, at), child(1, at, spec.high)
 

@@ -20,6 +20,7 @@ from dynalab_impl import (
     heartbeats,
     index_duties,
     membership_duties,
+    reforming,
     scrub,
     splitting,
 )
@@ -314,6 +315,8 @@ class StorageNode:
     on_replaced = autoadmin.on_replaced
     settle = splitting.settle
     on_split_now = splitting.on_split_now
+    on_alter = reforming.on_alter
+    on_altered = reforming.on_altered
     on_moved = splitting.on_moved
     on_adopt = membership_duties.on_adopt
     on_adopted = membership_duties.on_adopted
@@ -402,6 +405,8 @@ HANDLERS: dict[type, str] = {
     m.Alive: "on_alive",
     m.Replaced: "on_replaced",
     m.SplitNow: "on_split_now",
+    m.Alter: "on_alter",
+    m.Altered: "on_altered",
     m.SplitWanted: "on_split_wanted",
     m.WasSplit: "on_was_split",
 }

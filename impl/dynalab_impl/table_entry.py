@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TypeAlias, cast
 
 from dynalab_impl.effects import JSON, Nanoseconds
-from dynalab_impl.messages import GroupSpec
+from dynalab_impl.messages import Form, GroupSpec
 from dynalab_model.schema import TableSchema
 from dynalab_model.tables import describe
 
@@ -27,14 +27,21 @@ def count_key(group: str, local_index: str = "") -> str:
 
 @dataclass(slots=True)
 class Table:
-    """One entry of the catalog: `groups` are the partitions of the table and of its indexes."""
+    """One entry of the catalog: `groups` are the partitions of the table and of its indexes. `form` is what all of the
+    table's own are told to be.
+    """
 
-    schema: TableSchema
+    form: Form
     settings: dict[str, object]
     table_id: str
     status: str
     created_ns: Nanoseconds
     groups: tuple[GroupSpec, ...]
+
+    @property
+    def schema(self) -> TableSchema:
+        """The table's keys and indexes."""
+        return self.form.schema
 
     def description(self, counts: Counts = NO_COUNTS) -> dict[str, JSON]:
         """The TableDescription, with the figures that are known."""

@@ -76,6 +76,7 @@ KINDS: dict[str, str] = {
     "replica-moved": "a replica was moved off a hot node",
     "hot": "a partition was hot for long: its leader asks for a split at a key that it has seen",
     "hot-unsplittable": "a partition was hot for long, and a split would not help",
+    "reformed": "a leader logged that its table looks otherwise now",
     "moved": "a router was told that the partition was split, and into which",
     "index-sent": "the propagator sent an index change",
     "index-applied": "an index partition applied a change",

@@ -23,7 +23,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "Leading": tuple(Leading.__dataclass_fields__),
 }
 # Of a Partition: what a child has of its own, from its own GroupSpec and settings, and what ends with the parent.
-OWN = {"spec", "schema", "keep_ns", "split", "halves", "taken", "digest"}
+OWN = {"spec", "keep_ns", "split", "halves", "taken", "digest"}
 
 
 def test_every_part_exists_and_every_bug_is_one() -> None:

@@ -74,6 +74,7 @@ class Leading:
     lease_lost: bool = False
     changing: bool = False  # a change of the membership is logged: one at a time
     splitting: bool = False  # a Split is logged: nothing goes behind it
+    form_version: int = 0  # of the newest form of the table that this leader has logged
     seat: Address | None = None  # of a silent member, that a log replica is sought for
     asked: list[Address] = field(default_factory=list)  # to hold the log in that seat
     joining: Address | None = None  # the one of them that does, and is no member yet
