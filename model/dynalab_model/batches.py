@@ -251,25 +251,29 @@ def batch_write_response(op: BatchWriteItem, bodies: Sequence[Mapping[str, objec
             asked = {"PutRequest": {"Item": write.item}} if isinstance(write, PutItem) else None
             unprocessed.setdefault(write.table, []).append(asked or {"DeleteRequest": {"Key": _key(write)}})
     answer: Body = {"UnprocessedItems": unprocessed}
-    collections = _collections(op, bodies)
+    collections = collections_told([write.table for write in op.writes], bodies)
     if collections:
         answer["ItemCollectionMetrics"] = collections
     return with_capacity(answer, op.capacity, [body for body in bodies if body is not None])
 
 
-def _collections(op: BatchWriteItem, bodies: Sequence[Mapping[str, object] | None]) -> dict[str, list[object]]:
-    """What was told of item collections, by table: each collection once, with the largest figures, as the writes of a
-    batch have no order.
+def collections_told(tables: Sequence[str], bodies: Sequence[Mapping[str, object] | None]) -> dict[str, list[object]]:
+    """What writes to these tables told of item collections, by table: each collection once, with the largest figures,
+    as the writes of one request have no order.
+
+    >>> told = {"ItemCollectionMetrics": {"ItemCollectionKey": {"pk": {"S": "a"}}, "SizeEstimateRangeGB": [0.0, 1.0]}}
+    >>> len(collections_told(["T", "T"], [told, told])["T"])
+    1
     """
-    told: dict[str, dict[str, Body]] = {}
-    for write, body in zip(op.writes, bodies, strict=True):
+    found: dict[str, dict[str, Body]] = {}
+    for table, body in zip(tables, bodies, strict=True):
         metrics = None if body is None else cast("Body | None", body.get("ItemCollectionMetrics"))
         if metrics is not None:
-            by_key = told.setdefault(write.table, {})
+            by_key = found.setdefault(table, {})
             known = by_key.setdefault(str(metrics["ItemCollectionKey"]), metrics)
             if _range(metrics) > _range(known):
                 by_key[str(metrics["ItemCollectionKey"])] = metrics
-    return {table: list(by_key.values()) for table, by_key in told.items()}
+    return {table: list(by_key.values()) for table, by_key in found.items()}
 
 
 def _range(metrics: Body) -> list[float]:

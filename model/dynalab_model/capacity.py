@@ -85,26 +85,38 @@ def consumed(
     table_units: float,
     index_units: Iterable[tuple[str, float]] = (),
     local_units: Iterable[tuple[str, float]] = (),
+    *,
+    access: str = "",
 ) -> CapacityBody | None:
     """The ConsumedCapacity member for ReturnConsumedCapacity NONE (None), TOTAL or INDEXES.
 
     `index_units` are (index name, units) pairs of global indexes, `local_units` of local ones; several of one index are
-    added up, and an index that cost nothing is left out.
+    added up, and an index that cost nothing is left out. Transactions say of every figure whether it counts reads or
+    writes: `access` is then Read or Write.
 
     >>> consumed("T", "INDEXES", 1, [("I", 2)])["GlobalSecondaryIndexes"]
     {'I': {'CapacityUnits': 2.0}}
+    >>> consumed("T", "TOTAL", 4, access="Write")
+    {'TableName': 'T', 'CapacityUnits': 4.0, 'WriteCapacityUnits': 4.0}
     """
     if mode == "NONE":
         return None
     arms, local = _added_up(index_units), _added_up(local_units)
     total = float(table_units + sum(arms.values()) + sum(local.values()))
-    body: CapacityBody = {"TableName": table, "CapacityUnits": total}
+    body: CapacityBody = {"TableName": table, **_figures(total, access)}
     if mode == "INDEXES":
-        body["Table"] = {"CapacityUnits": float(table_units)}
+        body["Table"] = _figures(float(table_units), access)
         for member, by_index in (("LocalSecondaryIndexes", local), ("GlobalSecondaryIndexes", arms)):
             if by_index:
-                body[member] = {index: {"CapacityUnits": units} for index, units in by_index.items()}
+                body[member] = {index: _figures(units, access) for index, units in by_index.items()}
     return body
+
+
+def _figures(units: float, access: str) -> dict[str, float]:
+    figures = {"CapacityUnits": units}
+    if access:
+        figures[f"{access}CapacityUnits"] = units
+    return figures
 
 
 def _added_up(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:

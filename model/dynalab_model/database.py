@@ -18,15 +18,23 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeAlias
 
-from dynalab_model import batches, partiql, tables
+from dynalab_model import batches, partiql, tables, transactions
 from dynalab_model.collections import COLLECTION_BYTES_MAX, check_collection, growth_bytes, partition_key
-from dynalab_model.errors import DynamoError, internal_server_error, resource_not_found, table_exists, table_in_use
-from dynalab_model.items import apply_write, bind_get, bind_write, index_entry, stored_bytes
+from dynalab_model.errors import (
+    DynamoError,
+    internal_server_error,
+    resource_not_found,
+    table_exists,
+    table_in_use,
+    token_mismatch,
+)
+from dynalab_model.items import WriteEffect, apply_write, bind_get, bind_write, index_entry, stored_bytes
 from dynalab_model.keys import collection_prefix, index_key, item_key
 from dynalab_model.operations import (
     BatchExecuteStatement,
     BatchGetItem,
     BatchWriteItem,
+    ConditionCheck,
     CreateTable,
     DeleteItem,
     DeleteTable,
@@ -41,6 +49,9 @@ from dynalab_model.operations import (
     Scan,
     SettingsChange,
     TagResource,
+    TransactAction,
+    TransactGetItems,
+    TransactWriteItems,
     UntagResource,
     UpdateItem,
     UpdateTable,
@@ -79,9 +90,19 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Finished:
+    """What became of the transaction that a token stands for: the answer to whoever asks again with it."""
+
+    digest: str
+    finished_ns: int
+    again: Response | DynamoError
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """Everything there is. `create_ns`, `update_ns` and `delete_ns` are how long tables take to come, to change and
-    to go; `collection_bytes_max` is how large an item collection of a table with local indexes may be.
+    to go; `collection_bytes_max` is how large an item collection of a table with local indexes may be. `finished` has
+    the transactions of the last ten minutes that had a token.
 
     >>> from dynalab_model.requests import parse
     >>> create = {"TableName": "Counters", "BillingMode": "PAY_PER_REQUEST",
@@ -97,6 +118,7 @@ class State:
     """
 
     tables: Mapping[str, Table] = field(default_factory=dict)
+    finished: Mapping[str, Finished] = field(default_factory=dict)
     create_ns: int = 0
     delete_ns: int = 0
     update_ns: int = 0
@@ -104,7 +126,9 @@ class State:
 
 
 def apply(state: State, operation: Operation, now_ns: int) -> tuple[State, Response | DynamoError]:
-    """The next state and the answer. An error changes nothing: only tables whose time to go has come are forgotten."""
+    """The next state and the answer. An error changes nothing, but that a cancelled transaction's token is remembered;
+    tables and tokens whose time to go has come are forgotten.
+    """
     state = _forget_gone(state, now_ns)
     try:
         return HANDLERS[type(operation)](state, operation, now_ns)
@@ -113,9 +137,12 @@ def apply(state: State, operation: Operation, now_ns: int) -> tuple[State, Respo
 
 
 def _forget_gone(state: State, now_ns: int) -> State:
-    if all(table.status(now_ns) for table in state.tables.values()):
-        return state
-    return replace(state, tables={name: table for name, table in state.tables.items() if table.status(now_ns)})
+    if not all(table.status(now_ns) for table in state.tables.values()):
+        state = replace(state, tables={name: table for name, table in state.tables.items() if table.status(now_ns)})
+    kept = {
+        token: known for token, known in state.finished.items() if now_ns < known.finished_ns + transactions.TOKEN_NS
+    }
+    return state if len(kept) == len(state.finished) else replace(state, finished=kept)
 
 
 def _with_table(state: State, table: Table) -> State:
@@ -210,11 +237,15 @@ def _write(state: State, op: WriteOperation, now_ns: int) -> tuple[State, Respon
     if table.schema.local_indexes:
         more_bytes = growth_bytes(table.schema, before, effect.item)
         check_collection(collection_bytes, more_bytes, state.collection_bytes_max)
-    items = {other: item for other, item in table.items.items() if other != key}
-    if effect.item is not None:
-        items[key] = effect.item
-    changed = replace(table, items=MappingProxyType(items))
-    return _with_table(state, changed), write_response(table.schema, op, before, effect, collection_bytes)
+    state = _with_table(state, _with_item(table, key, effect.item))
+    return state, write_response(table.schema, op, before, effect, collection_bytes)
+
+
+def _with_item(table: Table, key: bytes, item: Item | None) -> Table:
+    items = {other: known for other, known in table.items.items() if other != key}
+    if item is not None:
+        items[key] = item
+    return replace(table, items=MappingProxyType(items))
 
 
 def _collection_bytes(table: Table, op: WriteOperation) -> int:
@@ -250,6 +281,60 @@ def _batch_write(state: State, op: BatchWriteItem, now_ns: int) -> tuple[State, 
         # Each write is on its own, and no error says "some of them": only where none was done it is the first one's.
         return state, internal_server_error() if bodies else refused[0]
     return state, batches.batch_write_response(op, bodies)
+
+
+def _transact_get(state: State, op: TransactGetItems, now_ns: int) -> tuple[State, Response]:
+    schemas = {name: _serving(state, name, now_ns).schema for name in dict.fromkeys(get.table for get in op.gets)}
+    keys = transactions.bind_transaction_gets(schemas, op)
+    items = [state.tables[get.table].items.get(key) for get, key in zip(op.gets, keys, strict=True)]
+    return state, transactions.transact_get_response(op, items)
+
+
+def _transact_write(state: State, op: TransactWriteItems, now_ns: int) -> tuple[State, Response | DynamoError]:
+    schemas = {name: _serving(state, name, now_ns).schema for name in dict.fromkeys(a.table for a in op.actions)}
+    keys = transactions.bind_transaction(schemas, op)
+    known = None if op.token is None else state.finished.get(op.token)
+    if known is not None:
+        if known.digest != op.digest:
+            raise token_mismatch()
+        return state, known.again
+    judged = [_judge(state, action, key) for action, key in zip(op.actions, keys, strict=True)]
+    refused = [one if isinstance(one, DynamoError) else None for one in judged]
+    if any(refused):
+        error = transactions.cancelled([transactions.reason_of(one) for one in refused])
+        return _finish(state, op, error, now_ns), error
+    bodies = []
+    for action, key, one in zip(op.actions, keys, judged, strict=True):
+        assert not isinstance(one, DynamoError), "every action may be done"
+        effect, collection_bytes = one
+        table = state.tables[action.table]
+        bodies.append(transactions.action_body(table.schema, action, table.items.get(key), effect, collection_bytes))
+        state = _with_table(state, _with_item(table, key, effect.item))
+    state = _finish(state, op, transactions.transact_replay_response(op, bodies), now_ns)
+    return state, transactions.transact_write_response(op, bodies)
+
+
+def _judge(state: State, action: TransactAction, key: bytes) -> tuple[WriteEffect, int] | DynamoError:
+    """What one action would do, and how large its collection is before; each is judged by what is there, as if the
+    others were not.
+    """
+    table = state.tables[action.table]
+    before = table.items.get(key)
+    try:
+        effect = transactions.judge_action(table.schema, action, before)
+        if isinstance(action, ConditionCheck) or not table.schema.local_indexes:
+            return effect, 0
+        collection_bytes = _collection_bytes(table, action)
+        check_collection(collection_bytes, growth_bytes(table.schema, before, effect.item), state.collection_bytes_max)
+        return effect, collection_bytes
+    except DynamoError as error:
+        return error
+
+
+def _finish(state: State, op: TransactWriteItems, again: Response | DynamoError, now_ns: int) -> State:
+    if op.token is None:
+        return state
+    return replace(state, finished={**state.finished, op.token: Finished(op.digest, now_ns, again)})
 
 
 def _read_page(state: State, op: Query | Scan, now_ns: int) -> tuple[State, Response]:
@@ -355,6 +440,8 @@ HANDLERS: dict[type[Operation], Handler] = {
     BatchWriteItem: _batch_write,
     ExecuteStatement: _execute,
     BatchExecuteStatement: _batch_execute,
+    TransactGetItems: _transact_get,
+    TransactWriteItems: _transact_write,
     Query: _read_page,
     Scan: _read_page,
 }

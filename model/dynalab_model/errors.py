@@ -76,6 +76,10 @@ TEXTS: dict[str, str] = {
     "transaction-conflict": "Transaction is ongoing for the item",
     "transaction-in-progress": "The transaction with the given request token is already in progress.",
     "token-mismatch": "The request uses the same client token as a previous, but non-identical request.",
+    "transaction-same-item": "Transaction request cannot include multiple operations on one item",
+    "transaction-one-member": "TransactItems can only contain one of Check, Put, Update or Delete",  # as clients have seen it
+    "transaction-no-member": "Invalid Request: TransactWriteRequest should contain Delete or Put or Update request",  # likewise
+    "transaction-bytes": "The aggregate size of the items in the transaction cannot exceed 4 MB",  # our wording
     "transaction-cancelled": "Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]",
     "access-denied": "User: {user} is not authorized to perform: dynamodb:{operation} on resource: {resource} because no identity-based "
     "policy allows the dynamodb:{operation} action",
@@ -272,6 +276,16 @@ def throttling_reason(access: str, limit: str, resource: str, *, index: bool = F
 def transaction_conflict() -> DynamoError:
     """A transaction holds the item."""
     return DynamoError("TransactionConflictException", TEXTS["transaction-conflict"])
+
+
+def transaction_in_progress() -> DynamoError:
+    """A transaction with the same token has no outcome yet."""
+    return DynamoError("TransactionInProgressException", TEXTS["transaction-in-progress"])
+
+
+def token_mismatch() -> DynamoError:
+    """The token was used for a request that asked for something else."""
+    return DynamoError("IdempotentParameterMismatchException", TEXTS["token-mismatch"])
 
 
 def transaction_cancelled(reasons: Sequence[Mapping[str, object]]) -> DynamoError:

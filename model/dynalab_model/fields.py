@@ -101,26 +101,26 @@ def name_failures(value: str, path: str, least: int, most: int = NAME_LENGTH_MAX
     return pattern + length_failures(value, path, least, most)
 
 
-def table_name(body: Mapping[str, object]) -> str:
+def table_name(body: Mapping[str, object], path: str = "tableName") -> str:
     """The table that a request names, by name or by ARN. A broken name is reported alone, before everything else
-    (api.md §8).
+    (api.md §8); `path` is where the request has it.
 
     >>> table_name({"TableName": "arn:aws:dynamodb:us-east-1:000000000000:table/Orders"})
     'Orders'
     """
     value = body.get("TableName")
     if value is None:
-        refuse([failure(None, "tableName", "not be null")])
+        refuse([failure(None, path, "not be null")])
     assert isinstance(value, str), "member types were checked before"
     if _NAME.fullmatch(value) and len(value) <= NAME_LENGTH_MAX:
         return value
     if value.startswith("arn:"):
-        refuse(length_failures(value, "tableName", 1, ARN_LENGTH_MAX))
+        refuse(length_failures(value, path, 1, ARN_LENGTH_MAX))
         arn = _ARN.fullmatch(value)
         if arn is None:
             raise validation(f"Invalid TableArn: Invalid ResourceArn provided as input {value}")
         return arn.group(1)
-    refuse(name_failures(value, "tableName", 1, ARN_LENGTH_MAX))
+    refuse(name_failures(value, path, 1, ARN_LENGTH_MAX))
     return value
 
 

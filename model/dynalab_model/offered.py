@@ -35,6 +35,7 @@ def _rows(status: str, names: str) -> dict[str, Offer]:
 
 OFFERED: dict[str, Offer] = {
     **_rows("offered", "GetItem PutItem UpdateItem DeleteItem Query Scan BatchGetItem BatchWriteItem"),
+    **_rows("offered", "TransactGetItems TransactWriteItems"),
     **_rows("offered", "ExecuteStatement BatchExecuteStatement"),
     **_rows("offered", "DescribeTable DeleteTable ListTables DescribeLimits DescribeEndpoints"),
     **_rows("offered", "TagResource UntagResource ListTagsOfResource"),
@@ -51,7 +52,7 @@ OFFERED: dict[str, Offer] = {
     **_rows("off", "ListBackups ListExports ListImports ListGlobalTables ListContributorInsights ListBulkOperations"),
     **_rows("off", "DescribeBackup DescribeExport DescribeImport DescribeBulkOperation"),
     **_rows("off", "DescribeGlobalTable DescribeGlobalTableSettings"),
-    **_rows("refused", "TransactGetItems TransactWriteItems ExecuteTransaction"),
+    **_rows("refused", "ExecuteTransaction"),
     **_rows("refused", "SearchVectors PutResourcePolicy DeleteResourcePolicy"),
     **_rows("refused", "CreateBackup DeleteBackup UpdateContinuousBackups"),
     **_rows("refused", "RestoreTableFromBackup RestoreTableToPointInTime ExportTableToPointInTime ImportTable"),

@@ -332,4 +332,5 @@ StatementOperation: TypeAlias = ExecuteStatement | BatchExecuteStatement
 TransactOperation: TypeAlias = TransactWriteItems | TransactGetItems | ExecuteTransaction
 SettingsChange: TypeAlias = UpdateTable | UpdateTimeToLive | TagResource | UntagResource
 TableOperation: TypeAlias = CreateTable | DescribeTable | DeleteTable | ListTables | SettingsChange | ReadSettings
-Operation: TypeAlias = WriteOperation | ReadOperation | BatchOperation | StatementOperation | TableOperation
+ManyOperation: TypeAlias = BatchOperation | StatementOperation | TransactOperation
+Operation: TypeAlias = WriteOperation | ReadOperation | ManyOperation | TableOperation

@@ -6,7 +6,8 @@ types, the table's name, enums, other constraints) → mixed styles → placehol
 values → ReturnValues and Select → the expressions → unused placeholders → size. What stands here is what members must
 be together; what each must be alone comes from the service's own model.
 
-Here are the ten operations of items, pages and tables; `batches`, `create_table` and `settings` parse theirs.
+Here are the ten operations of items, pages and tables; `batches`, `transact_requests`, `partiql`, `create_table` and
+`settings_requests` parse theirs.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from dynalab_model.settings_requests import (
     parse_update_time_to_live,
 )
 from dynalab_model.shapes import REQUESTS
+from dynalab_model.transact_requests import parse_transact_get, parse_transact_write
 from dynalab_model.values import ITEM_BYTES_MAX, Item, item_size, validate_item
 
 LIST_TABLES_MAX = 100
@@ -266,6 +268,8 @@ OPERATIONS: dict[str, Callable[[dict[str, object]], Operation]] = {
     "Scan": _scan,
     "BatchGetItem": parse_batch_get,
     "BatchWriteItem": parse_batch_write,
+    "TransactGetItems": parse_transact_get,
+    "TransactWriteItems": parse_transact_write,
     "ExecuteStatement": parse_execute_statement,
     "BatchExecuteStatement": parse_batch_execute_statement,
     "UpdateTable": parse_update_table,
