@@ -10,22 +10,25 @@ import click
 from rich.console import Console
 
 from dynalab.bench import measure, servers, store, virtual
-from dynalab.bench.load import LoadError, load, prepare
+from dynalab.bench.load import LoadError, Target, load, prepare
 from dynalab.bench.report import Figure, Report
 
 SECTIONS = ("simulator", "store", "checkers", "endpoint")
+OPERATIONS = ("GetItem", "PutItem", "Query")
 
 
 def endpoint_figures(name: str, tools: Path, seconds: float) -> list[Figure]:
-    """GetItem and PutItem of one server; one figure with a reason for each when it cannot be measured."""
+    """Every operation on one server; one figure with a reason for each when it cannot be measured."""
     figures: list[Figure] = []
     try:
-        with servers.start(name, tools) as url:
-            for operation in ("GetItem", "PutItem"):
+        with servers.start(name, tools) as server:
+            for operation in OPERATIONS:
                 table = f"bench-{operation}"
-                asyncio.run(prepare_on(url, table))
-                measured = asyncio.run(load(url, operation, table, seconds=seconds))
+                asyncio.run(prepare(Target.of(server.url), table))
+                measured = asyncio.run(load(server.url, operation, table, server.cpu_seconds, seconds=seconds))
                 detail = f"p50 {measured.p50_ms} ms, p99 {measured.p99_ms} ms, {measured.requests} requests"
+                if measured.cpu_us is not None:
+                    detail += f", {measured.cpu_us:.0f} µs of processor time each"
                 if measured.errors:
                     problem = f"{len(measured.errors)} errors, first: {measured.errors[0]}"
                     figures.append(Figure(operation, name, None, "requests/s", detail, problem))
@@ -34,15 +37,8 @@ def endpoint_figures(name: str, tools: Path, seconds: float) -> list[Figure]:
     except (servers.Skipped, LoadError, OSError) as error:
         done = {figure.section for figure in figures}
         reason = f"skipped: {error}"
-        figures += [Figure(op, name, None, "requests/s", "", reason) for op in ("GetItem", "PutItem") if op not in done]
+        figures += [Figure(op, name, None, "requests/s", "", reason) for op in OPERATIONS if op not in done]
     return figures
-
-
-async def prepare_on(url: str, table: str) -> None:
-    """Create and fill the table on the server at `url`."""
-    from dynalab.bench.load import Target
-
-    await prepare(Target.of(url), table)
 
 
 @click.command()

@@ -12,8 +12,9 @@ import json
 import random
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 AUTHORIZATION: Final = (
@@ -32,12 +33,15 @@ class LoadError(RuntimeError):
 
 @dataclass(slots=True)
 class Measured:
-    """Requests per second and latency quantiles (milliseconds) of one server under one operation."""
+    """Requests per second, latency quantiles (milliseconds), and the processor time (microseconds) that the server
+    used for each request, of one server under one operation.
+    """
 
     rate: float
     requests: int
     p50_ms: float
     p99_ms: float
+    cpu_us: float | None = None
     errors: list[str] = field(default_factory=list)
 
 
@@ -52,8 +56,7 @@ class Connection(asyncio.Protocol):
         self._close_after = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's are not of asyncio's class
         raw = transport.get_extra_info("socket")
         if raw is not None:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -162,7 +165,7 @@ class Target:
 
 
 def make_item(number: int) -> dict[str, object]:
-    """About 200 bytes of JSON; ten sort keys to a collection.
+    """About 200 bytes of JSON; ten sort keys to a collection, so a Query reads ten items.
 
     >>> 190 <= len(json.dumps(make_item(0), separators=(",", ":"))) <= 260
     True
@@ -177,15 +180,22 @@ def make_item(number: int) -> dict[str, object]:
 
 
 def make_pool(target: Target, operation: str, table: str, seed: int = 1) -> list[bytes]:
-    """A fixed pool of encoded GetItem (eventual) or PutItem requests over KEYS items."""
+    """A fixed pool of encoded requests over KEYS items: GetItem (eventual), PutItem, or Query of a whole collection."""
     rng = random.Random(seed)
     pool: list[bytes] = []
     for _ in range(POOL):
         item = make_item(rng.randrange(KEYS))
+        payload: dict[str, object] = {"TableName": table}
         if operation == "PutItem":
-            pool.append(target.encode(operation, {"TableName": table, "Item": item}))
+            payload["Item"] = item
+        elif operation == "GetItem":
+            payload["Key"] = {"pk": item["pk"], "sk": item["sk"]}
+        elif operation == "Query":
+            payload["KeyConditionExpression"] = "pk = :pk"
+            payload["ExpressionAttributeValues"] = {":pk": item["pk"]}
         else:
-            pool.append(target.encode("GetItem", {"TableName": table, "Key": {"pk": item["pk"], "sk": item["sk"]}}))
+            raise ValueError(f"no requests of this operation are made here: {operation}")
+        pool.append(target.encode(operation, payload))
     return pool
 
 
@@ -251,24 +261,41 @@ async def _worker(
 
 
 async def load(
-    url: str, operation: str, table: str, *, connections: int = 16, seconds: float = 5.0, warmup_seconds: float = 1.0
+    url: str,
+    operation: str,
+    table: str,
+    cpu_seconds: Callable[[], float | None] = lambda: None,
+    *,
+    connections: int = 16,
+    seconds: float = 5.0,
+    warmup_seconds: float = 1.0,
 ) -> Measured:
-    """Load one prepared table with one operation over `connections` connections; the warm-up is not counted."""
+    """Load one prepared table with one operation over `connections` connections; the warm-up is not counted.
+
+    `cpu_seconds` tells how much processor time the server has used so far.
+    """
     target = Target.of(url)
     pool = make_pool(target, operation, table)
     latencies: list[float] = []
     errors: list[str] = []
     start = time.perf_counter() + warmup_seconds
     stop = start + seconds
+    used: list[float | None] = []
+    asyncio.get_running_loop().call_later(warmup_seconds, lambda: used.append(cpu_seconds()))
     await asyncio.gather(
         *(
             _worker(target, pool, k * len(pool) // connections, start, stop, latencies, errors)
             for k in range(connections)
         )
     )
+    used.append(cpu_seconds())
+    cpu_us = None
+    if len(used) == 2 and used[0] is not None and used[1] is not None and latencies:
+        cpu_us = (used[1] - used[0]) * 1_000_000 / len(latencies)
     latencies.sort()
 
     def quantile_ms(parts: int, of: int) -> float:
         return round(latencies[min(len(latencies) - 1, len(latencies) * parts // of)] * 1000, 2) if latencies else 0.0
 
-    return Measured(len(latencies) / seconds, len(latencies), quantile_ms(1, 2), quantile_ms(99, 100), errors)
+    p50_ms, p99_ms = quantile_ms(1, 2), quantile_ms(99, 100)
+    return Measured(len(latencies) / seconds, len(latencies), p50_ms, p99_ms, cpu_us, errors)

@@ -10,6 +10,9 @@ from dataclasses import asdict, dataclass, field
 from rich.console import Console
 from rich.table import Table
 
+IN_MEMORY = "dynalab"
+IN_FILES = "dynalab --data"
+
 
 @dataclass(slots=True)
 class Figure:
@@ -33,18 +36,22 @@ class Report:
         self.figures.append(figure)
 
     def ratios(self) -> dict[str, dict[str, float]]:
-        """Per section: the rate of dynalab's endpoint in memory over the rate of every other server.
+        """Per section: the rate of dynalab's endpoint over the rate of every other server. What keeps files is compared
+        with the endpoint that does, everything else with the one in memory.
 
         >>> rows = [Figure("GetItem", "dynalab", 9000.0, "requests/s"), Figure("GetItem", "moto", 300.0, "requests/s")]
+        >>> rows += [Figure("GetItem", "dynalab --data", 800.0, ""), Figure("GetItem", "dynalite --path", 400.0, "")]
         >>> Report(rows).ratios()
-        {'GetItem': {'moto': 30.0}}
+        {'GetItem': {'moto': 30.0, 'dynalite --path': 2.0}}
         """
+        rates = {(figure.section, figure.subject): figure.rate for figure in self.figures}
         result: dict[str, dict[str, float]] = {}
-        for own in self.figures:
-            if own.subject != "dynalab" or not own.rate:
-                continue
-            others = (f for f in self.figures if f.section == own.section and f is not own and f.rate)
-            result[own.section] = {f.subject: round(own.rate / f.rate, 2) for f in others if f.rate}
+        for other in self.figures:
+            own = rates.get((other.section, IN_FILES if other.subject.endswith("--path") else IN_MEMORY))
+            if own:
+                row = result.setdefault(other.section, {})
+                if other.rate and other.subject not in (IN_MEMORY, IN_FILES):
+                    row[other.subject] = round(own / other.rate, 2)
         return result
 
     def to_json(self) -> str:

@@ -1,5 +1,5 @@
-"""The servers under load: dynalab's endpoint (in memory and with files), moto's server, dynalite. Each is a process
-of its own.
+"""The servers under load: dynalab's endpoint and dynalite (each in memory and with files), moto's server. Each is a
+process of its own.
 
 Only processes that were started here are ended, by their handle. A server that cannot be started is a `Skipped` with
 its reason.
@@ -7,6 +7,7 @@ its reason.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -15,18 +16,36 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 DYNALITE_VERSION: Final = "4.0.0"
 START_SECONDS_MAX: Final = 30.0
 INSTALL_SECONDS_MAX: Final = 300
-NAMES: Final = ("dynalab", "dynalab --data", "moto", "dynalite")
+NAMES: Final = ("dynalab", "dynalab --data", "moto", "dynalite", "dynalite --path")
 
 
 class Skipped(RuntimeError):
     """This server is not measured; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that was started: where it listens, and which process it is."""
+
+    url: str
+    process: int
+
+    def cpu_seconds(self) -> float | None:
+        """Processor time that the process has used so far; None where the system does not tell."""
+        try:
+            # The name of the program, in brackets, may hold anything: fields are counted from behind it.
+            fields = Path(f"/proc/{self.process}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:
@@ -59,7 +78,7 @@ def _stop(process: subprocess.Popen[str]) -> None:
 
 
 @contextmanager
-def dynalab(data: bool) -> Iterator[str]:
+def dynalab(data: bool) -> Iterator[Running]:
     """`dynalab serve` on a free port; with `data`, on files in a temporary directory."""
     with tempfile.TemporaryDirectory(prefix="dynalab-bench-") as directory:
         command = [str(Path(sys.executable).with_name("dynalab")), "serve", "--port", "0"]
@@ -72,13 +91,13 @@ def dynalab(data: bool) -> Iterator[str]:
             found = re.search(r"listening on (http://\S+)", line)
             if found is None:
                 raise Skipped(f"dynalab serve did not start: {line.strip() or 'it said nothing'}")
-            yield found[1]
+            yield Running(found[1], process.pid)
         finally:
             _stop(process)
 
 
 @contextmanager
-def moto() -> Iterator[str]:
+def moto() -> Iterator[Running]:
     """moto's server (extra `dev`)."""
     try:
         import moto.server  # noqa: F401
@@ -89,7 +108,7 @@ def moto() -> Iterator[str]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
     try:
         _wait_for_port(process, port)
-        yield f"http://127.0.0.1:{port}"
+        yield Running(f"http://127.0.0.1:{port}", process.pid)
     finally:
         _stop(process)
 
@@ -111,33 +130,31 @@ def install_dynalite(tools: Path) -> Path:
 
 
 @contextmanager
-def dynalite(tools: Path) -> Iterator[str]:
-    """dynalite in memory, without its artificial delay of table creation."""
+def dynalite(tools: Path, data: bool) -> Iterator[Running]:
+    """dynalite without its artificial delay of table creation; with `data`, on files in a temporary directory."""
     script = install_dynalite(tools)
     port = free_port()
-    command = ["node", str(script), "--port", str(port), "--host", "127.0.0.1", "--createTableMs", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
-    try:
-        _wait_for_port(process, port)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        _stop(process)
+    with tempfile.TemporaryDirectory(prefix="dynalite-bench-") as directory:
+        command = ["node", str(script), "--port", str(port), "--host", "127.0.0.1", "--createTableMs", "0"]
+        if data:
+            command += ["--path", directory]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
+        try:
+            _wait_for_port(process, port)
+            yield Running(f"http://127.0.0.1:{port}", process.pid)
+        finally:
+            _stop(process)
 
 
 @contextmanager
-def start(name: str, tools: Path) -> Iterator[str]:
-    """The server of that name (one of NAMES), as its URL; stopped at the end. Raises Skipped."""
-    if name == "dynalab":
-        with dynalab(data=False) as url:
-            yield url
-    elif name == "dynalab --data":
-        with dynalab(data=True) as url:
-            yield url
-    elif name == "moto":
-        with moto() as url:
-            yield url
-    elif name == "dynalite":
-        with dynalite(tools) as url:
-            yield url
-    else:
-        raise ValueError(f"no such server: {name}")
+def start(name: str, tools: Path) -> Iterator[Running]:
+    """The server of that name (one of NAMES); stopped at the end. Raises Skipped."""
+    with ExitStack() as stack:
+        if name in ("dynalab", "dynalab --data"):
+            yield stack.enter_context(dynalab(data=name.endswith("--data")))
+        elif name == "moto":
+            yield stack.enter_context(moto())
+        elif name in ("dynalite", "dynalite --path"):
+            yield stack.enter_context(dynalite(tools, data=name.endswith("--path")))
+        else:
+            raise ValueError(f"no such server: {name}")

@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -105,6 +109,37 @@ def test_the_pool_is_the_same_in_every_run_and_an_item_has_about_200_bytes() -> 
     assert make_pool(target, "PutItem", "t") != make_pool(target, "PutItem", "t", seed=2)
     sizes = {len(json.dumps(make_item(n), separators=(",", ":"))) for n in (0, 1999)}
     assert all(190 <= size <= 260 for size in sizes)
+
+
+def test_a_query_of_the_bench_reads_one_collection_of_ten_items() -> None:
+    asked = {raw.partition(b"\r\n\r\n")[2] for raw in make_pool(Target("127.0.0.1", 1), "Query", "t")}
+    keys = [json.loads(body)["ExpressionAttributeValues"][":pk"] for body in asked]
+    items = [make_item(number) for number in range(2_000)]
+    assert len(keys) > 100 and all(sum(item["pk"] == key for item in items) == 10 for key in keys)
+    with pytest.raises(ValueError, match="no requests of this operation are made here: Scan"):
+        make_pool(Target("127.0.0.1", 1), "Scan", "t")
+
+
+def test_the_processor_time_of_a_server_is_shared_out_among_the_requests_that_count() -> None:
+    readings = iter([5.0, 5.5])
+
+    async def act(url: str) -> Measured:
+        cpu_seconds = lambda: next(readings)  # noqa: E731
+        return await load(url, "GetItem", "t", cpu_seconds, connections=2, seconds=0.2, warmup_seconds=0.05)
+
+    measured = asyncio.run(against(lambda operation, body: plain(b"{}"), act))
+    assert measured is not None and measured.cpu_us == pytest.approx(500_000 / measured.requests)
+
+
+def test_a_running_process_tells_its_processor_time_and_one_that_is_gone_tells_nothing() -> None:
+    here = servers.Running("http://127.0.0.1:1", os.getpid()).cpu_seconds()
+    if not Path("/proc/self/stat").exists():
+        assert here is None
+        return
+    assert here is not None and abs(here - time.process_time()) < 0.5
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    assert servers.Running("http://127.0.0.1:1", gone.pid).cpu_seconds() is None
 
 
 def test_a_table_that_cannot_be_made_stops_the_measurement_with_its_reason() -> None:
