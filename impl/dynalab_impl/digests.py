@@ -39,8 +39,9 @@ def digest(state: Partition, slot: int, after: bytes, rows_max: int) -> StateDig
         answers = sorted((*request, answer.expiry_ns, answer.status) for request, answer in state.dedup.items())
         stones = sorted((key.hex(), *known) for key, known in state.tombstones.items())
         owed = [(change.sequence, change.slot, change.index, change.key.hex()) for change in state.owed]
+        held = sorted((key.hex(), one.txn, one.attempt, one.stamp_ns) for key, one in state.held.items())
         form = 0 if state.form is None else state.form.version
-        work.update(_bytes([answers, stones, owed, state.owed_count, form, state.deleted_ns, state.deleted_slot]))
+        work.update(_bytes([answers, stones, owed, state.owed_count, form, state.deleted_ns, state.deleted_slot, held]))
     return StateDigest(slot, work.hexdigest(), last)
 
 

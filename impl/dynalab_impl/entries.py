@@ -168,6 +168,53 @@ class Reform:
     form: Form
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A prepared transaction's marker on one item, or on the place of one that is not there (ATC'23: pending).
+
+    `ledger` is where its outcome stands: the key of an entry of the ledger; `txn` is the transaction's id there, and
+    `attempt` counts how often that entry was begun anew under another timestamp. `item` is what the key holds after a
+    commit (None: nothing), fixed when it was prepared: no single write comes between. A `check` writes nothing. `blind`
+    says that neither a condition nor the result looks at what is there: a put or a delete without a condition.
+    """
+
+    txn: str
+    ledger: str
+    attempt: int
+    stamp_ns: Nanoseconds
+    since_ns: Nanoseconds  # when it was prepared, by its leader's wall clock
+    item: Item | None
+    check: bool = False
+    blind: bool = False
+
+
+@dataclass(slots=True)
+class TransactPrepare:
+    """A transaction holds this key from here on: its conditions were true, and stay so. `body` is what its coordinator
+    is told.
+    """
+
+    key: bytes
+    held: Held
+    body: dict[str, JSON]
+
+
+@dataclass(slots=True)
+class TransactCommit:
+    """The transaction that holds this key happens here, if it still holds it."""
+
+    key: bytes
+    txn: str
+
+
+@dataclass(slots=True)
+class TransactCancel:
+    """The transaction that holds this key lets it go, if it still holds it."""
+
+    key: bytes
+    txn: str
+
+
 @dataclass(slots=True)
 class Scrub:
     """Every replica digests what it holds here: up to `rows_max` rows behind the key `after`."""
@@ -202,6 +249,9 @@ Command: TypeAlias = (
     | Propagated
     | Split
     | Reform
+    | TransactPrepare
+    | TransactCommit
+    | TransactCancel
     | Scrub
     | CatalogChange
 )

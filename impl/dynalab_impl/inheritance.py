@@ -73,6 +73,12 @@ INHERITED: tuple[Inherited, ...] = (
         "the same in both",
         "two reads around a put and its delete look as if nothing had happened",
     ),
+    Inherited(
+        "Partition.held",
+        "items that prepared transactions hold",
+        "by key",
+        "a transaction commits on one item and is forgotten on another",
+    ),
     Inherited("Partition.owed_count", "its counting", "begins anew", "two changes look like one"),
     Inherited(
         "Partition.tombstones",

@@ -21,6 +21,7 @@ from dynalab_impl.entries import (
     Failed,
     Form,
     GroupSpec,
+    Held,
     IndexWrite,
     Member,
     Propagated,
@@ -31,6 +32,9 @@ from dynalab_impl.entries import (
     Scrub,
     Split,
     StreamForm,
+    TransactCancel,
+    TransactCommit,
+    TransactPrepare,
     Write,
 )
 from dynalab_model.operations import TableOperation, WriteOperation
@@ -51,6 +55,7 @@ __all__ = [  # what `entries` gives and is to be had here, too
     "Failed",
     "Form",
     "GroupSpec",
+    "Held",
     "IndexWrite",
     "Member",
     "Propagated",
@@ -61,6 +66,9 @@ __all__ = [  # what `entries` gives and is to be had here, too
     "Scrub",
     "Split",
     "StreamForm",
+    "TransactCancel",
+    "TransactCommit",
+    "TransactPrepare",
     "Write",
 ]
 

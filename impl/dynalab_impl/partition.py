@@ -22,15 +22,20 @@ from dynalab_impl.messages import (
     Failed,
     Form,
     GroupSpec,
+    Held,
     IndexWrite,
     Propagated,
     Reform,
     RequestId,
     Scrub,
     Split,
+    TransactCancel,
+    TransactCommit,
+    TransactPrepare,
     Write,
 )
 from dynalab_impl.snapshot import (
+    HeldImage,
     Image,
     OutcomeImage,
     OwedImage,
@@ -85,6 +90,7 @@ class Partition:
         "digest",
         "form",
         "halves",
+        "held",
         "items",
         "keep_ns",
         "local",
@@ -114,6 +120,7 @@ class Partition:
         self.tombstones: dict[bytes, tuple[int, Nanoseconds]] = {}
         self.deleted_ns: Nanoseconds = 0  # the latest timestamp of a delete: of all items that are not there (ATC'23)
         self.deleted_slot = 0  # the slot of the last delete
+        self.held: dict[bytes, Held] = {}  # by key: items, and places of items, that a prepared transaction holds
         self.keep_ns = keep_ns
         self.split: Split | None = None
         self.halves: tuple[Partition, Partition] | None = None  # until the node has taken them
@@ -145,7 +152,8 @@ class Partition:
         if self.split is not None:
             return [SplitImage(self.split.left, self.split.right)]
         tombstones = [TombstoneImage(key, *known) for key, known in self.tombstones.items()]
-        return [*self._whole(), *self.items.items(), *self.dedup.items(), *self.owed, *tombstones]
+        held = [HeldImage(key, held) for key, held in self.held.items()]
+        return [*self._whole(), *self.items.items(), *self.dedup.items(), *self.owed, *tombstones, *held]
 
     def _whole(self) -> list[PartitionImage]:
         if self.form is None or not (self.form.version or self.deleted_slot or self.deleted_ns):
@@ -154,7 +162,7 @@ class Partition:
 
     def image(self, part: object) -> Image:
         if not isinstance(part, tuple):
-            assert isinstance(part, PartitionImage | OwedImage | TombstoneImage | SplitImage)
+            assert isinstance(part, PartitionImage | OwedImage | TombstoneImage | HeldImage | SplitImage)
             return part
         key, value = part
         if isinstance(value, StoredItem):
@@ -178,6 +186,8 @@ class Partition:
                 self.form, self.deleted_ns, self.deleted_slot = image.form, image.deleted_ns, image.deleted_slot
             elif isinstance(image, TombstoneImage):
                 self.tombstones[image.key] = (image.version, image.time_ns)
+            elif isinstance(image, HeldImage):
+                self.held[image.key] = image.held
             elif isinstance(image, SplitImage):
                 self.split = Split(image.left, image.right)
         self.items.update(rows)
@@ -213,6 +223,13 @@ class Partition:
             self._divide(command)
         elif type(command) is Reform:
             self._reform(command.form)
+        elif type(command) is TransactPrepare:
+            self.held[command.key] = command.held
+        elif type(command) is TransactCommit:
+            self._transact(entry, command)
+        elif type(command) is TransactCancel:
+            if self.is_held(command.key, command.txn):
+                del self.held[command.key]
         elif type(command) is Scrub:
             self.digest = digest(self, entry.slot, command.after, command.rows_max)
         self._forget_expired()
@@ -262,11 +279,13 @@ class Partition:
             return Outcome(entry.expiry_ns, 200, "", command.body)
         if type(command) is Failed:
             return Outcome(entry.expiry_ns, command.status, command.error, command.body)
+        if type(command) is TransactPrepare:
+            return Outcome(entry.expiry_ns, 200, "", command.body)
         return Outcome(entry.expiry_ns, 200, "", {})
 
-    def _change(self, entry: Entry, key: bytes, item: Item | None) -> None:
+    def _change(self, entry: Entry, key: bytes, item: Item | None, stamp_ns: Nanoseconds = 0) -> None:
         """Set a table's item, or delete it with None: the one place where items change, so that everything that hangs
-        on them changes with them.
+        on them changes with them. A transaction brings its own `stamp_ns`.
         """
         stored: StoredItem | None = self.items.get(key)
         before = None if stored is None else stored.item
@@ -278,7 +297,7 @@ class Partition:
                     self._owe(entry.slot, change.index, change.delete_key, None, key)
                 if change.put_key is not None:
                     self._owe(entry.slot, change.index, change.put_key, change.entry, key)
-        stamp_ns = self._next_stamp(stored, entry.time_ns)
+        stamp_ns = stamp_ns or self._next_stamp(stored, entry.time_ns)
         if item is not None:
             self.items[key] = StoredItem(item, entry.slot, entry.time_ns, stamp_ns)
         elif stored is not None:
@@ -290,6 +309,34 @@ class Partition:
         latest when anything was.
         """
         return max(time_ns, (self.deleted_ns if stored is None else stored.stamp_ns) + 1)
+
+    def stamp_of(self, key: bytes) -> Nanoseconds:
+        """The timestamp of the last write to this key, as far as it is known: a transaction must be younger."""
+        stored: StoredItem | None = self.items.get(key)
+        return self.deleted_ns if stored is None else stored.stamp_ns
+
+    def is_held(self, key: bytes, txn: str) -> bool:
+        """Whether this transaction holds the key."""
+        held = self.held.get(key)
+        return held is not None and held.txn == txn
+
+    def _transact(self, entry: Entry, command: TransactCommit) -> None:
+        """A transaction's action on one key happens. A condition that was checked counts as a write of the same: no
+        transaction that is older may change the item any more.
+        """
+        key = command.key
+        if not self.is_held(key, command.txn):
+            return
+        held = self.held.pop(key)
+        stored: StoredItem | None = self.items.get(key)
+        if not held.check:
+            self._change(entry, key, held.item, held.stamp_ns)
+        elif stored is not None:
+            stamp_ns = max(stored.stamp_ns, held.stamp_ns)
+            self.items[key] = StoredItem(stored.item, stored.version, stored.time_ns, stamp_ns)
+        if held.item is None:
+            # Nothing is there that could remember the timestamp, also if nothing was there before.
+            self.deleted_ns = max(self.deleted_ns, held.stamp_ns)
 
     def _reform(self, form: Form) -> None:
         """The table looks otherwise. An older form than the one known is a copy that came late."""
@@ -311,6 +358,7 @@ class Partition:
         self.dedup_order.clear()
         self.owed.clear()
         self.tombstones.clear()
+        self.held.clear()
 
     def middle(self) -> bytes:
         """The key behind about half of the data; b"" if there are not two items."""
@@ -360,6 +408,7 @@ class Partition:
             if spec.holds(owed.source):
                 half._owe(owed.slot, owed.index, owed.key, owed.item, owed.source)
         half.tombstones = {key: known for key, known in self.tombstones.items() if spec.holds(key)}
+        half.held = {key: held for key, held in self.held.items() if spec.holds(key)}
         return half
 
     def _index(self, entry: Entry, command: IndexWrite) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from dynalab_impl.effects import JSON, Message, Nanoseconds
-from dynalab_impl.messages import NO_BALLOT, Ballot, Form, GroupSpec, Member, RequestId
+from dynalab_impl.messages import NO_BALLOT, Ballot, Form, GroupSpec, Held, Member, RequestId
 from dynalab_model.values import Item, item_size
 
 PIECE_IMAGES = 256  # images in one record or message, at most
@@ -68,6 +68,14 @@ class TombstoneImage:
 
 
 @dataclass(slots=True)
+class HeldImage:
+    """A prepared transaction's marker."""
+
+    key: bytes
+    held: Held
+
+
+@dataclass(slots=True)
 class SplitImage:
     """The partition was split: its data is in these two now."""
 
@@ -111,6 +119,7 @@ Image: TypeAlias = (
     | OutcomeImage
     | OwedImage
     | TombstoneImage
+    | HeldImage
     | SplitImage
     | TableImage
     | NodeImage
@@ -167,6 +176,8 @@ def image_bytes(image: Image) -> int:
     """About what an image weighs: its item, if it has one. An answer may hold the item that was replaced."""
     if isinstance(image, RowImage | OwedImage):
         return item_size(image.item) if image.item else 0
+    if isinstance(image, HeldImage):
+        return item_size(image.held.item) if image.held.item else 0
     if isinstance(image, OutcomeImage) and image.body:
         return len(str(image.body))
     return 0
