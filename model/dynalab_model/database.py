@@ -1,5 +1,5 @@
 """The reference state machine: what a table service answers, one operation at a time, in the plainest code that can
-be right.
+be right. What it holds is `state`; its transactions are `database_transactions`.
 
 Rules: a state is never changed, `apply` gives the next one; the only clock is the `now_ns` that comes with each
 operation, and it does not go back. Every read here is of the latest state. Where the real service is asynchronous
@@ -13,33 +13,27 @@ replicated service calls too. They are judged by literal examples; this machine 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeAlias
 
-from dynalab_model import batches, partiql, tables, transactions
-from dynalab_model.collections import COLLECTION_BYTES_MAX, check_collection, growth_bytes, partition_key
-from dynalab_model.errors import (
-    DynamoError,
-    internal_server_error,
-    resource_not_found,
-    table_exists,
-    table_in_use,
-    token_mismatch,
-)
-from dynalab_model.items import WriteEffect, apply_write, bind_get, bind_write, index_entry, stored_bytes
-from dynalab_model.keys import collection_prefix, index_key, item_key
+from dynalab_model import batches, partiql, tables
+from dynalab_model.collections import check_collection, growth_bytes
+from dynalab_model.database_transactions import execute_transaction, transact_get, transact_write
+from dynalab_model.errors import DynamoError, internal_server_error, resource_not_found, table_exists, table_in_use
+from dynalab_model.items import apply_write, bind_get, bind_write, index_entry
+from dynalab_model.keys import index_key, item_key
 from dynalab_model.operations import (
     BatchExecuteStatement,
     BatchGetItem,
     BatchWriteItem,
-    ConditionCheck,
     CreateTable,
     DeleteItem,
     DeleteTable,
     DescribeTable,
     ExecuteStatement,
+    ExecuteTransaction,
     GetItem,
     ListTables,
     Operation,
@@ -49,7 +43,6 @@ from dynalab_model.operations import (
     Scan,
     SettingsChange,
     TagResource,
-    TransactAction,
     TransactGetItems,
     TransactWriteItems,
     UntagResource,
@@ -61,48 +54,15 @@ from dynalab_model.operations import (
 from dynalab_model.pages import PageBuilder, get_response, plan_read, write_response
 from dynalab_model.schema import TableSchema
 from dynalab_model.settings import change_settings, read_settings
+from dynalab_model.state import Response, State, Table, forget_gone, held_in_collection, serving, with_item, with_table
 from dynalab_model.values import Item, item_size
 
-Response: TypeAlias = "dict[str, object]"
+__all__ = ["Response", "State", "Table", "apply", "put_items", "rows_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One table: its schema, when it is or was ready, when it goes (None: not yet told to), and its items by key
-    bytes.
-    """
-
-    schema: TableSchema
-    settings: Mapping[str, object]
-    created_ns: int
-    active_ns: int
-    gone_ns: int | None = None
-    updated_ns: int = 0  # when the last change of its settings is through
-    items: Mapping[bytes, Item] = field(default_factory=dict)
-
-    def status(self, now_ns: int) -> str:
-        """The life cycle state at that time; "" when the table is gone."""
-        if self.gone_ns is not None:
-            return "" if now_ns >= self.gone_ns else tables.DELETING
-        if now_ns < self.updated_ns:
-            return tables.UPDATING
-        return tables.ACTIVE if now_ns >= self.active_ns else tables.CREATING
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """What became of the transaction that a token stands for: the answer to whoever asks again with it."""
-
-    digest: str
-    finished_ns: int
-    again: Response | DynamoError
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Everything there is. `create_ns`, `update_ns` and `delete_ns` are how long tables take to come, to change and
-    to go; `collection_bytes_max` is how large an item collection of a table with local indexes may be. `finished` has
-    the transactions of the last ten minutes that had a token.
+def apply(state: State, operation: Operation, now_ns: int) -> tuple[State, Response | DynamoError]:
+    """The next state and the answer. An error changes nothing, but that a cancelled transaction's token is remembered;
+    tables and tokens whose time to go has come are forgotten.
 
     >>> from dynalab_model.requests import parse
     >>> create = {"TableName": "Counters", "BillingMode": "PAY_PER_REQUEST",
@@ -116,37 +76,11 @@ class State:
     >>> response
     {'Attributes': {'n': {'N': '3'}}}
     """
-
-    tables: Mapping[str, Table] = field(default_factory=dict)
-    finished: Mapping[str, Finished] = field(default_factory=dict)
-    create_ns: int = 0
-    delete_ns: int = 0
-    update_ns: int = 0
-    collection_bytes_max: int = COLLECTION_BYTES_MAX
-
-
-def apply(state: State, operation: Operation, now_ns: int) -> tuple[State, Response | DynamoError]:
-    """The next state and the answer. An error changes nothing, but that a cancelled transaction's token is remembered;
-    tables and tokens whose time to go has come are forgotten.
-    """
-    state = _forget_gone(state, now_ns)
+    state = forget_gone(state, now_ns)
     try:
         return HANDLERS[type(operation)](state, operation, now_ns)
     except DynamoError as error:
         return state, error
-
-
-def _forget_gone(state: State, now_ns: int) -> State:
-    if not all(table.status(now_ns) for table in state.tables.values()):
-        state = replace(state, tables={name: table for name, table in state.tables.items() if table.status(now_ns)})
-    kept = {
-        token: known for token, known in state.finished.items() if now_ns < known.finished_ns + transactions.TOKEN_NS
-    }
-    return state if len(kept) == len(state.finished) else replace(state, finished=kept)
-
-
-def _with_table(state: State, table: Table) -> State:
-    return replace(state, tables={**state.tables, table.schema.name: table})
 
 
 # --- tables ---------------------------------------------------------------------------------------------------------
@@ -160,7 +94,7 @@ def _create_table(state: State, op: CreateTable, now_ns: int) -> tuple[State, Re
             raise table_in_use(name, "deleted")
         raise table_exists(name)
     table = Table(op.schema, op.settings, now_ns, now_ns + state.create_ns)
-    return _with_table(state, table), {"TableDescription": _describe(table, tables.CREATING)}
+    return with_table(state, table), {"TableDescription": _describe(table, tables.CREATING)}
 
 
 def _describe_table(state: State, op: DescribeTable, now_ns: int) -> tuple[State, Response]:
@@ -178,7 +112,7 @@ def _delete_table(state: State, op: DeleteTable, now_ns: int) -> tuple[State, Re
     assert table is not None, "an absent table is not deletable"
     if begins:
         table = replace(table, gone_ns=now_ns + state.delete_ns)
-    return _with_table(state, table), {"TableDescription": _describe(table, tables.DELETING)}
+    return with_table(state, table), {"TableDescription": _describe(table, tables.DELETING)}
 
 
 def _list_tables(state: State, op: ListTables, now_ns: int) -> tuple[State, Response]:
@@ -195,8 +129,8 @@ def _change_settings(state: State, op: SettingsChange, now_ns: int) -> tuple[Sta
     table = replace(table, settings=changed.settings)
     if isinstance(op, UpdateTable):
         table = replace(table, updated_ns=now_ns + state.update_ns)
-        return _with_table(state, table), {"TableDescription": _describe(table, tables.UPDATING)}
-    return _with_table(state, table), changed.body
+        return with_table(state, table), {"TableDescription": _describe(table, tables.UPDATING)}
+    return with_table(state, table), changed.body
 
 
 def _read_settings(state: State, op: ReadSettings, now_ns: int) -> tuple[State, Response]:
@@ -221,53 +155,32 @@ def _describe(table: Table, status: str) -> Response:
 # --- items ----------------------------------------------------------------------------------------------------------
 
 
-def _serving(state: State, name: str, now_ns: int) -> Table:
-    table = state.tables.get(name)
-    tables.check_serves("" if table is None else table.status(now_ns))
-    assert table is not None, "an absent table does not serve"
-    return table
-
-
 def _write(state: State, op: WriteOperation, now_ns: int) -> tuple[State, Response]:
-    table = _serving(state, op.table, now_ns)
+    table = serving(state, op.table, now_ns)
     key = bind_write(table.schema, op)
     before = table.items.get(key)
     effect = apply_write(table.schema, op, before)
-    collection_bytes = _collection_bytes(table, op) if table.schema.local_indexes else 0
+    collection_bytes = held_in_collection(table, op) if table.schema.local_indexes else 0
     if table.schema.local_indexes:
         more_bytes = growth_bytes(table.schema, before, effect.item)
         check_collection(collection_bytes, more_bytes, state.collection_bytes_max)
-    state = _with_table(state, _with_item(table, key, effect.item))
+    state = with_table(state, with_item(table, key, effect.item))
     return state, write_response(table.schema, op, before, effect, collection_bytes)
 
 
-def _with_item(table: Table, key: bytes, item: Item | None) -> Table:
-    items = {other: known for other, known in table.items.items() if other != key}
-    if item is not None:
-        items[key] = item
-    return replace(table, items=MappingProxyType(items))
-
-
-def _collection_bytes(table: Table, op: WriteOperation) -> int:
-    """How large the item collection is that a write belongs to."""
-    (value,) = partition_key(table.schema, op).values()
-    prefix = collection_prefix(value)
-    return sum(stored_bytes(table.schema, item) for key, item in table.items.items() if key.startswith(prefix))
-
-
 def _get(state: State, op: GetItem, now_ns: int) -> tuple[State, Response]:
-    table = _serving(state, op.table, now_ns)
+    table = serving(state, op.table, now_ns)
     return state, get_response(op, table.items.get(bind_get(table.schema, op)))
 
 
 def _batch_get(state: State, op: BatchGetItem, now_ns: int) -> tuple[State, Response]:
-    schemas = {name: _serving(state, name, now_ns).schema for name in dict.fromkeys(get.table for get in op.gets)}
+    schemas = {name: serving(state, name, now_ns).schema for name in dict.fromkeys(get.table for get in op.gets)}
     batches.bind_gets(schemas, op)
     return state, batches.batch_get_response(op, [_get(state, get, now_ns)[1] for get in op.gets])
 
 
 def _batch_write(state: State, op: BatchWriteItem, now_ns: int) -> tuple[State, Response | DynamoError]:
-    schemas = {name: _serving(state, name, now_ns).schema for name in dict.fromkeys(w.table for w in op.writes)}
+    schemas = {name: serving(state, name, now_ns).schema for name in dict.fromkeys(w.table for w in op.writes)}
     batches.bind_writes(schemas, op)
     bodies: list[Response] = []
     refused: list[DynamoError] = []
@@ -283,62 +196,8 @@ def _batch_write(state: State, op: BatchWriteItem, now_ns: int) -> tuple[State, 
     return state, batches.batch_write_response(op, bodies)
 
 
-def _transact_get(state: State, op: TransactGetItems, now_ns: int) -> tuple[State, Response]:
-    schemas = {name: _serving(state, name, now_ns).schema for name in dict.fromkeys(get.table for get in op.gets)}
-    keys = transactions.bind_transaction_gets(schemas, op)
-    items = [state.tables[get.table].items.get(key) for get, key in zip(op.gets, keys, strict=True)]
-    return state, transactions.transact_get_response(op, items)
-
-
-def _transact_write(state: State, op: TransactWriteItems, now_ns: int) -> tuple[State, Response | DynamoError]:
-    schemas = {name: _serving(state, name, now_ns).schema for name in dict.fromkeys(a.table for a in op.actions)}
-    keys = transactions.bind_transaction(schemas, op)
-    known = None if op.token is None else state.finished.get(op.token)
-    if known is not None:
-        if known.digest != op.digest:
-            raise token_mismatch()
-        return state, known.again
-    judged = [_judge(state, action, key) for action, key in zip(op.actions, keys, strict=True)]
-    refused = [one if isinstance(one, DynamoError) else None for one in judged]
-    if any(refused):
-        error = transactions.cancelled([transactions.reason_of(one) for one in refused])
-        return _finish(state, op, error, now_ns), error
-    bodies = []
-    for action, key, one in zip(op.actions, keys, judged, strict=True):
-        assert not isinstance(one, DynamoError), "every action may be done"
-        effect, collection_bytes = one
-        table = state.tables[action.table]
-        bodies.append(transactions.action_body(table.schema, action, table.items.get(key), effect, collection_bytes))
-        state = _with_table(state, _with_item(table, key, effect.item))
-    state = _finish(state, op, transactions.transact_replay_response(op, bodies), now_ns)
-    return state, transactions.transact_write_response(op, bodies)
-
-
-def _judge(state: State, action: TransactAction, key: bytes) -> tuple[WriteEffect, int] | DynamoError:
-    """What one action would do, and how large its collection is before; each is judged by what is there, as if the
-    others were not.
-    """
-    table = state.tables[action.table]
-    before = table.items.get(key)
-    try:
-        effect = transactions.judge_action(table.schema, action, before)
-        if isinstance(action, ConditionCheck) or not table.schema.local_indexes:
-            return effect, 0
-        collection_bytes = _collection_bytes(table, action)
-        check_collection(collection_bytes, growth_bytes(table.schema, before, effect.item), state.collection_bytes_max)
-        return effect, collection_bytes
-    except DynamoError as error:
-        return error
-
-
-def _finish(state: State, op: TransactWriteItems, again: Response | DynamoError, now_ns: int) -> State:
-    if op.token is None:
-        return state
-    return replace(state, finished={**state.finished, op.token: Finished(op.digest, now_ns, again)})
-
-
 def _read_page(state: State, op: Query | Scan, now_ns: int) -> tuple[State, Response]:
-    table = _serving(state, op.table, now_ns)
+    table = serving(state, op.table, now_ns)
     plan = plan_read(table.schema, op)
     rows = rows_of(table, plan.index, plan.fetches)
     page = PageBuilder(table.schema, op)
@@ -349,7 +208,7 @@ def _read_page(state: State, op: Query | Scan, now_ns: int) -> tuple[State, Resp
 
 
 def _execute(state: State, op: ExecuteStatement, now_ns: int) -> tuple[State, Response]:
-    state, run = _carry_out(state, partiql.begin(_serving(state, op.table, now_ns).schema, op), now_ns)
+    state, run = _carry_out(state, partiql.begin(serving(state, op.table, now_ns).schema, op), now_ns)
     return state, run.response()
 
 
@@ -370,7 +229,7 @@ def _batch_execute(state: State, op: BatchExecuteStatement, now_ns: int) -> tupl
     for member in op.statements:
         if isinstance(member, ExecuteStatement):
             try:
-                found[member.table] = _serving(state, member.table, now_ns).schema
+                found[member.table] = serving(state, member.table, now_ns).schema
             except DynamoError as error:
                 found[member.table] = error
     runs = partiql.begin_batch(found, op)
@@ -440,8 +299,9 @@ HANDLERS: dict[type[Operation], Handler] = {
     BatchWriteItem: _batch_write,
     ExecuteStatement: _execute,
     BatchExecuteStatement: _batch_execute,
-    TransactGetItems: _transact_get,
-    TransactWriteItems: _transact_write,
+    TransactGetItems: transact_get,
+    TransactWriteItems: transact_write,
+    ExecuteTransaction: execute_transaction,
     Query: _read_page,
     Scan: _read_page,
 }

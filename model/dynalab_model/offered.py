@@ -36,7 +36,7 @@ def _rows(status: str, names: str) -> dict[str, Offer]:
 OFFERED: dict[str, Offer] = {
     **_rows("offered", "GetItem PutItem UpdateItem DeleteItem Query Scan BatchGetItem BatchWriteItem"),
     **_rows("offered", "TransactGetItems TransactWriteItems"),
-    **_rows("offered", "ExecuteStatement BatchExecuteStatement"),
+    **_rows("offered", "ExecuteStatement BatchExecuteStatement ExecuteTransaction"),
     **_rows("offered", "DescribeTable DeleteTable ListTables DescribeLimits DescribeEndpoints"),
     **_rows("offered", "TagResource UntagResource ListTagsOfResource"),
     "DescribeTable": Offer("offered", "ItemCount and TableSizeBytes are renewed every few seconds"),
@@ -52,7 +52,6 @@ OFFERED: dict[str, Offer] = {
     **_rows("off", "ListBackups ListExports ListImports ListGlobalTables ListContributorInsights ListBulkOperations"),
     **_rows("off", "DescribeBackup DescribeExport DescribeImport DescribeBulkOperation"),
     **_rows("off", "DescribeGlobalTable DescribeGlobalTableSettings"),
-    **_rows("refused", "ExecuteTransaction"),
     **_rows("refused", "SearchVectors PutResourcePolicy DeleteResourcePolicy"),
     **_rows("refused", "CreateBackup DeleteBackup UpdateContinuousBackups"),
     **_rows("refused", "RestoreTableFromBackup RestoreTableToPointInTime ExportTableToPointInTime ImportTable"),

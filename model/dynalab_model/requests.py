@@ -35,7 +35,11 @@ from dynalab_model.operations import (
     Scan,
     UpdateItem,
 )
-from dynalab_model.partiql import parse_batch_execute_statement, parse_execute_statement
+from dynalab_model.partiql import (
+    parse_batch_execute_statement,
+    parse_execute_statement,
+    parse_execute_transaction,
+)
 from dynalab_model.placeholders import LEGACY, placeholders
 from dynalab_model.settings_requests import (
     READ_PARSERS,
@@ -272,6 +276,7 @@ OPERATIONS: dict[str, Callable[[dict[str, object]], Operation]] = {
     "TransactWriteItems": parse_transact_write,
     "ExecuteStatement": parse_execute_statement,
     "BatchExecuteStatement": parse_batch_execute_statement,
+    "ExecuteTransaction": parse_execute_transaction,
     "UpdateTable": parse_update_table,
     "UpdateTimeToLive": parse_update_time_to_live,
     "TagResource": parse_tag_resource,

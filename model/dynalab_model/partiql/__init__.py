@@ -26,8 +26,13 @@ from dynalab_model.partiql.batch import (
     member_response,
     target,
 )
-from dynalab_model.partiql.requests import parse_batch_execute_statement, parse_execute_statement
+from dynalab_model.partiql.requests import (
+    parse_batch_execute_statement,
+    parse_execute_statement,
+    parse_execute_transaction,
+)
 from dynalab_model.partiql.run import Run, begin
+from dynalab_model.partiql.transaction import begin_transaction, transaction_error, transaction_response
 from dynalab_model.partiql.translate import translate
 
 __all__ = [
@@ -35,11 +40,15 @@ __all__ = [
     "batch_response",
     "begin",
     "begin_batch",
+    "begin_transaction",
     "check_targets",
     "member_error",
     "member_response",
     "parse_batch_execute_statement",
     "parse_execute_statement",
+    "parse_execute_transaction",
     "target",
+    "transaction_error",
+    "transaction_response",
     "translate",
 ]

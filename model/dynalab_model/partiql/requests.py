@@ -1,4 +1,4 @@
-"""From JSON to ExecuteStatement and BatchExecuteStatement.
+"""From JSON to ExecuteStatement, BatchExecuteStatement and ExecuteTransaction.
 
 The order of checks: what `shapes` knows → the statement → the parameters' values → their number → what needs no table
 (a wrong JSON type inside a parameter's value comes before all else). Nothing here knows which tables exist.
@@ -11,12 +11,15 @@ from typing import cast
 
 from dynalab_model.errors import DynamoError
 from dynalab_model.fields import table_name
-from dynalab_model.operations import BatchExecuteStatement, ExecuteStatement, RefusedStatement
+from dynalab_model.operations import BatchExecuteStatement, ExecuteStatement, ExecuteTransaction, RefusedStatement
 from dynalab_model.partiql.batch import check_alike
 from dynalab_model.partiql.parser import parse_statement
 from dynalab_model.partiql.texts import refused
+from dynalab_model.partiql.transaction import check_transaction
 from dynalab_model.partiql.translate import check_statement
 from dynalab_model.shapes import REQUESTS
+from dynalab_model.transact_requests import action_capacity
+from dynalab_model.transactions import request_digest
 from dynalab_model.values import AttributeValue, validate_value
 
 
@@ -30,7 +33,7 @@ def parse_execute_statement(body: dict[str, object]) -> ExecuteStatement:
     op = _statement(body, _mode(body))
     op.next_token = cast("str | None", body.get("NextToken"))
     op.limit = cast("int | None", body.get("Limit"))
-    op.return_on_failure = cast("str | None", body.get("ReturnValuesOnConditionCheckFailure")) or "NONE"
+    op.return_on_failure = _on_failure(body)
     return op
 
 
@@ -48,6 +51,29 @@ def parse_batch_execute_statement(body: dict[str, object]) -> BatchExecuteStatem
     return BatchExecuteStatement(statements, _mode(body))
 
 
+def parse_execute_transaction(body: dict[str, object]) -> ExecuteTransaction:
+    """An ExecuteTransaction from its JSON body, or DynamoDB's error for it; here a member that is no statement refuses
+    the whole.
+
+    >>> statements = [{"Statement": "SELECT * FROM T WHERE pk = ?", "Parameters": [{"S": "a"}]}]
+    >>> parse_execute_transaction({"TransactStatements": statements, "ReturnConsumedCapacity": "TOTAL"}).table
+    'T'
+    """
+    REQUESTS["ExecuteTransaction"].check(body)
+    members = cast("list[dict[str, object]]", body["TransactStatements"])
+    token, capacity = cast("str | None", body.get("ClientRequestToken")), _mode(body)
+    digest = "" if token is None else request_digest("ExecuteTransaction", members, capacity)
+    statements = tuple(_statement(member, action_capacity(capacity), in_transaction=True) for member in members)
+    for member, statement in zip(members, statements, strict=True):
+        statement.return_on_failure = _on_failure(member)
+    check_transaction(statements)
+    return ExecuteTransaction(statements, token, digest, capacity)
+
+
+def _on_failure(body: Mapping[str, object]) -> str:
+    return cast("str | None", body.get("ReturnValuesOnConditionCheckFailure")) or "NONE"
+
+
 def _mode(body: Mapping[str, object]) -> str:
     return cast("str | None", body.get("ReturnConsumedCapacity")) or "NONE"
 
@@ -61,7 +87,7 @@ def _member(member: Mapping[str, object], capacity: str) -> ExecuteStatement | R
         return RefusedStatement(error.code, error.message)
 
 
-def _statement(body: Mapping[str, object], capacity: str) -> ExecuteStatement:
+def _statement(body: Mapping[str, object], capacity: str, in_transaction: bool = False) -> ExecuteStatement:
     given = _values(cast("list[object]", body.get("Parameters") or []))
     text = cast(str, body["Statement"])
     parsed = parse_statement(text)
@@ -69,7 +95,7 @@ def _statement(body: Mapping[str, object], capacity: str) -> ExecuteStatement:
         raise given
     if len(given) != parsed.parameters:
         raise refused("parameters")
-    check_statement(parsed.statement, given)
+    check_statement(parsed.statement, given, in_transaction)
     table = table_name({"TableName": parsed.statement.table})
     return ExecuteStatement(table, text, given, bool(body.get("ConsistentRead")), capacity=capacity)
 

@@ -16,6 +16,11 @@ TEXTS: dict[str, str] = {
     "batch-mixed": "Read and write requests together in the same batch is not supported.",
     "batch-point": "Select statements within BatchExecuteStatement must specify the primary key in the where clause.",  # as another emulator has it
     "batch-duplicates": "Provided list of item keys contains duplicates",  # the words of the other batches
+    "transaction-mixed": "ExecuteTransaction API does not support both read and write operations in the same request.",
+    "transaction-point": "Select statements within ExecuteTransaction must specify the primary key in the where clause.",  # after the batch's
+    "transaction-returning": "RETURNING clause is not supported in ExecuteTransaction",  # our wording
+    "exists-condition": "EXISTS must have a condition besides those on the primary key",  # our wording
+    "exists-index": "EXISTS cannot look at an index",  # our wording
     "parameters": "Number of parameters in request and statement don't match.",  # as another emulator has it
     "exists": "EXISTS is only allowed in ExecuteTransaction",  # our wording
     "function": "Unsupported function: {name}",  # our wording

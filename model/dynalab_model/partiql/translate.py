@@ -14,7 +14,16 @@ from typing import TypeAlias
 
 from dynalab_model.errors import DynamoError, invalid, validation
 from dynalab_model.expressions import check_expressions
-from dynalab_model.operations import DeleteItem, ExecuteStatement, GetItem, PutItem, Query, Scan, UpdateItem
+from dynalab_model.operations import (
+    ConditionCheck,
+    DeleteItem,
+    ExecuteStatement,
+    GetItem,
+    PutItem,
+    Query,
+    Scan,
+    UpdateItem,
+)
 from dynalab_model.partiql.nodes import Delete, Exists, Insert, Node, Operation, Select, Statement, Update
 from dynalab_model.partiql.parser import parse_statement
 from dynalab_model.partiql.texts import refused
@@ -47,10 +56,14 @@ def is_select(statement: str) -> bool:
     return isinstance(parse_statement(statement).statement, Select)
 
 
-def check_statement(statement: Statement, parameters: Sequence[AttributeValue]) -> None:
-    """Refuse what can be refused without the table: wrong types for operators, literals that no item can hold."""
+def check_statement(statement: Statement, parameters: Sequence[AttributeValue], in_transaction: bool = False) -> None:
+    """Refuse what can be refused without the table: wrong types for operators, literals that no item can hold, EXISTS
+    that is not `in_transaction`.
+    """
     if isinstance(statement, Exists):
-        raise refused("exists")
+        if not in_transaction:
+            raise refused("exists")
+        statement = statement.select
     if isinstance(statement, Insert):
         if item_size(bound_item(statement.item, parameters)) > ITEM_BYTES_MAX:
             raise invalid("item-long")
@@ -112,8 +125,8 @@ def _select(schema: TableSchema, op: ExecuteStatement, select: Select) -> Transl
 def _partition_keys(
     keys: KeySchema, terms: list[Operation], parameters: Sequence[AttributeValue]
 ) -> tuple[list[PartitionKey], list[Operation]]:
-    """The partition keys that the terms name (none means all), and the terms that remain. A key of several attributes is
-    named by an equality on each.
+    """The partition keys that the terms name (none means all), and the terms that remain. A key of several attributes
+    is named by an equality on each.
     """
     if not keys.more_hash:
         values, said = partition_keys(terms, keys.hash.name, parameters)
@@ -301,6 +314,29 @@ def _delete(schema: TableSchema, op: ExecuteStatement, delete: Delete) -> Transl
         request.names, request.values = writer.names, writer.values
         _check(writer, condition=request.condition)
     return Translation((request,), key=key)
+
+
+def condition_check(schema: TableSchema, op: ExecuteStatement, exists: Exists) -> ConditionCheck:
+    """The condition check that an EXISTS stands for: an item of this key is there, and is what else is said of it.
+
+    >>> from dynalab_model.schema import KeyAttribute
+    >>> schema = TableSchema("T", KeySchema(KeyAttribute("pk", "S")))
+    >>> op = ExecuteStatement("T", "EXISTS(SELECT * FROM T WHERE pk = 'a' AND n IS MISSING)")
+    >>> condition_check(schema, op, parse_statement(op.statement).statement).condition
+    'attribute_exists(#n0) AND attribute_not_exists(#n1)'
+    """
+    if exists.select.index is not None:
+        raise refused("exists-index")
+    try:
+        key, left = _whole_key(schema.key, op, exists.select.where)
+        if not left:
+            raise refused("exists-condition")
+        writer = Writer(op.parameters)
+        condition = f"attribute_exists({writer.name(schema.key.hash.name)}) AND {_all(writer, left, inside=True)}"
+        _check(writer, condition=condition)
+    except DynamoError as error:
+        raise plain(error) from None
+    return ConditionCheck(op.table, key, condition, writer.names, writer.values, op.return_on_failure, op.capacity)
 
 
 def _whole_key(keys: KeySchema, op: ExecuteStatement, where: Node | None) -> tuple[Item, list[Operation]]:
