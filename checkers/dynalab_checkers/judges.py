@@ -9,6 +9,8 @@
 | counter-bounds | did every read of a counter lie between what must and what may have been added |
 | set-elements | does a set hold what was added to it, nothing else, and nothing twice |
 | unique-ids | was every id given out once |
+| effects-once | did what was tried again under one token happen once, and what was refused never |
+| on-call | did every transaction that read a whole rota find somebody on call |
 | pages | did no read in pages show a key twice |
 
 Rules of this room:
@@ -27,9 +29,11 @@ from typing import Final
 from dynalab_checkers.committed import FLAVOURS, check_committed
 from dynalab_checkers.history import History, Operation, Scalar
 from dynalab_checkers.invariants import check_bank, check_counter, check_set, check_unique_ids
+from dynalab_checkers.on_call import check_on_call
 from dynalab_checkers.pages import check_pages
 from dynalab_checkers.sessions import CONSISTENT_PREFIX, GUARANTEES, check_sessions
 from dynalab_checkers.staleness import check_staleness
+from dynalab_checkers.tokens import check_effects_once
 from dynalab_checkers.verdict import INVALID, UNKNOWN, VALID, Verdict
 
 # Reads are chosen by their consistency; those that do not say are called so.
@@ -179,6 +183,14 @@ def _sets(history: History, question: Question) -> Verdict:
     return _each_key(history, "set", lambda part, key: check_set(part, key, WHOLE_SET))
 
 
+def _effects(history: History, question: Question) -> Verdict:
+    return check_effects_once(history)
+
+
+def _on_call(history: History, question: Question) -> Verdict:
+    return check_on_call(history)
+
+
 def _each_key(history: History, checker: str, judge: Callable[[History, str], Verdict]) -> Verdict:
     """The verdict on every key, and on what has none; the first fault, or else the first doubt."""
     groups: dict[str, list[Operation]] = {}
@@ -218,6 +230,8 @@ JUDGES: Final = {
         Judge("counter-bounds", _counters, ("initial",), counted="reads"),
         Judge("set-elements", _sets, counted="reads", aliases={"read": "members"}),
         Judge("unique-ids", _ids, by_key=False),
+        Judge("effects-once", _effects, by_key=False, counted="reads"),
+        Judge("on-call", _on_call, by_key=False, counted="reads"),
         Judge("pages", _pages, by_key=False, counted="pages"),
     )
 }

@@ -84,6 +84,18 @@ CASES = {
         Question(),
         "5 was given out",
     ),
+    "effects-once": (
+        [done(0, "append", 0, 2, 5, key="l"), done(1, "get", 3, 4, key="l", told=[5])],
+        [done(0, "append", 0, 2, 5, key="l"), done(1, "get", 3, 4, key="l", told=[5, 5])],
+        Question(),
+        "held 5 twice",
+    ),
+    "on-call": (
+        [done(0, "txn", 0, 1, [["r", "ward/a", True], ["r", "ward/b", False]])],
+        [done(0, "txn", 0, 1, [["r", "ward/a", False], ["r", "ward/b", False]])],
+        Question(),
+        "found 0 of 2 on call",
+    ),
     "pages": (
         [page(0, [["a", 1]]), page(5, [["b", 2]])],
         [page(0, [["a", 1]]), page(5, [["a", 1]])],
