@@ -191,22 +191,31 @@ class Expressions:
         """One to three paths."""
         return ", ".join(self.path(path) for path in self.chance.some((*PATHS, "pk", "sk", "id"), 3))
 
-    def key_condition(self, keys: tuple[str, ...]) -> str:
-        """A condition on these keys; now and then one that is no key condition."""
+    def key_condition(self, keys: tuple[str, ...], hashes: int = 1) -> str:
+        """A condition on these keys, of which the first ones are the partition key; now and then one that is no key
+        condition.
+        """
         chance = self.chance
         if chance.one_in(60):
             return chance.pick((*SYNTAX, "v = n"))
-        text = f"{self.path(keys[0])} = {self.put(key_value(chance, keys[0]))}"
+        if hashes > 1 and chance.one_in(20):
+            hashes -= 1  # an attribute of the partition key is left out
+        ahead = len(keys) - hashes - 1  # of the last attribute, that many are asked for by equality
+        equal = hashes + (chance.below(ahead + 1) if ahead > 0 else 0)
+        text = " AND ".join(f"{self.path(name)} = {self.put(key_value(chance, name))}" for name in keys[:equal])
         if chance.one_in(60):
-            text = text.replace("=", chance.pick(("<", "<>", ">=")))
-        if len(keys) == 1 or chance.one_in(3):
+            text = text.replace("=", chance.pick(("<", "<>", ">=")), 1)
+        if len(keys) == equal or chance.one_in(3):
             return text
-        sort, second = self.path(keys[1]), self.put(key_value(chance, keys[1]))
+        last = keys[equal]
+        if len(keys) > equal + 1 and chance.one_in(10):
+            last = chance.pick(keys[equal:])  # perhaps behind a gap
+        sort, second = self.path(last), self.put(key_value(chance, last))
         match chance.below(8):
             case 0 | 1 | 2 | 3:
                 return f"{text} AND {sort} {chance.pick(('=', '<', '<=', '>', '>='))} {second}"
             case 4 | 5:
-                return f"{text} AND {sort} BETWEEN {second} AND {self.put(key_value(chance, keys[1]))}"
+                return f"{text} AND {sort} BETWEEN {second} AND {self.put(key_value(chance, last))}"
             case 6:
                 return f"{text} AND begins_with({sort}, {second})"
             case _:

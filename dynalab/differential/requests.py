@@ -169,18 +169,23 @@ class Requests:
             conditions: Body = {
                 keys[0]: {"ComparisonOperator": "EQ", "AttributeValueList": [key_value(chance, keys[0])]}
             }
-            if len(keys) > 1 and chance.below(2):
+            hashes = index.hashes if index else 1
+            conditions |= {
+                name: {"ComparisonOperator": "EQ", "AttributeValueList": [key_value(chance, name)]}
+                for name in keys[1:hashes]
+            }
+            if len(keys) > hashes and chance.below(2):
                 operator = chance.pick(("EQ", "LT", "LE", "GT", "GE", "BEGINS_WITH"))
-                conditions[keys[1]] = {
+                conditions[keys[hashes]] = {
                     "ComparisonOperator": operator,
-                    "AttributeValueList": [key_value(chance, keys[1])],
+                    "AttributeValueList": [key_value(chance, keys[hashes])],
                 }
             body["KeyConditions"] = conditions
             if chance.one_in(3):
                 body["QueryFilter"] = {chance.pick(NAMES): _term(chance, exists=False)}
             return "Query", body
         expressions = Expressions(chance)
-        body["KeyConditionExpression"] = expressions.key_condition(keys)
+        body["KeyConditionExpression"] = expressions.key_condition(keys, index.hashes if index else 1)
         return "Query", self._filter(chance, body, expressions)
 
     def scan(self, chance: Chance) -> Request:

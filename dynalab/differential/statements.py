@@ -71,9 +71,9 @@ def select(s: Statement, shape: TableShape) -> str:
     indexes = [index for index in shape.indexes if index.projection == "ALL"]
     if indexes and chance.one_in(4):
         index = chance.pick(indexes)
-        first = index.keys[0]
-        text = f'SELECT * FROM "{shape.name}"."{index.name}"'
-        return f"{text} WHERE {s.name(first)} = {s.put({'S': chance.pick(('red', 'blue', 'z'))})}"
+        named = index.keys[: index.hashes] if index.hashes == 1 or chance.below(4) else index.keys[:1]
+        terms = [f"{s.name(name)} = {s.put({'S': chance.pick(('red', 'blue', 'z'))})}" for name in named]
+        return f'SELECT * FROM "{shape.name}"."{index.name}" WHERE {" AND ".join(terms)}'
     where = [s.keys(shape)] if chance.below(4) else []
     if chance.one_in(3):
         where.append(s.condition())

@@ -27,12 +27,15 @@ TYPES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index: its keys, what it projects (a list: these attributes besides the keys), and which kind it is."""
+    """An index: its keys, what it projects (a list: these attributes besides the keys), which kind it is, and how many
+    of its keys are the partition key's.
+    """
 
     name: str
     keys: tuple[str, ...]
     projection: str | tuple[str, ...] = "ALL"
     is_global: bool = True
+    hashes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +66,17 @@ class TableShape:
         return body
 
 
-def _schema(names: tuple[str, ...]) -> list[dict[str, str]]:
-    return [{"AttributeName": name, "KeyType": role} for name, role in zip(names, ("HASH", "RANGE"), strict=False)]
+def _schema(names: tuple[str, ...], hashes: int = 1) -> list[dict[str, str]]:
+    return [
+        {"AttributeName": name, "KeyType": "HASH" if number < hashes else "RANGE"} for number, name in enumerate(names)
+    ]
 
 
 def _describe(index: Index) -> Body:
     projection: Body = {"ProjectionType": index.projection}
     if isinstance(index.projection, tuple):
         projection = {"ProjectionType": "INCLUDE", "NonKeyAttributes": list(index.projection)}
-    return {"IndexName": index.name, "KeySchema": _schema(index.keys), "Projection": projection}
+    return {"IndexName": index.name, "KeySchema": _schema(index.keys, index.hashes), "Projection": projection}
 
 
 THINGS = TableShape(
@@ -92,6 +97,16 @@ LOCAL = TableShape(
         Index("by-colour", ("colour",), "ALL"),
         Index("local-n", ("pk", "n"), "ALL", is_global=False),
         Index("local-when", ("pk", "when"), ("v",), is_global=False),
+    ),
+)
+# Emulators do not know these.
+SEVERAL = TableShape(
+    "several",
+    ("pk", "sk"),
+    (
+        Index("by-pair", ("colour", "owner"), "KEYS_ONLY", hashes=2),
+        Index("by-line", ("colour", "n", "when"), ("v",)),
+        Index("by-four", ("owner", "colour", "sk", "n"), hashes=2),
     ),
 )
 SHAPES = (THINGS, PLAIN, BLOBS)

@@ -327,10 +327,15 @@ def _schema(table: Body) -> TableSchema:
     }
 
     def keys(elements: object) -> KeySchema:
-        named = [
-            KeyAttribute(e["AttributeName"], types[e["AttributeName"]]) for e in cast("list[dict[str, str]]", elements)
-        ]
-        return KeySchema(named[0], named[1] if len(named) > 1 else None)
+        hashes, ranges = (
+            tuple(
+                KeyAttribute(element["AttributeName"], types[element["AttributeName"]])
+                for element in cast("list[dict[str, str]]", elements)
+                if element["KeyType"] == role
+            )
+            for role in ("HASH", "RANGE")
+        )
+        return KeySchema(hashes[0], ranges[0] if ranges else None, hashes[1:], ranges[1:])
 
     def indexes(member: str) -> tuple[IndexSchema, ...]:
         return tuple(

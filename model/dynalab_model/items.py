@@ -154,8 +154,8 @@ def _too_long(value: AttributeValue, is_range: bool) -> bool:
 
 
 def _check_aggregated(key: KeySchema, item: Item) -> None:
-    """The same limits hold for all attributes of a partition key, and of a sort key, together (our reading of "Aggregated
-    size of all range keys").
+    """The same limits hold for all attributes of a partition key together, and for those of a sort key (our reading of
+    "Aggregated size of all range keys").
     """
     for is_range in _aggregated_too_long(key, item):
         raise invalid("range-key-long" if is_range else "hash-key-long")

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dynalab_model.errors import invalid, validation
+from dynalab_model.expressions.key_terms import KeyTerm, bind_terms
 from dynalab_model.expressions.texts import refused_whole
 from dynalab_model.expressions.update import UpdateResult
-from dynalab_model.expressions.key_terms import KeyTerm, bind_terms
 from dynalab_model.keys import KeyCondition
 from dynalab_model.numbers import add
 from dynalab_model.operations import AttributeUpdate, Legacy, Term

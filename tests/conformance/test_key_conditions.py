@@ -213,3 +213,60 @@ def test_a_query_without_a_key_condition_is_refused(service: Any) -> None:
         error.message
         == "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request."
     )
+
+
+LONG: dict[str, Any] = {
+    "TableName": "Long",
+    "BillingMode": "PAY_PER_REQUEST",
+    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+    "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "a", "b", "x", "y")],
+    "GlobalSecondaryIndexes": [
+        {
+            "IndexName": "long",
+            "KeySchema": [
+                {"AttributeName": "a", "KeyType": "HASH"},
+                {"AttributeName": "b", "KeyType": "HASH"},
+                {"AttributeName": "x", "KeyType": "RANGE"},
+                {"AttributeName": "y", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        }
+    ],
+}
+
+
+@pytest.mark.row("key:multi-attribute")
+def test_all_attributes_of_the_partition_key_and_those_of_the_sort_key_from_left_to_right(service: Any) -> None:
+    service("CreateTable", **LONG)
+    service.pair.wait_active("Long")
+    for place in ("1 2", "1 1", "2 1"):
+        x, y = place.split()
+        service.put("Long", pk={"S": place}, a={"S": "p"}, b={"S": "q"}, x={"S": x}, y={"S": y})
+    service.put("Long", pk={"S": "without y"}, a={"S": "p"}, b={"S": "q"}, x={"S": "1"})
+    values = {":p": {"S": "p"}, ":q": {"S": "q"}, ":1": {"S": "1"}}
+
+    def ask(condition: str) -> dict[str, Any]:
+        used = {name: value for name, value in values.items() if name in condition}
+        return {
+            "TableName": "Long",
+            "IndexName": "long",
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": used,
+        }
+
+    def places(condition: str) -> list[str]:
+        return [item["pk"]["S"] for item in service("Query", **ask(condition))["Items"]]
+
+    assert places("a = :p AND b = :q") == ["1 1", "1 2", "2 1"]
+    assert places("a = :p AND b = :q AND x = :1") == ["1 1", "1 2"]
+    assert places("a = :p AND b = :q AND x = :1 AND y > :1") == ["1 2"]
+    assert places("a = :p AND b = :q AND x > :1") == ["2 1"]
+    for gap in (
+        "a = :p",
+        "a = :p AND b > :q",
+        "a = :p AND b = :q AND y = :1",
+        "a = :p AND b = :q AND x > :1 AND y = :1",
+    ):
+        assert service.refused("Query", **ask(gap)).code == "ValidationException", gap
+    last = service("Query", **ask("a = :p AND b = :q"), Limit=1)["LastEvaluatedKey"]
+    assert last == {"pk": {"S": "1 1"}, "a": {"S": "p"}, "b": {"S": "q"}, "x": {"S": "1"}, "y": {"S": "1"}}

@@ -434,10 +434,11 @@ def test_no_web_page_can_reach_the_lab() -> None:
 
 def test_a_described_table_is_known_again_with_its_indexes_of_both_kinds() -> None:
     pk, n = KeyAttribute("pk", "S"), KeyAttribute("n", "N")
+    b, c, d = (KeyAttribute(name, "S") for name in "bcd")
     schema = TableSchema(
         "T",
         KeySchema(pk, KeyAttribute("sk", "B")),
-        (IndexSchema("global", KeySchema(n), "ALL"),),
+        (IndexSchema("global", KeySchema(n), "ALL"), IndexSchema("long", KeySchema(n, c, (b,), (d,)), "ALL")),
         (IndexSchema("local", KeySchema(pk, n), "ALL"),),
     )
     assert _schema(cast("Any", describe(schema, {}, "ACTIVE", 0.0))) == schema

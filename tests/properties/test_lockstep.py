@@ -22,14 +22,14 @@ from dynalab.differential.chance import Chance, seeded
 from dynalab.differential.lockstep import Difference, Pair, offered
 from dynalab.differential.requests import Request, Requests
 from dynalab.differential.statements import execute
-from dynalab.differential.tables import LOCAL, SHAPES, Body
+from dynalab.differential.tables import LOCAL, SEVERAL, SHAPES, Body
 from dynalab_model.database import State, apply
 from dynalab_model.errors import DynamoError
 from dynalab_model.operations import DeleteItem, GetItem, Operation
 
 STEPS = int(os.environ.get("DYNALAB_LOCKSTEP_STEPS", "1500"))
 STEPS_A_RUN = 20
-TABLES = offered((*SHAPES, LOCAL))  # local indexes take part as soon as tables can have them
+TABLES = offered((*SHAPES, LOCAL, SEVERAL))
 # One service a run, asked for several requests at each of Hypothesis' steps: its own cost is a step's, not a request's.
 REQUESTS_A_STEP = 8
 SETTINGS: list[tuple[str, dict[str, Any]]] = [
@@ -68,6 +68,7 @@ class Lockstep(RuleBasedStateMachine):
         if not isinstance(answer, DynamoError):
             self.requests.went(request, answer)
             told["pages of indexes"] += "IndexName" in body
+            told["pages of long keys"] += "IndexName" in body and body["TableName"] == "several"
             told["pages cut at 1 MB"] += "LastEvaluatedKey" in answer and "Limit" not in body
 
     @rule(data=st.data(), setting=st.sampled_from(SETTINGS))
@@ -117,6 +118,7 @@ def test_model_and_service_answer_alike_step_by_step() -> None:
     print(f"lockstep: {told['ok'] + told['refused']} steps without a difference; {dict(told)}")
     assert told["ok"] > told["refused"] > 0
     assert told["pages of indexes"] > STEPS // 30
+    assert told["pages of long keys"] > STEPS // 150
     assert told["halves made"] > 0
     assert told["pages cut at 1 MB"] > 0
     for operation in ("PutItem", "UpdateItem", "DeleteItem", "GetItem", "BatchGetItem", "ExecuteStatement"):

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from dynalab_model.expressions import static
 from dynalab_model.expressions.condition import checked_operations
+from dynalab_model.expressions.key_terms import KeyTerm, bind_terms
 from dynalab_model.expressions.nodes import (
     Node,
     Operation,
@@ -27,7 +28,6 @@ from dynalab_model.expressions.nodes import (
 )
 from dynalab_model.expressions.parser import parse_condition
 from dynalab_model.expressions.texts import KEY_CONDITION, refused
-from dynalab_model.expressions.key_terms import KeyTerm, bind_terms
 from dynalab_model.keys import KeyCondition
 from dynalab_model.schema import KeySchema
 from dynalab_model.values import Item
