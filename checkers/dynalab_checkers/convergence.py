@@ -60,6 +60,7 @@ def check_index(
     base: Mapping[str, object],
     index: Mapping[Entry, object],
     project: Callable[[str, object], tuple[Entry, object] | None],
+    owner: Callable[[Entry], str] | None = None,
 ) -> Verdict:
     """The index holds exactly the projection of the base.
 
@@ -67,7 +68,8 @@ def check_index(
     item)` gives the identity and the content that the item should have in the index, or None for an item that the
     index leaves out (sparse, S30). An entry's identity must hold the base key, since two items may share one index
     key. Told apart: *missing* (the base has it, the index does not), *extra* (the index has it, no item projects to
-    it) and *stale* (both have it, with different content).
+    it) and *stale* (both have it, with different content). With `owner`, which tells an entry's base key, extra entries
+    are told apart, too: of an item that was *deleted*, that *moved* to another entry, or that *left* the index.
 
     >>> by_owner = lambda key, item: ((item["owner"], key), item["size"]) if "owner" in item else None
     >>> base = {"k1": {"owner": "ann", "size": 3}, "k2": {"size": 4}}
@@ -95,7 +97,9 @@ def check_index(
     if missing:
         parts.append(f"{_count(len(missing), 'missing entry')}, first {missing[0]!r} of {expected[missing[0]][0]}")
     if extra:
-        parts.append(f"{_count(len(extra), 'extra entry')}, first {extra[0]!r}")
+        parts.append(
+            f"{_count(len(extra), 'extra entry')}, first {extra[0]!r}{_left_over(extra[0], owner, base, expected)}"
+        )
     if stale:
         key, content = expected[stale[0]]
         parts.append(
@@ -103,13 +107,30 @@ def check_index(
             f"it holds {_show(index[stale[0]])}, while {key} projects to {_show(content)}"
         )
     first = missing + stale
+    blamed = expected[first[0]][0] if first else owner(extra[0]) if owner is not None else None
     return Verdict(
         verdict="invalid",
         checker=CHECKER_INDEX,
         why="index differs from its base: " + "; ".join(parts),
-        key=expected[first[0]][0] if first else None,
+        key=blamed,
         details={"missing": len(missing), "extra": len(extra), "stale": len(stale), "entries": len(expected)},
     )
+
+
+def _left_over(
+    entry: Entry,
+    owner: Callable[[Entry], str] | None,
+    base: Mapping[str, object],
+    expected: Mapping[Entry, tuple[str, object]],
+) -> str:
+    """Whose an extra entry is, and what became of that item."""
+    if owner is None:
+        return ""
+    key = owner(entry)
+    if key not in base:
+        return f" of {key}, which was deleted"
+    now = next((place for place, (of_key, _) in expected.items() if of_key == key), None)
+    return f" of {key}, which has left the index" if now is None else f" of {key}, which moved to {now!r}"
 
 
 def _groups(replicas: Mapping[str, Mapping[str, object]], names: list[str], key: str) -> list[tuple[object, list[str]]]:

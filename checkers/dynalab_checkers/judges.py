@@ -10,6 +10,7 @@
 | set-elements | does a set hold what was added to it, nothing else, and nothing twice |
 | unique-ids | was every id given out once |
 | effects-once | did what was tried again under one token happen once, and what was refused never |
+| index-entries | was everything that a query of an index showed the projection of a committed version |
 | on-call | did every transaction that read a whole rota find somebody on call |
 | pages | did no read in pages show a key twice |
 
@@ -28,6 +29,7 @@ from typing import Final
 
 from dynalab_checkers.committed import FLAVOURS, check_committed
 from dynalab_checkers.history import History, Operation, Scalar
+from dynalab_checkers.index_entries import check_index_entries
 from dynalab_checkers.invariants import check_bank, check_counter, check_set, check_unique_ids
 from dynalab_checkers.on_call import check_on_call
 from dynalab_checkers.pages import check_pages
@@ -187,6 +189,10 @@ def _effects(history: History, question: Question) -> Verdict:
     return check_effects_once(history)
 
 
+def _index_entries(history: History, question: Question) -> Verdict:
+    return check_index_entries(history)
+
+
 def _on_call(history: History, question: Question) -> Verdict:
     return check_on_call(history)
 
@@ -231,6 +237,7 @@ JUDGES: Final = {
         Judge("set-elements", _sets, counted="reads", aliases={"read": "members"}),
         Judge("unique-ids", _ids, by_key=False),
         Judge("effects-once", _effects, by_key=False, counted="reads"),
+        Judge("index-entries", _index_entries, by_key=False, counted="entries"),
         Judge("on-call", _on_call, by_key=False, counted="reads"),
         Judge("pages", _pages, by_key=False, counted="pages"),
     )

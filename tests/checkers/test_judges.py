@@ -36,6 +36,12 @@ def page(call: int, items: list[Json]) -> Operation:
     )
 
 
+def _query(*entries: Json) -> Operation:
+    return Operation(
+        1, "query", "", 3, 4, "ok", call_index=6, extra={"index": "i"}, ret_extra={"entries": list(entries)}
+    )
+
+
 def both_accounts(balances: tuple[int, int], call: int) -> Operation:
     return done(1, "txn", call, call + 1, [["r", "a", balances[0]], ["r", "b", balances[1]]])
 
@@ -89,6 +95,12 @@ CASES = {
         [done(0, "append", 0, 2, 5, key="l"), done(1, "get", 3, 4, key="l", told=[5, 5])],
         Question(),
         "held 5 twice",
+    ),
+    "index-entries": (
+        [replace(done(0, "write", 0, 2, 5, key="k"), extra={"entries": {"i": ["ann", 5]}}), _query(["k", "ann", 5])],
+        [replace(done(0, "write", 0, 2, 5, key="k"), extra={"entries": {"i": ["ann", 5]}}), _query(["k", "bob", 5])],
+        Question(),
+        "which no version of k projects to",
     ),
     "on-call": (
         [done(0, "txn", 0, 1, [["r", "ward/a", True], ["r", "ward/b", False]])],
