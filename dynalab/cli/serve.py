@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from dynalab.cli import exit_codes
+from dynalab_model.dialects import CLASSIC, DIALECTS
 
 
 @click.command()
@@ -33,6 +34,13 @@ from dynalab.cli import exit_codes
     help='Verify signatures with these keys: JSON {"access key": "secret", …}. Also DYNALAB_ACCESS_KEY_ID and'
     " DYNALAB_SECRET_ACCESS_KEY. Default: every complete signature is accepted.",
 )
+@click.option(
+    "--dialect",
+    type=click.Choice(list(DIALECTS)),
+    default=CLASSIC,
+    show_default=True,
+    help=f"Words of errors: {'; '.join(f'{name}: {dialect.says}' for name, dialect in DIALECTS.items())}.",
+)
 @click.option("--verbose", is_flag=True, help="Say more on standard error.")
 def serve(
     port: int,
@@ -44,6 +52,7 @@ def serve(
     partitions: int,
     admission: bool,
     credentials: Path | None,
+    dialect: str,
     verbose: bool,
 ) -> int:
     """Serve DynamoDB's protocol until SIGTERM or SIGINT.
@@ -71,6 +80,7 @@ def serve(
         partitions=partitions,
         admission=admission,
         credentials=read_credentials(credentials),
+        dialect=dialect,
     )
     try:
         run(settings, lambda url: click.echo(f"listening on {url}"))

@@ -25,6 +25,7 @@ from dynalab.endpoint.http import Listener
 from dynalab.endpoint.service import Endpoint
 from dynalab.lab import Lab, make_lab
 from dynalab_impl.effects import Limits, Timing, Topology, layout
+from dynalab_model.dialects import CLASSIC
 from dynalab_model.operations import ListTables
 
 LOOPBACK = "127.0.0.1"
@@ -69,6 +70,7 @@ class Settings:
     partitions: int = 4
     admission: bool = False
     credentials: Mapping[str, str] | None = None
+    dialect: str = CLASSIC
 
     def topology(self) -> Topology:
         """One region, one router: a process of its own needs no more."""
@@ -107,7 +109,14 @@ class Service:
         await self._wait_until_ready()
         if self.lab is not None:
             await self.lab.learn_tables()
-        endpoint = Endpoint(self.cluster, parse, OPERATIONS, credentials=settings.credentials, lab=self.lab)
+        endpoint = Endpoint(
+            self.cluster,
+            parse,
+            OPERATIONS,
+            credentials=settings.credentials,
+            lab=self.lab,
+            dialect=settings.dialect,
+        )
         self._listener = Listener(endpoint.handle)
         loop = asyncio.get_running_loop()
         try:

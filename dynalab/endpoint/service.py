@@ -20,7 +20,7 @@ from dynalab.endpoint import signature
 from dynalab.endpoint.http import JSON_1_0, PLAIN, Exchange, inflate
 from dynalab_impl.codec import to_json
 from dynalab_impl.effects import Response
-from dynalab_model import errors
+from dynalab_model import dialects, errors
 from dynalab_model.errors import DynamoError
 from dynalab_model.operations import Operation, ReadSettings
 
@@ -53,7 +53,9 @@ class Lab(Protocol):
 
 
 class Endpoint:
-    """Serves exchanges. `credentials` maps access keys to secrets; None accepts every complete signature."""
+    """Serves exchanges. `credentials` maps access keys to secrets; None accepts every complete signature. `dialect` is
+    one of `dialects.DIALECTS`.
+    """
 
     def __init__(
         self,
@@ -64,12 +66,14 @@ class Endpoint:
         credentials: Mapping[str, str] | None = None,
         lab: Lab | None = None,
         region: str = "us-east-1",
+        dialect: str = dialects.CLASSIC,
     ) -> None:
         self._backend = backend
         self._parse = parse
         self._targets = {TARGET_PREFIX + name.encode(): name for name in operation_names}
         self._credentials = credentials
         self._lab = lab
+        self._dialect = None if dialect == dialects.CLASSIC else dialect
         self._healthy = f"healthy: dynamodb.{region}.amazonaws.com ".encode()
         # 40 characters drawn once and a counter of 12: no random draw a request.
         letters = random.SystemRandom().choices(REQUEST_ID_CHARACTERS, k=40)
@@ -81,7 +85,7 @@ class Endpoint:
         try:
             self._handle(exchange)
         except DynamoError as error:
-            self._send(exchange, error.status, error.body())
+            self._refuse(exchange, error.status, error.body())
         except Exception:
             log.exception("a request could not be handled")
             internal = errors.internal_server_error()
@@ -112,6 +116,8 @@ class Endpoint:
             signature.verify(self._credentials, "POST", url, headers, exchange.body, time())
         if content.__class__ is not dict:
             raise DynamoError("SerializationException", _not_an_object(content))
+        if self._dialect is not None:
+            dialects.check_request(self._dialect, name, content)
         try:
             operation = self._parse(name, content)
         except (UnicodeEncodeError, RecursionError):  # half a surrogate pair, or nested beyond reading
@@ -141,7 +147,16 @@ class Endpoint:
         return True
 
     def _answered(self, exchange: Exchange, response: Response) -> None:
-        self._send(exchange, response.status, response.body)
+        if response.status == 200:
+            self._send(exchange, 200, response.body)
+        else:
+            self._refuse(exchange, response.status, response.body)
+
+    def _refuse(self, exchange: Exchange, status: int, body: Mapping[str, object]) -> None:
+        if self._dialect is not None:
+            name = self._targets.get(exchange.headers.get(b"x-amz-target", b""), "")
+            body = dialects.respelt(self._dialect, name, body)
+        self._send(exchange, status, body)
 
     def _send(self, exchange: Exchange, status: int, body: Mapping[str, object]) -> None:
         # ASCII out: half a surrogate pair that somebody stored can then be sent back as it came.
