@@ -27,8 +27,8 @@ NONE, FAILED = {"Code": "None"}, {"Code": "ConditionalCheckFailed", "Message": "
 class Machine:
     """The reference machine with two tables: players by name, and things by owner and kind, with two indexes."""
 
-    def __init__(self, **sizes: int) -> None:
-        self.state = State(**sizes)
+    def __init__(self, state: State | None = None) -> None:
+        self.state = state or State()
         self.now_ns = 0
         self.create("Players", {"pk": "S"})
         self.create("Things", {"pk": "S", "sk": "S"}, Global={"g": "S"}, Local={"pk": "S", "n": "N"})
@@ -362,7 +362,7 @@ def test_the_item_that_failed_a_condition_comes_with_its_reason_where_it_was_ask
 
 
 def test_a_full_item_collection_is_a_reason() -> None:
-    machine = Machine(collection_bytes_max=1000)
+    machine = Machine(State(collection_bytes_max=1000))
     thing = {"pk": {"S": "a"}, "sk": {"S": "b"}, "t": {"S": "x" * 1000}}
     assert machine.cancelled(put("a"), {"Put": {"TableName": "Things", "Item": thing}}) == [
         NONE,
