@@ -343,6 +343,13 @@ CATALOGUE: dict[str, Kind] = {
         ),
         _link("partition", "two sides cannot talk to each other", 3, 11, link_faults.partition),
         _link(
+            "stranded-leader",
+            "the leader with the longest log is cut off from all others, with a router",
+            3,
+            5,
+            link_faults.stranded_leader,
+        ),
+        _link(
             "one-way-cut",
             "a machine is heard and does not hear, or hears and is not heard",
             3,

@@ -106,6 +106,26 @@ def partition(cluster: Cluster) -> LinkRule | None:
     return LinkRule("cut", simulation.network.links(inside, outside, both_ways=True))
 
 
+def stranded_leader(cluster: Cluster) -> LinkRule | None:
+    """The leader that has the longest log, alone with a router: by its own clock its lease holds on, clients of that
+    router go on reading from it, and the others elect another one.
+    """
+    simulation = cluster.simulation
+    leading = [
+        (replica.commit_index, index)
+        for index in cluster.leaders()
+        if (node := cluster.storage(index)) is not None
+        for replica in node.replicas.values()
+        if replica.is_leader and replica.spec.table
+    ]
+    routers = cluster.routers_up()
+    if not leading or not routers:
+        return None
+    inside = [max(leading)[1], pick(cluster.random, routers)]
+    outside = [index for index in range(len(simulation.hosts)) if index not in inside]
+    return LinkRule("cut", simulation.network.links(inside, outside, both_ways=True))
+
+
 def one_way_cut(cluster: Cluster) -> LinkRule | None:
     """One machine can hear the other storage nodes, and not be heard; or the other way round."""
     victim = cluster.victim()

@@ -181,12 +181,17 @@ class Node(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Every duration of the protocol, in nanoseconds. Unpublished by the service: chosen here (architecture.md §17)."""
+    """Every duration of the protocol, in nanoseconds. Unpublished by the service: chosen here (architecture.md §17).
+
+    A lease lasts longer than it takes to find a leader gone, elect the next one and find that one: else a new leader
+    would hardly ever have to wait for the old one's lease, and nobody could see what the wait is for.
+    """
 
     heartbeat_ns: Nanoseconds = 250_000_000
-    election_min_ns: Nanoseconds = 1_000_000_000
+    election_min_ns: Nanoseconds = 750_000_000
     election_spread_bits: int = 29  # up to 0.54 s more, drawn at random, so that two candidates rarely start together
     lease_ns: Nanoseconds = 1_500_000_000
+    accepts_in_flight: int = 4  # a peer has at most so many unanswered Accepts; what comes meanwhile goes in one batch
     drift_ppm: int = 200  # bound on each clock's rate error; leases are stretched by it
     attempt_ns: Nanoseconds = 400_000_000  # a router tries another replica after this
     request_ns: Nanoseconds = 5_000_000_000  # a router gives up on a client request after this

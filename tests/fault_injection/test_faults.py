@@ -289,6 +289,29 @@ def test_a_leader_whose_acknowledgements_are_late_lets_its_lease_run_out_though_
         assert any(name == kind.__name__ for kind in HANDLERS), "it names messages that storage nodes have"
 
 
+@pytest.mark.claim("S22")
+def test_a_stranded_leader_holds_its_lease_when_the_next_one_is_elected_and_not_any_more_when_that_one_serves() -> None:
+    overlapping = 0
+    for seed in range(4):
+        formed = form(seed)
+        window(formed, CATALOGUE["clock-offset"].make(), 1)  # some items
+        fault = CATALOGUE["stranded-leader"].make()
+        told: list[tuple[int, str, str]] = []
+        formed.simulation.listeners.append(
+            lambda now, who, event, told=told: told.append((now, event.kind, event.group))
+        )
+        window(formed, fault, 4)
+        assert fault.evidence["messages-cut"] > 10
+        for now, kind, group in told:
+            if kind != "leader-serving":
+                continue
+            ended = [at for at, what, where in told if (what, where) == ("lease-ran-out", group)]
+            elected = [at for at, what, where in told if (what, where) == ("leader-elected", group)]
+            assert ended and min(ended) < now
+            overlapping += elected[0] < ended[0]
+    assert overlapping, "the lease that has to be waited for"
+
+
 def test_a_leader_dies_before_a_machine_with_an_empty_disk_votes_again_and_both_come_back_whole() -> None:
     struck = 0
     for seed in range(4):

@@ -53,6 +53,10 @@ def _forgetful(replica: Replica, effects: Effects) -> None:
         lead.pending_requests.clear()
 
 
+def _no_wait(replica: Replica, promises: dict[Address, Promise]) -> Nanoseconds:
+    return 0
+
+
 def _from_the_reply(
     replica: Replica, sender: Address, incarnation: int, sent_ns: Nanoseconds, match: int, effects: Effects
 ) -> None:
@@ -121,9 +125,18 @@ GROUP_BUGS: tuple[PlantedBug, ...] = (
         rule="a retried request is recognised also by the next leader, and happens once",
         sentence="a new leader forgets which requests its predecessors answered",
         checker="linearizability",
-        workload="register",
-        faults=("deployment", "delay", "slow-disk"),
+        workload="hot-key",
+        faults=("deployment", "slow-node"),
         patches=(Patch(Replica, "check_lease", "25f9527d", _forgetful),),
+    ),
+    PlantedBug(
+        name="lease-not-waited-out",
+        rule="a new leader serves nothing until the lease of whoever led before it has certainly ended",
+        sentence="a new leader serves as soon as its barrier is committed",
+        checker="linearizability",
+        workload="hot-key",
+        faults=("stranded-leader",),
+        patches=(Patch(Replica, "lease_wait_ns", "73dba6e9", _no_wait),),
     ),
     PlantedBug(
         name="lease-from-the-reply",
