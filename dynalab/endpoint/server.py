@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from dynalab.drivers.disk import RealFileSystem
@@ -76,7 +76,10 @@ class Settings:
         """One region, one router: a process of its own needs no more."""
         zones, nodes = self.zones or 3, self.nodes_per_zone or 1
         limits = Limits() if self.admission else None
-        return layout(zones, nodes, 1, partitions=self.partitions, timing=TIMING, limits=limits)
+        # One Accept at a time to each peer, where no disk is waited for: a second on its way would save no time, and
+        # cost as much as the first. What comes meanwhile goes in one batch.
+        timing = TIMING if self.data is not None else replace(TIMING, accepts_in_flight=1)
+        return layout(zones, nodes, 1, partitions=self.partitions, timing=timing, limits=limits)
 
 
 class Service:
@@ -215,12 +218,17 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 def run(settings: Settings, announce: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; `announce` gets the URL once requests are served. Raises CannotServe."""
+    tune_process()
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(_run(settings, announce))
+
+
+def tune_process() -> None:
+    """Make the interpreter fit for serving; a process that serves does it once."""
     # The sync threads need the interpreter for microseconds, twice a sync; they should not wait five milliseconds for
     # it.
     sys.setswitchinterval(0.0005)
     gc.callbacks.append(_spare_survivors)
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_run(settings, announce))
 
 
 def _spare_survivors(phase: str, info: Mapping[str, int]) -> None:

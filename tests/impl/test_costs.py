@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dynalab_impl.effects import Timing
 from dynalab_impl.messages import NO_REQUEST, Entry, GroupSpec, Write
 from dynalab_impl.partition import Partition
 from dynalab_model.schema import KeyAttribute, KeySchema, TableSchema
@@ -144,3 +145,19 @@ def test_the_slowest_writes_take_no_longer_on_more_partitions_under_as_much_more
         p99_ns(lab, 100)
         tails.append(p99_ns(lab, 60 * partitions))
     assert tails[1] * 10 <= tails[0] * 13, tails
+
+
+def test_with_one_accept_in_flight_writes_that_come_meanwhile_go_in_one_batch(make_lab: MakeLab) -> None:
+    batches: dict[int, list[int]] = {}
+    for in_flight in (1, 4):
+        lab = make_lab(partitions=1, timing=Timing(accepts_in_flight=in_flight))
+        lab.create()
+        heard = len(lab.told)
+        tokens = [lab.send("PutItem", TableName="things", Item={"pk": {"S": f"k{n}"}}) for n in range(40)]
+        lab.run(2 * SECOND)
+        assert all(lab.answers[token].status == 200 for token in tokens)
+        accepted = [event for _, _, event in lab.told[heard:] if event.kind == "accepted"]
+        batches[in_flight] = [1 for event in accepted if event.group == lab.leader("k0")[1]]
+    # Two followers: the first write alone, and the others while it is on its way.
+    assert sum(batches[1]) <= 2 * 3, batches
+    assert sum(batches[1]) < sum(batches[4]) <= 2 * 10, batches

@@ -21,7 +21,6 @@ from dynalab_impl.messages import (
 )
 from dynalab_impl.records import AcceptedEntries, CommittedUpTo
 from dynalab_impl.replication import catchup, elections, healing, membership
-from dynalab_impl.replication import leading as leaders
 from dynalab_impl.replication.leading import Leading, Peer
 from dynalab_impl.replication.log import SHARE_ENTRIES_MAX, shares
 from dynalab_impl.replication.membership import Change
@@ -196,6 +195,8 @@ def _answer(replica: Replica, lead: Leading, entry: Entry, effects: Effects) -> 
     pending = getattr(entry.command, "key", None)
     if pending is not None and lead.pending_items.get(pending, (0, None))[0] == entry.slot:
         del lead.pending_items[pending]
+    if lead.pending_held and pending is not None and lead.pending_held.get(pending, (0, None))[0] == entry.slot:
+        del lead.pending_held[pending]
     waiters = lead.waiters.pop(entry.slot, None)
     if waiters is None:
         return
@@ -220,7 +221,7 @@ def pump(replica: Replica, effects: Effects) -> None:
         if peer.sending is not None:
             continue  # entries follow when the snapshot is taken
         if peer.next <= last:
-            if peer.in_flight >= leaders.ACCEPTS_IN_FLIGHT_MAX:
+            if peer.in_flight >= replica.timing.accepts_in_flight:
                 continue
             if peer.next <= log.base:
                 catchup.begin_sending(replica, peer, effects)

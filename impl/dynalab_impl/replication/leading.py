@@ -9,12 +9,11 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from dynalab_impl.effects import Address, Nanoseconds, Position, Timing
-from dynalab_impl.messages import Ballot, Member, RequestId
+from dynalab_impl.messages import Ballot, Held, Member, RequestId
 from dynalab_impl.replication.quorum import quorum_value, zones_needed
 from dynalab_impl.snapshot import Outgoing
 from dynalab_model.values import Item
 
-ACCEPTS_IN_FLIGHT_MAX = 4  # a peer has at most so many unanswered Accepts; what comes meanwhile goes in one batch
 SILENT_HEARTBEATS = 2  # a peer that has missed so many is silent
 UNCOMMITTED_MAX = 1024  # more appended, uncommitted entries are refused: the router tries again
 
@@ -69,6 +68,9 @@ class Leading:
     waiters: dict[int, list[Waiter]] = field(default_factory=dict)
     pending_items: dict[bytes, tuple[int, Item | None]] = field(default_factory=dict)
     pending_requests: dict[RequestId, int] = field(default_factory=dict)
+    # Of keys with a transaction's entry that is not committed yet: its slot, and who holds the key after it.
+    pending_held: dict[bytes, tuple[int, Held | None]] = field(default_factory=dict)
+    ledger_seen: bytes = b""  # of the ledger's leaders: the last key looked at (`stalled`)
     lease_from_ns: Nanoseconds = -1
     served: bool = False
     lease_lost: bool = False
