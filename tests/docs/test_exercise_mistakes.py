@@ -1,4 +1,4 @@
-"""Mistakes that learners make in the exercises on splits and on catching up: each costs points, and is told why."""
+"""Mistakes that learners make in the exercises on splits, on catching up and on recovery: each costs points, and is told why."""
 
 from __future__ import annotations
 
@@ -69,6 +69,43 @@ MISTAKES = {
         "if False:",
         "follow-9",
         "['again', 6]",
+    ),
+    "forgets that something was deleted": (
+        "11-recovery",
+        'get(key, [None, world["deleted"]])',
+        "get(key, [None, 0])",
+        "prepare-8",
+        "'old', not 'accepted'",
+    ),
+    "takes an equal timestamp": ("11-recovery", "if stamp <= last:", "if stamp < last:", "prepare-4", "'old'"),
+    "looks at the item before its own marker": (
+        "11-recovery",
+        'return [world, "accepted" if holder[0] == txn else "held"]',
+        'return [world, "held"]',
+        "prepare-5",
+        "'accepted', not 'held'",
+    ),
+    "lets a check leave no trace": (
+        "11-recovery",
+        'world["items"][key] = [value, holder[1]]',
+        'world["items"][key] = [value, holder[1]] if action[2] != "=" else world["items"][key]',
+        "finish-5",
+        "'items' is",
+    ),
+    "cancels what another transaction holds": (
+        "11-recovery",
+        "if holder is None or holder[0] != txn:",
+        "if holder is None:",
+        "finish-8",
+        "'held' is",
+    ),
+    "decides anew": ("11-recovery", 'if entry[0] == "preparing":', "if True:", "recover-9", "the steps are"),
+    "leaves the markers of what the ledger has forgotten": (
+        "11-recovery",
+        "if entry is None:",
+        "if entry is None and not world:",
+        "recover-11",
+        "raised",
     ),
     "keeps pieces over a restart": (
         "08-catch-up",

@@ -93,6 +93,12 @@ class Refused(Exception):
     def __init__(self, error: str, body: Mapping[str, object]) -> None:
         super().__init__(f"{error}: {body.get('message', body.get('Message', ''))}")
         self.error = error
+        self.body = body
+
+    def reasons(self) -> str:
+        """Why each action of a transaction was refused, in order."""
+        reasons = cast("list[dict[str, str]]", self.body.get("CancellationReasons", []))
+        return ", ".join(reason["Code"] for reason in reasons) or self.error
 
 
 class Transport(Protocol):
@@ -185,7 +191,8 @@ class Served:
             return cast("Body", getattr(self.client, self.methods[name])(**body))
         except ClientError as error:
             told = cast("dict[str, object]", error.response["Error"])
-            raise Refused(str(told["Code"]), {"message": told["Message"]}) from None
+            reasons = error.response.get("CancellationReasons", [])
+            raise Refused(str(told["Code"]), {"message": told["Message"], "CancellationReasons": reasons}) from None
 
     def settle(self) -> None:
         """Until every table is ACTIVE, and a second longer for indexes."""
