@@ -7,6 +7,7 @@ import json
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn
 
 import click
 from rich.console import Console
@@ -37,7 +38,7 @@ class Emulator:
 
     def __call__(self) -> str:
         self.stop()
-        return self._running.enter_context(servers.start(self.name, self._tools))
+        return self._running.enter_context(servers.start(self.name, self._tools)).url
 
     def stop(self) -> None:
         """End the process."""
@@ -100,25 +101,49 @@ def show(report: Report) -> None:
 @click.option("--against", multiple=True, type=click.Choice(EMULATORS), help="Only this emulator (repeatable).")
 @click.option("--tools", default=".tools/npm", show_default=True, help="Where npm installs dynalite.")
 @click.option("--write", is_flag=True, help="Write the page of a whole run, of 20,000 requests or more.")
+@click.option(
+    "--from",
+    "pieces",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Ask nothing: take what --json printed before; repeatable, for pieces with seeds of their own.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of the table.")
-def main(requests: int, seed: int, against: tuple[str, ...], tools: str, write: bool, as_json: bool) -> None:
+def main(
+    requests: int,
+    seed: int,
+    against: tuple[str, ...],
+    tools: str,
+    write: bool,
+    pieces: tuple[Path, ...],
+    as_json: bool,
+) -> None:
     """Ask dynalab and emulators the same requests; every difference must have a judgement.
 
     Exit codes: 0 every difference is judged, 1 some are not, 2 an emulator could not be started.
     """
+    if pieces:
+        figures = page.total([json.loads(piece.read_text()) for piece in pieces])
+        finish(figures, write)
     try:
         emulators = [Emulator(name, Path(tools)) for name in against or EMULATORS]
         report = asyncio.run(compare_with(emulators, requests, seed))
     except servers.Skipped as reason:
         click.echo(f"an emulator could not be started: {reason}", err=True)
         sys.exit(UNKNOWN)
-    if write and requests >= WHOLE_RUN_REQUESTS:
-        page.write(report, seed)
+    figures = page.counts(report, seed)
     if as_json:
-        click.echo(json.dumps(page.counts(report, seed)))
+        click.echo(json.dumps(figures))
     else:
         show(report)
-    sys.exit(UNJUDGED if report.unjudged else 0)
+    finish(figures, write)
+
+
+def finish(figures: page.Counts, write: bool) -> NoReturn:
+    """Write the page of a whole run, and end with the code that says whether every difference is judged."""
+    if write and figures["requests"] >= WHOLE_RUN_REQUESTS:
+        page.write(figures)
+    sys.exit(UNJUDGED if figures["unjudged"] else 0)
 
 
 if __name__ == "__main__":

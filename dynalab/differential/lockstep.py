@@ -43,7 +43,7 @@ def offered(shapes: Iterable[TableShape]) -> tuple[TableShape, ...]:
 
     >>> from dynalab.differential.tables import SHAPES
     >>> [shape.name for shape in offered(SHAPES)]
-    ['things', 'plain', 'blobs']
+    ['things', 'plain', 'blobs', 'local']
     """
     found = []
     for shape in shapes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -29,9 +31,9 @@ pages.
 
 
 class Counts(TypedDict):
-    """What is kept of a run: `judged` has the emulators' counts by judgement."""
+    """What is kept of a run, or of several: `judged` has the emulators' counts by judgement."""
 
-    seed: int
+    seeds: list[int]
     requests: int
     answered: int
     equal: dict[str, int]
@@ -45,7 +47,7 @@ def counts(report: Report, seed: int) -> Counts:
     for (name, emulator), count in sorted(report.judged.items()):
         judged.setdefault(name, {})[emulator] = count
     return Counts(
-        seed=seed,
+        seeds=[seed],
         requests=report.requests,
         answered=report.answered,
         equal=dict(report.equal),
@@ -54,12 +56,38 @@ def counts(report: Report, seed: int) -> Counts:
     )
 
 
+def total(pieces: Sequence[Counts]) -> Counts:
+    """The figures of several runs together: a whole run in pieces.
+
+    >>> one = Counts(seeds=[1], requests=2, answered=1, equal={"moto": 1}, judged={"a": {"moto": 1}}, unjudged=0)
+    >>> both = total([one, {**one, "seeds": [2]}])
+    >>> both["seeds"], both["requests"], both["judged"]
+    ([1, 2], 4, {'a': {'moto': 2}})
+    """
+    equal: Counter[str] = Counter()
+    judged: dict[str, Counter[str]] = {}
+    for piece in pieces:
+        equal.update(piece["equal"])
+        for name, by_emulator in piece["judged"].items():
+            judged.setdefault(name, Counter()).update(by_emulator)
+    return Counts(
+        seeds=[seed for piece in pieces for seed in piece["seeds"]],
+        requests=sum(piece["requests"] for piece in pieces),
+        answered=sum(piece["answered"] for piece in pieces),
+        equal=dict(equal),
+        judged={name: dict(judged[name]) for name in sorted(judged)},
+        unjudged=sum(piece["unjudged"] for piece in pieces),
+    )
+
+
 def text(judgements: tuple[Judgement, ...], figures: Counts) -> str:
     """The page."""
     emulators = list(figures["equal"])
     lines = [HEAD]
+    seeds = figures["seeds"]
     lines.append(
-        f"The last whole run (seed {figures['seed']}): **{figures['requests']:,} requests**, "
+        f"The last whole run (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}): "
+        f"**{figures['requests']:,} requests**, "
         f"{figures['answered']:,} of them answered by dynalab and the others refused. Answers that are the same in "
         f"every part: {', '.join(f'{name} {count:,}' for name, count in figures['equal'].items())}. "
         f"Unjudged differences: **{figures['unjudged']}**.\n\n"
@@ -83,8 +111,7 @@ def text(judgements: tuple[Judgement, ...], figures: Counts) -> str:
     return "".join(lines).rstrip() + "\n"
 
 
-def write(report: Report, seed: int) -> None:
-    """Write the counts and the page of a run."""
-    figures = counts(report, seed)
+def write(figures: Counts) -> None:
+    """Write the counts and the page of a whole run."""
     COUNTS.write_text(json.dumps(figures, indent=2) + "\n")
     PAGE.write_text(text(load(), figures))

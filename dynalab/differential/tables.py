@@ -99,7 +99,7 @@ LOCAL = TableShape(
         Index("local-when", ("pk", "when"), ("v",), is_global=False),
     ),
 )
-# Emulators do not know these.
+# Emulators do not know keys of several attributes.
 SEVERAL = TableShape(
     "several",
     ("pk", "sk"),
@@ -109,4 +109,4 @@ SEVERAL = TableShape(
         Index("by-four", ("owner", "colour", "sk", "n"), hashes=2),
     ),
 )
-SHAPES = (THINGS, PLAIN, BLOBS)
+SHAPES = (THINGS, PLAIN, BLOBS, LOCAL)

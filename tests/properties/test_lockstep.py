@@ -22,14 +22,14 @@ from dynalab.differential.chance import Chance, seeded
 from dynalab.differential.lockstep import Difference, Pair, offered
 from dynalab.differential.requests import Request, Requests
 from dynalab.differential.statements import execute
-from dynalab.differential.tables import LOCAL, SEVERAL, SHAPES, Body
+from dynalab.differential.tables import SEVERAL, SHAPES, Body
 from dynalab_model.database import State, apply
 from dynalab_model.errors import DynamoError
 from dynalab_model.operations import DeleteItem, GetItem, Operation
 
 STEPS = int(os.environ.get("DYNALAB_LOCKSTEP_STEPS", "1500"))
 STEPS_A_RUN = 20
-TABLES = offered((*SHAPES, LOCAL, SEVERAL))
+TABLES = offered((*SHAPES, SEVERAL))
 # One service a run, asked for several requests at each of Hypothesis' steps: its own cost is a step's, not a request's.
 REQUESTS_A_STEP = 8
 SETTINGS: list[tuple[str, dict[str, Any]]] = [
