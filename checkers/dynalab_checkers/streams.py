@@ -12,6 +12,8 @@ Rules of this room (consistency.md §6; the numbers are its own):
 
 A rule whose images the view type leaves out is passed over; so a verdict of `valid` says in `details` which rules were
 judged. Records are no operations: a verdict's `operations` stay empty, `details["records"]` holds the ones to blame.
+How they were read, by which iterators, is `stream_reads`' matter; what writers know of them `stream_history`'s; whether
+what expired was rightly removed (7) `expiry`'s.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ State: TypeAlias = Mapping[str, Json]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record: `old` and `new` are the images, MISSING where the record has none."""
+    """One record: `old` and `new` are the images, MISSING where the record has none. `identity` names who made the
+    change, where that was no client; `time_ns` says when it was made, by the writer's clock.
+    """
 
     shard: str
     sequence: int
@@ -51,6 +55,8 @@ class Record:
     event: str
     old: Json | Missing = MISSING
     new: Json | Missing = MISSING
+    identity: str = ""
+    time_ns: int | None = None
 
 
 def check_stream(
@@ -97,18 +103,18 @@ def check_view(records: Iterable[Record], view: str) -> Verdict:
     tells_old, tells_new = VIEWS[view]
     for record in records:
         if record.event not in (INSERT, MODIFY, REMOVE):
-            return _broken("view", record, f"{_name(record)} is no INSERT, MODIFY or REMOVE")
+            return broken("view", record, f"{name_of(record)} is no INSERT, MODIFY or REMOVE")
         for name, image, told, event in (
             ("an old", record.old, tells_old, INSERT),
             ("a new", record.new, tells_new, REMOVE),
         ):
             if isinstance(image, Missing):
                 if told and record.event != event:
-                    return _broken("view", record, f"{_name(record)} lacks {name} image, which {view} tells")
+                    return broken("view", record, f"{name_of(record)} lacks {name} image, which {view} tells")
             elif not told:
-                return _broken("view", record, f"{_name(record)} has {name} image, which {view} leaves out")
+                return broken("view", record, f"{name_of(record)} has {name} image, which {view} leaves out")
             elif record.event == event:
-                return _broken("view", record, f"{_name(record)} has {name} image, where there can be none")
+                return broken("view", record, f"{name_of(record)} has {name} image, where there can be none")
     return Verdict("valid", CHECKER)
 
 
@@ -124,8 +130,8 @@ def check_once(records: Iterable[Record]) -> Verdict:
         other = seen.get(place)
         if other is not None:  # perhaps the very same object
             if other.key == record.key:
-                return _broken("once", record, f"{_name(record)} was handed out twice", other)
-            return _broken("once", record, f"{_name(record)} has the number of the {_name(other)}", other)
+                return broken("once", record, f"{name_of(record)} was handed out twice", other)
+            return broken("once", record, f"{name_of(record)} has the number of the {name_of(other)}", other)
         seen[place] = record
     return Verdict("valid", CHECKER)
 
@@ -145,18 +151,18 @@ def check_order(records: Iterable[Record], parents: Mapping[str, str] | None = N
     for record in records:
         before = last_of_shard.get(record.shard)
         if before is not None and before.sequence >= record.sequence:
-            return _broken("order", record, f"{_name(record)} was handed out after the {_name(before)}", before)
+            return broken("order", record, f"{name_of(record)} was handed out after the {name_of(before)}", before)
         known = last_of_item.get(record.key)
         if known is not None and known.shard != record.shard:
             if descends(known.shard, record.shard):
-                why = f"{_name(record)} was handed out after the {_name(known)}, a descendant"
-                return _broken("order", record, why, known)
+                why = f"{name_of(record)} was handed out after the {name_of(known)}, a descendant"
+                return broken("order", record, why, known)
             if not descends(record.shard, known.shard):
-                why = f"{_name(record)} follows the {_name(known)}, and neither shard descends from the other"
-                return _broken("order", record, why, known)
+                why = f"{name_of(record)} follows the {name_of(known)}, and neither shard descends from the other"
+                return broken("order", record, why, known)
             if known.sequence >= record.sequence:
-                why = f"{_name(record)} has no larger number than the {_name(known)}, its ancestor"
-                return _broken("order", record, why, known)
+                why = f"{name_of(record)} has no larger number than the {name_of(known)}, its ancestor"
+                return broken("order", record, why, known)
         last_of_shard[record.shard] = last_of_item[record.key] = record
     return Verdict("valid", CHECKER)
 
@@ -178,15 +184,15 @@ def check_chain(records: Iterable[Record], *, initial: State | None = None) -> V
         since = "after the record before it" if before is not None else "at the beginning"
         blamed = () if before is None else (before,)
         if is_there == (record.event == INSERT):
-            why = f"{_name(record)}, but {key} was {'' if is_there else 'not '}there {since}"
-            return _broken("chain", record, why, *blamed)
+            why = f"{name_of(record)}, but {key} was {'' if is_there else 'not '}there {since}"
+            return broken("chain", record, why, *blamed)
         if not _agree(record.old, image):
-            why = f"{_name(record)} has the old image {_show(record.old)}, but {key} was {_show(image)} {since}"
-            return _broken("chain", record, why, *blamed)
+            said = f"{name_of(record)} has the old image {show_image(record.old)}"
+            return broken("chain", record, f"{said}, but {key} was {show_image(image)} {since}", *blamed)
         old = image if isinstance(record.old, Missing) else record.old
         told = not isinstance(old, Missing) and not isinstance(record.new, Missing)
-        if record.event == MODIFY and told and _same(old, record.new):
-            return _broken("chain", record, f"{_name(record)} changed nothing, and so has no record", *blamed)
+        if record.event == MODIFY and told and same(old, record.new):
+            return broken("chain", record, f"{name_of(record)} changed nothing, and so has no record", *blamed)
         there[key] = record.event != REMOVE
         state[key] = record.new
         last[key] = record
@@ -204,7 +210,7 @@ def fold(records: Iterable[Record], initial: State | None = None) -> dict[str, J
         if record.event == REMOVE:
             table.pop(record.key, None)
         elif isinstance(record.new, Missing):
-            raise ValueError(f"{_name(record)} has no new image to replay")
+            raise ValueError(f"{name_of(record)} has no new image to replay")
         else:
             table[record.key] = record.new
     return table
@@ -228,9 +234,9 @@ def check_fold(records: Iterable[Record], final: State, *, initial: State | None
     folded = fold(noted(), initial)
     for key in sorted({*folded, *final}):
         ours, theirs = folded.get(key, MISSING), final.get(key, MISSING)
-        if not _same(ours, theirs):
-            held = "does not hold it" if isinstance(theirs, Missing) else f"holds {_show(theirs)}"
-            why = f"fold: the stream leaves {key} {_show(ours)}, but the table {held}"
+        if not same(ours, theirs):
+            held = "does not hold it" if isinstance(theirs, Missing) else f"holds {show_image(theirs)}"
+            why = f"fold: the stream leaves {key} {show_image(ours)}, but the table {held}"
             blamed = [last[key]] if key in last else []
             return Verdict("invalid", CHECKER, why, key, details={"rule": "fold", "records": blamed})
     return Verdict("valid", CHECKER)
@@ -250,18 +256,20 @@ def check_changes(records: Iterable[Record], states: Mapping[str, Sequence[Json 
         of_item.setdefault(record.key, []).append(record)
     for key in sorted({*of_item, *states}):
         known = states.get(key, ())
-        changes = [(old, new) for old, new in pairwise(known) if not _same(old, new)]
+        changes = [(old, new) for old, new in pairwise(known) if not same(old, new)]
         found = of_item.get(key, [])
         for (old, new), record in zip(changes, found, strict=False):
             event = INSERT if isinstance(old, Missing) else REMOVE if isinstance(new, Missing) else MODIFY
             if record.event != event or not _agree(record.new, new) or not _agree(record.old, old):
-                why = f"{_name(record)} stands where {key} changed from {_show(old)} to {_show(new)}"
-                return _broken("changes", record, why)
+                why = f"{name_of(record)} stands where {key} changed from {show_image(old)} to {show_image(new)}"
+                return broken("changes", record, why)
         if len(found) > len(changes):
-            return _broken("changes", found[len(changes)], f"{_name(found[len(changes)])} is of no change of {key}")
+            return broken("changes", found[len(changes)], f"{name_of(found[len(changes)])} is of no change of {key}")
         if len(found) < len(changes):
             old, new = changes[len(found)]
-            why = f"changes: the stream ends {key} with {_show(old)}, but it changed to {_show(new)} after that"
+            why = (
+                f"changes: the stream ends {key} with {show_image(old)}, but it changed to {show_image(new)} after that"
+            )
             return Verdict("invalid", CHECKER, why, key, details={"rule": "changes", "records": found[-1:]})
     return Verdict("valid", CHECKER)
 
@@ -297,30 +305,33 @@ def _lineage(parents: Mapping[str, str]) -> Callable[[str, str], bool]:
     return lambda one, other: one in entered and other in entered and entered[other] < entered[one] <= left[other]
 
 
-def _broken(rule: str, record: Record, why: str, *others: Record) -> Verdict:
+def broken(rule: str, record: Record, why: str, *others: Record) -> Verdict:
+    """The verdict on a record that breaks a rule, and on the others that show it."""
     details: dict[str, object] = {"rule": rule, "records": [*others, record]}
     return Verdict("invalid", CHECKER, f"{rule}: {why}", record.key, details=details)
 
 
-def _name(record: Record) -> str:
+def name_of(record: Record) -> str:
+    """A record in a sentence."""
     return f"{record.event} of {record.key} at {record.sequence} in shard {record.shard}"
 
 
 def _agree(told: Json | Missing, known: Json | Missing) -> bool:
     """Whether an image is as it must be, as far as both are known."""
-    return isinstance(told, Missing) or isinstance(known, Missing) or _same(told, known)
+    return isinstance(told, Missing) or isinstance(known, Missing) or same(told, known)
 
 
-def _same(one: Json | Missing, other: Json | Missing) -> bool:
+def same(one: Json | Missing, other: Json | Missing) -> bool:
     """Equal as JSON: 1 is 1.0, and it is not true."""
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
+        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
+        return len(one) == len(other) and all(map(same, one, other))
     return isinstance(one, bool) == isinstance(other, bool) and one == other
 
 
-def _show(image: Json | Missing) -> str:
+def show_image(image: Json | Missing) -> str:
+    """An image in a sentence."""
     if isinstance(image, Missing):
         return "absent"
     text = json.dumps(image, ensure_ascii=False, sort_keys=True)
