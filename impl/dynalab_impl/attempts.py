@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from dynalab_impl import messages as m
 from dynalab_impl.effects import Address, Effects, Message
 from dynalab_impl.pending import Pending
+from dynalab_impl.steps import STEPS, Step, message_of
 from dynalab_model.operations import DeleteItem, GetItem, PutItem, UpdateItem
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def compose(router: Router, pending: Pending, spec: m.GroupSpec, consistent: boo
     if is_over(pending):
         pending.alone = pending.attempts
     pending.attempts += 1
+    if type(operation) in STEPS:
+        return message_of(cast(Step, operation), spec.group, number, request, pending.expiry_ns)
     write = cast("PutItem | UpdateItem | DeleteItem", operation)
     return m.WriteRequest(spec.group, number, request, pending.expiry_ns, pending.key, write)
 

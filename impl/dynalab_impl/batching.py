@@ -21,7 +21,6 @@ from dynalab_impl.pending import Pending
 from dynalab_model.batches import batch_get_response, batch_write_response, bind_gets, bind_writes
 from dynalab_model.errors import DynamoError, internal_server_error, throttling
 from dynalab_model.operations import BatchGetItem, BatchOperation, DeleteItem, GetItem, PutItem
-from dynalab_model.schema import TableSchema
 
 if TYPE_CHECKING:
     from dynalab_impl.router import Router
@@ -55,14 +54,9 @@ def begin(router: Router, pending: Pending, effects: Effects) -> None:
     assert isinstance(operation, BatchOperation)
     requests: Sequence[GetItem | PutItem | DeleteItem]
     requests = operation.gets if isinstance(operation, BatchGetItem) else operation.writes
-    schemas: dict[str, TableSchema] = {}
-    for name in dict.fromkeys(request.table for request in requests):
-        schema = router.routes.schemas.get(name)
-        if schema is None:
-            pending.table = name
-            router.wait_for_table(pending, effects)
-            return
-        schemas[name] = schema
+    schemas = router.schemas_of(pending, [request.table for request in requests], effects)
+    if schemas is None:
+        return
     try:
         if isinstance(operation, BatchGetItem):
             keys = bind_gets(schemas, operation)

@@ -58,6 +58,7 @@ from dynalab_model.settings import change_settings, read_settings
 from dynalab_model.tables import ACTIVE, CREATING, DELETING, UPDATING, check_deletable, list_tables, step
 
 CATALOG = "catalog"
+SYSTEM = "#"  # begins the names of tables of the service's own: no client can say one
 KEY_SPACE_BITS = 64  # the hash that leads every key has eight bytes
 
 ACTIONS: dict[str, str] = {
@@ -303,7 +304,8 @@ class Catalog:
                 raise resource_not_found(operation.table)
             return {"Table": table.description(counts)}
         assert isinstance(operation, ListTables)
-        return cast("dict[str, JSON]", list_tables(list(self.tables), operation.start, operation.limit))
+        names = [name for name in self.tables if not name.startswith(SYSTEM)]
+        return cast("dict[str, JSON]", list_tables(names, operation.start, operation.limit))
 
     def map(self, table: str) -> TableMap | None:
         found = self.tables.get(table)

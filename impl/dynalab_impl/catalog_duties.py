@@ -13,11 +13,14 @@ from dynalab_impl import messages as m
 from dynalab_impl.catalog import CATALOG, Catalog, change_of, is_change
 from dynalab_impl.effects import NOTHING, Address, Effects
 from dynalab_impl.jsons import as_json
+from dynalab_impl.ledger import LEDGER
+from dynalab_impl.ledger import SCHEMA as LEDGER_SCHEMA
 from dynalab_impl.metadata import Find, Found
 from dynalab_impl.replication.leading import Waiter
 from dynalab_impl.replication.replica import Replica
 from dynalab_model.errors import DynamoError
 from dynalab_model.operations import CreateTable
+from dynalab_model.tables import CREATING
 
 SPLITS_AT_ONCE_MAX = 4  # divided partitions whose members do not all host the children yet
 
@@ -76,6 +79,12 @@ def on_find(node: StorageNode, sender: Address, message: Find, effects: Effects)
     assert isinstance(catalog, Catalog)
     table = catalog.tables.get(message.table)
     spec = None
+    if message.table == LEDGER and (table is None or table.status == CREATING):
+        if table is None and replica.commit_index == len(replica.log):
+            # Made when the first transaction asks for it; who asks is told when it serves.
+            table_id = str(UUID(int=effects.random_bits(128), version=4))
+            replica.propose(change_of(CreateTable(LEDGER_SCHEMA), table_id), m.NO_REQUEST, 0, effects)
+        return
     if table is None:
         node.directory.forget(message.table)
     else:

@@ -18,7 +18,7 @@ import typing
 from collections.abc import Callable
 from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
 
-from dynalab_impl import messages, metadata, records, snapshot
+from dynalab_impl import messages, metadata, records, snapshot, transact_messages
 from dynalab_impl.effects import Address, Message, Record
 from dynalab_model import operations, schema
 
@@ -145,7 +145,7 @@ def register(*classes: type) -> None:
         plan.fill()
 
 
-for _module in (schema, operations, messages, metadata, snapshot, records):
+for _module in (schema, operations, messages, transact_messages, metadata, snapshot, records):
     _register(_module)
 for _plan in list(_PLANS.values()):
     _plan.fill()

@@ -12,6 +12,7 @@ from dynalab_impl import admission_duties
 from dynalab_impl import messages as m
 from dynalab_impl.effects import NOTHING, Address, Effects
 from dynalab_impl.jsons import as_json
+from dynalab_impl.markers import check_free
 from dynalab_impl.partition import Partition
 from dynalab_impl.replication.leading import UNCOMMITTED_MAX, Waiter
 from dynalab_impl.replication.replica import Replica
@@ -115,6 +116,8 @@ def on_write(node: StorageNode, sender: Address, message: m.WriteRequest, effect
     command: m.Write | m.Failed
     units = 0
     try:
+        if lead.pending_held or partition.held:
+            check_free(partition, lead, key)
         effect = apply_write(schema, operation, current)
         held_bytes = 0
         if partition.local is not None:
@@ -126,7 +129,8 @@ def on_write(node: StorageNode, sender: Address, message: m.WriteRequest, effect
         command = m.Write(key, effect.item, body)
     except DynamoError as refusal:
         command = m.Failed(refusal.status, refusal.code, as_json(refusal.body()))
-        effects.tell(Event("condition-failed", message.group))
+        conflicts = refusal.code == "TransactionConflictException"
+        effects.tell(Event("write-conflicted" if conflicts else "condition-failed", message.group))
         if pending is not None:
             effects.tell(Event("waited-for-pending", message.group))
     if admission is not None:

@@ -196,6 +196,8 @@ class Timing:
     attempt_ns: Nanoseconds = 400_000_000  # a router tries another replica after this
     request_ns: Nanoseconds = 5_000_000_000  # a router gives up on a client request after this
     dedup_ns: Nanoseconds = 20_000_000_000  # a retried request is recognised for this long (log time)
+    stamp_ahead_ns: Nanoseconds = 500_000_000  # a transaction's timestamp may be so far ahead of a leader's wall clock
+    stalled_ns: Nanoseconds = 3_000_000_000  # an item held for longer: its leader asks a router to look after it
     counts_ns: Nanoseconds = 0  # how often leaders count what their partitions hold; 0: never
     refresh_ns: Nanoseconds = 1_000_000_000  # a router that refreshes on hits does it once in this time, a partition
 

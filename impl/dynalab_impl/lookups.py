@@ -16,6 +16,7 @@ from dynalab_impl.effects import NOTHING, Address, Effects, Nanoseconds
 from dynalab_impl.messages import GroupSpec, Redirect
 from dynalab_impl.metadata import Find, Found, Question
 from dynalab_impl.pending import Pending
+from dynalab_impl.steps import STEPS
 from dynalab_model.errors import DynamoError, resource_not_found
 from dynalab_model.tables import check_serves
 
@@ -95,7 +96,7 @@ def on_found(router: Router, sender: Address, message: Found, effects: Effects) 
         pending.asking = False
         if missing is None:
             router.bind(pending, effects)
-        elif pending.sent:
+        elif pending.sent and type(pending.operation) not in STEPS:
             router.give_up(pending, effects)  # an earlier attempt may have reached the table before it went
         else:
             router.finish_with(pending, missing, effects)

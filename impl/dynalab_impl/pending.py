@@ -10,11 +10,12 @@ from typing import TypeAlias
 
 from dynalab_impl import messages as m
 from dynalab_impl.effects import Nanoseconds, RequestToken
+from dynalab_impl.steps import Step
 from dynalab_model.operations import ExecuteStatement, Operation, ReadOperation, WriteOperation
 from dynalab_model.pages import PageBuilder, ReadPlan
 
-# What a batch or a statement consists of.
-PartOperation: TypeAlias = ReadOperation | WriteOperation | ExecuteStatement
+# What a batch, a statement or a transaction consists of.
+PartOperation: TypeAlias = ReadOperation | WriteOperation | ExecuteStatement | Step
 
 
 @dataclass(slots=True)
@@ -23,7 +24,7 @@ class Pending:
 
     number: int
     token: RequestToken
-    operation: Operation
+    operation: Operation | Step
     deadline_ns: Nanoseconds
     expiry_ns: Nanoseconds
     retry_ns: Nanoseconds

@@ -12,9 +12,10 @@ error.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TypeAlias, cast, get_args
 
-from dynalab_impl import attempts, batching, lookups, statements
+from dynalab_impl import attempts, batching, coordinator, lookups, stalled, statements, transact_reads
 from dynalab_impl import messages as m
 from dynalab_impl.attempts import ATTEMPTS_MAX
 from dynalab_impl.effects import (
@@ -23,17 +24,21 @@ from dynalab_impl.effects import (
     Address,
     Effects,
     Message,
+    Nanoseconds,
     Position,
     RequestToken,
     Response,
     TimerName,
     Topology,
 )
+from dynalab_impl.jsons import as_json
 from dynalab_impl.lookups import HOPS_MAX, Lookup
 from dynalab_impl.metadata import Found, Question
 from dynalab_impl.pending import PartOperation, Pending
 from dynalab_impl.plain import copy_plain, fingerprint
 from dynalab_impl.routes import Routes
+from dynalab_impl.steps import STEPS, Step
+from dynalab_impl.transact_messages import ItemRead, Stalled
 from dynalab_model.errors import DynamoError, internal_server_error, throttling
 from dynalab_model.items import bind_get, bind_write
 from dynalab_model.operations import (
@@ -51,6 +56,8 @@ from dynalab_model.operations import (
     Query,
     Scan,
     TableOperation,
+    TransactOperation,
+    TransactWriteItems,
     UpdateItem,
 )
 from dynalab_model.pages import PageBuilder, get_response, plan_read
@@ -63,9 +70,13 @@ PENDING_MAX = 10_000  # more requests at once are refused before anything is sen
 
 _BATCHES = frozenset({BatchGetItem, BatchWriteItem})
 _STATEMENTS = frozenset({ExecuteStatement, BatchExecuteStatement})
-_WRITES = frozenset({PutItem, UpdateItem, DeleteItem, BatchWriteItem}) | _STATEMENTS
+_TRANSACTIONS: frozenset[type] = frozenset(get_args(TransactOperation))
+_WRITES = frozenset({PutItem, UpdateItem, DeleteItem, BatchWriteItem, TransactWriteItems}) | _STATEMENTS
 _TABLES: frozenset[type] = frozenset(get_args(TableOperation))
 _Body: TypeAlias = dict[str, JSON]
+_Whole: TypeAlias = (
+    batching.Batch | statements.Running | statements.Members | coordinator.Transaction | transact_reads.Reads
+)
 
 
 def _table_of(operation: Operation) -> str:
@@ -87,6 +98,7 @@ class Router:
         "catalog_leader",
         "eventual_policy",
         "identity",
+        "last_stamp_ns",
         "lookups",
         "next_number",
         "pending",
@@ -102,8 +114,9 @@ class Router:
         self.routes = Routes(topology.cached_partitions_max)
         self.lookups: dict[Question, Lookup] = {}
         self.pending: dict[int, Pending] = {}
-        self.batches: dict[int, batching.Batch | statements.Running | statements.Members] = {}
+        self.batches: dict[int, _Whole] = {}
         self.next_number = ATTEMPTS_MAX
+        self.last_stamp_ns: Nanoseconds = 0  # of the transactions that this router has begun
         self.sweeping = False
         self.catalog_leader: Address | None = None
         # "any" replica for eventual reads, the "leader", or the "stalest": the last member that does not lead.
@@ -132,7 +145,7 @@ class Router:
             _refuse(token, throttling(control_plane=True), effects)
             return
         timing = self.topology.timing
-        number = self._next_number()
+        number = self.next_request()
         table = _table_of(operation)
         pending = Pending(
             number,
@@ -144,19 +157,28 @@ class Router:
             table,
         )
         self.pending[number] = pending
-        if not self.sweeping:
-            self.sweeping = True
-            effects.set_timer(SWEEP, SWEEP_NS)
+        self.keep_sweeping(effects)
         if type(operation) in _TABLES:
             self._ask_catalog(pending, effects)
         else:
             self.bind(pending, effects)
 
+    def keep_sweeping(self, effects: Effects) -> None:
+        """Requests are pending: look again and again which of them have had no answer."""
+        if not self.sweeping:
+            self.sweeping = True
+            effects.set_timer(SWEEP, SWEEP_NS)
+
+    def next_stamp(self, effects: Effects) -> Nanoseconds:
+        """A timestamp for a transaction: this machine's clock, and never the same twice."""
+        self.last_stamp_ns = max(effects.wall_ns, self.last_stamp_ns + 1)
+        return self.last_stamp_ns
+
     def has_room(self, count: int) -> bool:
         """Whether so many more requests may be pending."""
         return len(self.pending) + count <= PENDING_MAX
 
-    def _next_number(self) -> int:
+    def next_request(self) -> int:
         number = self.next_number
         self.next_number += ATTEMPTS_MAX
         return number
@@ -172,9 +194,21 @@ class Router:
             self.wait_for_table(pending, effects)
         return schema
 
+    def schemas_of(self, pending: Pending, tables: Sequence[str], effects: Effects) -> dict[str, TableSchema] | None:
+        """The keys of all these tables; None after asking for one that is not known, as above."""
+        schemas: dict[str, TableSchema] = {}
+        for name in dict.fromkeys(tables):
+            schema = self.routes.schemas.get(name)
+            if schema is None:
+                pending.table = name
+                self.wait_for_table(pending, effects)
+                return None
+            schemas[name] = schema
+        return schemas
+
     def part_of(self, whole: Pending, place: int, operation: PartOperation) -> Pending:
         """One request of a batch or of a statement: a request of its own, with the deadline of the whole."""
-        number, table = self._next_number(), operation.table
+        number, table = self.next_request(), operation.table
         part = Pending(number, whole.token, operation, whole.deadline_ns, whole.expiry_ns, whole.retry_ns, table)
         part.batch, part.place_in_batch = whole.number, place
         self.pending[number] = part
@@ -196,6 +230,13 @@ class Router:
             return
         if type(operation) in _STATEMENTS:
             statements.begin(self, pending, effects)
+            return
+        if type(operation) in _TRANSACTIONS:
+            coordinator.begin(self, pending, effects)
+            return
+        if type(operation) in STEPS:
+            pending.key = cast(Step, operation).key
+            self._dispatch(pending, effects)
             return
         schema = self.routes.schemas.get(pending.table)
         if schema is None:
@@ -279,6 +320,13 @@ class Router:
             self.routes.leaders[pending.spec.group] = sender
         self._finish(pending, 200, cast(_Body, get_response(operation, message.item)), None, effects)
 
+    def _on_item_read(self, sender: Address, message: ItemRead, effects: Effects) -> None:
+        pending = self.pending.get(message.number & -ATTEMPTS_MAX)
+        if pending is not None:
+            self.routes.leaders[pending.group] = sender
+            body: _Body = {"Item": as_json(message.item), "Version": message.version, "Held": message.held}
+            self._finish(pending, 200, body, None, effects)
+
     def _on_range_reply(self, sender: Address, message: m.RangeReply, effects: Effects) -> None:
         pending = self.pending.get(message.number)
         spec = None if pending is None else pending.spec
@@ -299,7 +347,7 @@ class Router:
             pending.leave(spec)
         # The next range read goes under a new number: a late copy of this answer must not be taken for it.
         del self.pending[pending.number]
-        pending.number = self._next_number()
+        pending.number = self.next_request()
         self.pending[pending.number] = pending
         pending.target = pending.hops = 0
         self._dispatch(pending, effects)
@@ -396,8 +444,7 @@ class Router:
     def _finish(self, pending: Pending, status: int, body: _Body, error: str | None, effects: Effects) -> None:
         self.pending.pop(pending.number, None)
         if pending.batch:
-            batched = isinstance(self.batches[pending.batch], batching.Batch)
-            take = batching.take if batched else statements.take
+            take = TAKERS[type(self.batches[pending.batch])]
             take(self, pending, batching.Part(status, body, error or ""), effects)
             return
         effects.reply(pending.token, Response(status, body, error), NOTHING)
@@ -412,6 +459,9 @@ class Router:
         request = (self.identity, pending.number)
         operation = cast("TableOperation", pending.operation)
         effects.send(to, m.TableRequest(pending.number, request, pending.expiry_ns, operation), NOTHING)
+
+    def _on_stalled(self, sender: Address, message: Stalled, effects: Effects) -> None:
+        stalled.take_over(self, message, effects)
 
     def _on_found(self, sender: Address, message: Found, effects: Effects) -> None:
         lookups.on_found(self, sender, message, effects)
@@ -432,4 +482,15 @@ HANDLERS: dict[type, str] = {
     m.Redirect: "_on_redirect",
     m.Moved: "_on_moved",
     Found: "_on_found",
+    ItemRead: "_on_item_read",
+    Stalled: "_on_stalled",
+}
+
+# What a request is a part of → who takes its outcome.
+TAKERS: dict[type, Callable[[Router, Pending, batching.Part, Effects], None]] = {
+    batching.Batch: batching.take,
+    statements.Running: statements.take,
+    statements.Members: statements.take,
+    coordinator.Transaction: coordinator.take,
+    transact_reads.Reads: transact_reads.take,
 }

@@ -23,6 +23,8 @@ from dynalab_impl import (
     reforming,
     scrub,
     splitting,
+    stalled,
+    transact_duties,
 )
 from dynalab_impl import messages as m
 from dynalab_impl.admission import Admission
@@ -55,6 +57,7 @@ from dynalab_impl.replication.replica import Replica
 from dynalab_impl.routes import Directory
 from dynalab_impl.snapshot import Incoming, SnapshotTaken, TakeSnapshot
 from dynalab_impl.snapshot_writer import SnapshotWriter
+from dynalab_impl.transact_messages import CancelItem, CommitItem, PrepareItem, ReadItem
 from dynalab_model.events import Event
 from dynalab_model.operations import Operation
 from dynalab_model.values import Item
@@ -87,6 +90,7 @@ class StorageNode:
         "replicas",
         "scrubber",
         "snapshots",
+        "stalled_told",
         "ticks",
         "topology",
     )
@@ -106,6 +110,7 @@ class StorageNode:
         self.leaders: dict[str, Address] = {}  # last known leaders of index groups
         self.registered = False
         self.ticks = 0
+        self.stalled_told = 0  # transactions that a router was told of: another one each time
         self.autoadmin: autoadmin.Autoadmin | None = None  # at the catalog's leader
         self.heats: dict[str, Heat] = {}  # of the partitions that this node leads
         self.snapshots = SnapshotWriter(topology.log_records_max)
@@ -159,6 +164,7 @@ class StorageNode:
         catalog_duties.keep_catalog(self, effects)
         admission_duties.tick(self, effects)
         splitting.watch(self, effects)
+        stalled.tick(self, effects)
         autoadmin.report(self, effects)
         autoadmin.tick(self, effects)
         counting.tick(self, effects)
@@ -301,6 +307,10 @@ class StorageNode:
     on_write = data_duties.on_write
     on_get = data_duties.on_get
     on_range = data_duties.on_range
+    on_prepare_item = transact_duties.on_prepare_item
+    on_commit_item = transact_duties.on_commit_item
+    on_cancel_item = transact_duties.on_cancel_item
+    on_read_item = transact_duties.on_read_item
     on_object = archive.on_object
     on_digest = scrub.on_digest
     differing = scrub.differing
@@ -395,6 +405,10 @@ HANDLERS: dict[type, str] = {
     m.IndexReply: "on_index_reply",
     m.GetRequest: "on_get",
     m.RangeRequest: "on_range",
+    PrepareItem: "on_prepare_item",
+    CommitItem: "on_commit_item",
+    CancelItem: "on_cancel_item",
+    ReadItem: "on_read_item",
     m.Redirect: "on_redirect",
     ObjectDone: "on_object",
     scrub.Digest: "on_digest",

@@ -1,0 +1,259 @@
+"""The ledger: a table in which every write transaction has one item, from before its first prepare until ten minutes
+after its end (ATC'23).
+
+Rules:
+- It is a table like any other, so its entries are replicated, split and read like items; no client can say its name.
+  The catalog makes it when a router asks for it, so a cluster without transactions has none.
+- One conditional write to an entry is *the* decision: PREPARING becomes COMMITTED or CANCELLED once, whoever asks.
+  All coordinators of a transaction go by what stands here.
+- The key is the client's token where it gave one, so that two requests with one token meet in one entry.
+- An entry may be dropped only when every participant has confirmed its outcome (`finished`), never because it is old:
+  an id that the ledger does not know is a transaction that never commits.
+
+This room makes the requests and reads the answers; it sends nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+from dynalab_impl import codec
+from dynalab_impl.codec import CodecError, register
+from dynalab_impl.effects import Nanoseconds, Record
+from dynalab_model.items import bind_get
+from dynalab_model.operations import GetItem, PutItem, TransactWriteItems, UpdateItem
+from dynalab_model.schema import KeyAttribute, KeySchema, TableSchema
+from dynalab_model.transactions import TOKEN_NS
+from dynalab_model.values import Item
+
+LEDGER = "#ledger"
+SCHEMA = TableSchema(LEDGER, KeySchema(KeyAttribute("k", "S")))
+EXPIRY = "drop"  # the attribute by which the sweeper drops finished entries: seconds since 1970
+
+PREPARING, COMMITTED, CANCELLED = "PREPARING", "COMMITTED", "CANCELLED"
+
+ENTRY_BYTES_MAX = 390_000  # an item has room for 400 KB; the rest is for the small attributes
+INTENT_BYTES_MAX = 300_000  # actions that are larger are not kept: whoever recovers the transaction cancels it
+
+Reason: TypeAlias = Mapping[str, object]
+Participant: TypeAlias = tuple[str, bytes]  # table and key
+
+
+@dataclass(slots=True)
+class Intent(Record):
+    """What a transaction is to do, as the ledger keeps it."""
+
+    operation: TransactWriteItems
+
+
+register(Intent)
+
+
+@dataclass(slots=True)
+class LedgerEntry:
+    """A transaction as the ledger knows it.
+
+    `again` says that it was cancelled for reasons of ours and not of the request: its token may be used once more.
+    `outcome` is what a replay is told: the bodies of the actions, or the reasons.
+    """
+
+    ledger: str
+    txn: str
+    attempt: int
+    state: str
+    stamp_ns: Nanoseconds
+    begun_ns: Nanoseconds
+    digest: str
+    participants: tuple[Participant, ...]
+    intent: TransactWriteItems | None
+    outcome: list[dict[str, object]]
+    again: bool
+    finished: bool
+
+
+def ledger_key(token: str | None, txn: str) -> str:
+    """Under which key a transaction's entry stands.
+
+    >>> ledger_key("t-1", "0a"), ledger_key(None, "0a")
+    ('token/t-1', 'id/0a')
+    """
+    return f"id/{txn}" if token is None else f"token/{token}"
+
+
+def ledger_place(ledger: str) -> bytes:
+    """The bytes of this key in the key space."""
+    return bind_get(SCHEMA, GetItem(LEDGER, _key(ledger)))
+
+
+# --- requests -------------------------------------------------------------------------------------------------------
+
+
+def begin(
+    ledger: str,
+    txn: str,
+    attempt: int,
+    operation: TransactWriteItems,
+    participants: Sequence[Participant],
+    stamp_ns: Nanoseconds,
+    now_ns: Nanoseconds,
+    replaced: str,
+) -> PutItem:
+    """Write the entry, if no other stands there. One whose time is over may be replaced, and so may `replaced`: the id
+    of one that may be used again ("": none).
+    """
+    packed = pack(participants)
+    item: Item = {
+        **_key(ledger),
+        "txn": {"S": txn},
+        "attempt": {"N": str(attempt)},
+        "state": {"S": PREPARING},
+        "stamp": {"N": str(stamp_ns)},
+        "begun": {"N": str(now_ns)},
+        "digest": {"S": operation.digest},
+        "tables": {"S": packed[0]},
+        "keys": {"B": b64encode(packed[1]).decode()},
+    }
+    intent = codec.encode(Intent(operation))
+    if len(intent) <= min(INTENT_BYTES_MAX, ENTRY_BYTES_MAX - len(packed[0]) - len(packed[1])):
+        item["intent"] = {"S": intent.decode()}
+    return PutItem(
+        LEDGER,
+        item,
+        condition="attribute_not_exists(k) OR #drop < :now OR txn = :replaced",
+        names={"#drop": EXPIRY},
+        values={":now": {"N": str(now_ns // 1_000_000_000)}, ":replaced": {"S": replaced}},
+        return_on_failure="ALL_OLD",
+    )
+
+
+def begin_anew(ledger: str, txn: str, fresh: str, attempt: int, stamp_ns: Nanoseconds) -> UpdateItem:
+    """The same transaction under another id and timestamp: what was prepared under the old id commits never."""
+    return _update(
+        ledger,
+        txn,
+        "SET txn = :fresh, attempt = :attempt, stamp = :stamp",
+        {":fresh": {"S": fresh}, ":attempt": {"N": str(attempt)}, ":stamp": {"N": str(stamp_ns)}},
+    )
+
+
+def decide(
+    ledger: str, txn: str, state: str, outcome: Sequence[Reason], again: bool, participants: Sequence[Participant]
+) -> UpdateItem:
+    """The decision, unless there is one. What was to be done is not needed any more: the items' markers hold it."""
+    tables, keys = pack(participants)
+    text = codec.to_json(outcome)
+    if len(text.encode()) > ENTRY_BYTES_MAX - len(tables) - len(keys):
+        # A replay is told the codes; the items that were shown the first time do not fit.
+        text = codec.to_json([{name: one[name] for name in one if name != "Item"} for one in outcome])
+    return _update(
+        ledger,
+        txn,
+        "SET #state = :state, outcome = :outcome, again = :again REMOVE intent",
+        {":state": {"S": state}, ":outcome": {"S": text}, ":again": {"BOOL": again}},
+    )
+
+
+def _update(ledger: str, txn: str, update: str, values: Item) -> UpdateItem:
+    return UpdateItem(
+        LEDGER,
+        _key(ledger),
+        update=update,
+        condition="txn = :txn AND #state = :preparing",
+        names={"#state": "state"},
+        values={**values, ":txn": {"S": txn}, ":preparing": {"S": PREPARING}},
+        return_on_failure="ALL_OLD",
+    )
+
+
+def finish(ledger: str, txn: str, now_ns: Nanoseconds) -> UpdateItem:
+    """Every participant has confirmed: the entry may go ten minutes from now."""
+    return UpdateItem(
+        LEDGER,
+        _key(ledger),
+        update="SET #drop = if_not_exists(#drop, :drop)",
+        condition="txn = :txn AND #state <> :preparing",
+        names={"#drop": EXPIRY, "#state": "state"},
+        values={
+            ":txn": {"S": txn},
+            ":preparing": {"S": PREPARING},
+            ":drop": {"N": str((now_ns + TOKEN_NS) // 1_000_000_000)},
+        },
+    )
+
+
+def look(ledger: str) -> GetItem:
+    """Ask what stands there now."""
+    return GetItem(LEDGER, _key(ledger), consistent=True)
+
+
+# --- answers --------------------------------------------------------------------------------------------------------
+
+
+def entry_of(item: Item | None) -> LedgerEntry | None:
+    """What an item of the ledger says; None for none."""
+    if not item:
+        return None
+    values = {name: next(iter(value.values())) for name, value in item.items()}
+    intent: TransactWriteItems | None = None
+    if "intent" in values:
+        try:
+            intent = cast(Intent, codec.decode(cast(str, values["intent"]).encode())).operation
+        except CodecError:
+            intent = None  # of a version that is gone: the transaction is cancelled
+    return LedgerEntry(
+        cast(str, values["k"]),
+        cast(str, values["txn"]),
+        int(cast(str, values["attempt"])),
+        cast(str, values["state"]),
+        int(cast(str, values["stamp"])),
+        int(cast(str, values["begun"])),
+        cast(str, values["digest"]),
+        unpack(cast(str, values["tables"]), b64decode(cast(str, values["keys"]))),
+        intent,
+        json.loads(cast(str, values.get("outcome", "[]"))),
+        bool(values.get("again", False)),
+        EXPIRY in values,
+    )
+
+
+def is_stalled(item: Item, before_ns: Nanoseconds) -> str:
+    """The id of a transaction that was begun before this and is not finished; "" if this entry is none.
+
+    >>> entry = {"txn": {"S": "0a"}, "begun": {"N": "5"}}
+    >>> is_stalled(entry, 9), is_stalled(entry, 5), is_stalled({**entry, "drop": {"N": "1"}}, 9)
+    ('0a', '', '')
+    """
+    if EXPIRY in item or int(cast(str, item["begun"]["N"])) >= before_ns:
+        return ""
+    return cast(str, item["txn"]["S"])
+
+
+def pack(participants: Sequence[Participant]) -> tuple[str, bytes]:
+    """Tables and keys in little room: a hundred of the longest keys fit into an item.
+
+    >>> unpack(*pack([("T", b"a"), ("U", b"bc"), ("T", b"")]))
+    (('T', b'a'), ('U', b'bc'), ('T', b''))
+    """
+    tables = list(dict.fromkeys(table for table, _ in participants))
+    keys = b"".join(bytes((tables.index(table),)) + len(key).to_bytes(2, "big") + key for table, key in participants)
+    return codec.to_json(tables), keys
+
+
+def unpack(tables: str, keys: bytes) -> tuple[Participant, ...]:
+    """What `pack` was given."""
+    names: list[str] = json.loads(tables)
+    found: list[Participant] = []
+    at = 0
+    while at < len(keys):
+        end = at + 3 + int.from_bytes(keys[at + 1 : at + 3], "big")
+        found.append((names[keys[at]], keys[at + 3 : end]))
+        at = end
+    return tuple(found)
+
+
+def _key(ledger: str) -> Item:
+    return {"k": {"S": ledger}}

@@ -1,0 +1,73 @@
+"""The steps of a transaction, as the requests of a router: each asks the leader of one item.
+
+A step is a pending request like any other: it is sent again, follows redirects and splits, and ends with an answer or
+at its deadline. `coordinator` and `transact_reads` make steps; what the nodes do with them stands in `transact_duties`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from dynalab_impl.effects import Message, Nanoseconds
+from dynalab_impl.messages import RequestId
+from dynalab_impl.transact_messages import CancelItem, CommitItem, PrepareItem, ReadItem
+from dynalab_model.operations import TransactAction
+
+
+@dataclass(slots=True)
+class PrepareStep:
+    """May this action happen? The answer is a vote."""
+
+    table: str
+    key: bytes
+    txn: str
+    ledger: str
+    attempt: int
+    stamp_ns: Nanoseconds
+    action: TransactAction
+
+
+@dataclass(slots=True)
+class DecideStep:
+    """It happens, or it does not: the ledger has decided."""
+
+    table: str
+    key: bytes
+    txn: str
+    commit: bool
+
+
+@dataclass(slots=True)
+class ReadStep:
+    """What is there, and has it changed?"""
+
+    table: str
+    key: bytes
+    values: bool
+
+
+Step: TypeAlias = PrepareStep | DecideStep | ReadStep
+STEPS: frozenset[type] = frozenset({PrepareStep, DecideStep, ReadStep})
+
+
+def message_of(step: Step, group: str, number: int, request: RequestId, expiry_ns: Nanoseconds) -> Message:
+    """The message that asks this partition. `number` names the attempt; a read has one number for all."""
+    if type(step) is PrepareStep:
+        return PrepareItem(
+            group,
+            number,
+            request,
+            expiry_ns,
+            step.key,
+            step.txn,
+            step.ledger,
+            step.attempt,
+            step.stamp_ns,
+            step.action,
+        )
+    if type(step) is DecideStep:
+        kind = CommitItem if step.commit else CancelItem
+        return kind(group, number, request, expiry_ns, step.key, step.txn)
+    assert type(step) is ReadStep
+    return ReadItem(group, number, step.key, step.values)

@@ -1,0 +1,269 @@
+"""What a storage node does for transactions: it votes, holds items, and carries out what the ledger decided (ATC'23).
+
+Rules:
+- *A vote of yes is in the log.* The marker is committed before the vote leaves, so it outlives the leader; the item
+  stays as it was judged, since nobody else may write it while it is held. A vote of no is not logged: it is a read of
+  committed state, and a late copy of the question can only leave a marker, which recovery clears.
+- *Yes if and only if* the action's own rules hold (condition, sizes, item collection), no other transaction holds the
+  item, no write to it is under way, and the timestamp is later than the item's, but not far beyond this machine's
+  clock. Of what is not there, the timestamp of the partition's latest delete counts.
+- *Commit and cancel* do what the marker says, if it is still that transaction's. Whoever asks again gets the same
+  answer.
+- *Single writes* to an item that is held are refused; single reads are not.
+
+These functions are methods of `StorageNode`, kept in a room of their own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dynalab_impl import messages as m
+from dynalab_impl.data_duties import is_splitting, reading
+from dynalab_impl.effects import JSON, NOTHING, Address, Effects
+from dynalab_impl.jsons import as_json
+from dynalab_impl.markers import holder
+from dynalab_impl.partition import Partition
+from dynalab_impl.replication.leading import UNCOMMITTED_MAX, Leading, Waiter
+from dynalab_impl.replication.replica import Replica
+from dynalab_impl.splitting import note_heat
+from dynalab_impl.transact_messages import CancelItem, CommitItem, ItemRead, PrepareItem, ReadItem
+from dynalab_model.capacity import item_write_units, read_half_units
+from dynalab_model.collections import check_collection, growth_bytes
+from dynalab_model.errors import DynamoError, transaction_conflict
+from dynalab_model.events import Event
+from dynalab_model.items import index_units, local_changes
+from dynalab_model.keys import collection_of
+from dynalab_model.operations import ConditionCheck, DeleteItem, PutItem
+from dynalab_model.transactions import action_body, judge_action, reason_of
+from dynalab_model.values import Item, item_size
+
+if TYPE_CHECKING:
+    from dynalab_impl.storage_node import StorageNode
+
+
+# --- votes ------------------------------------------------------------------------------------------------------------
+
+
+def on_prepare_item(node: StorageNode, sender: Address, message: PrepareItem, effects: Effects) -> None:
+    """Vote on one action of a transaction."""
+    replica = _asked(node, sender, message, effects)
+    if replica is None:
+        return
+    partition, lead = replica.state, replica.leading
+    assert isinstance(partition, Partition) and lead is not None
+    pending = lead.pending_held.get(message.key)
+    held = holder(partition, lead, message.key)
+    if pending is not None and held is not None and held.txn == message.txn:
+        replica.wait(pending[0], Waiter(sender, message.number))  # somebody else has asked for the same just now
+        return
+    if node.admission is not None:
+        error = node.admission.refusal(replica.spec, "Write", True, _others(node, replica), effects.now_ns)
+        if error is not None:
+            effects.tell(Event("throttled", message.group, detail="Write"))
+            _vote_no(sender, message, error, {}, effects)
+            return
+    try:
+        vote = _judge(node, replica, partition, lead, message, effects)
+    except DynamoError as error:
+        _charge(node, replica, partition, message.key, partition.get(message.key), effects)
+        _vote_no(sender, message, error, _stamps(node, partition, message, error, effects), effects)
+        return
+    _charge(node, replica, partition, message.key, vote.held.item, effects)
+    if held is not None and held.txn == message.txn:
+        effects.send(sender, m.Answer(message.number, 200, vote.body), NOTHING)  # asked again: it holds the key
+        effects.tell(Event("item-prepared-before", message.group))
+        return
+    slot = replica.propose(vote, message.request, message.expiry_ns, effects)
+    lead.pending_held[message.key] = (slot, vote.held)
+    replica.wait(slot, Waiter(sender, message.number))
+    effects.tell(Event("item-prepared", message.group, lead.ballot[0], slot, message.ledger))
+
+
+def _judge(
+    node: StorageNode, replica: Replica, partition: Partition, lead: Leading, message: PrepareItem, effects: Effects
+) -> m.TransactPrepare:
+    """The marker for this action. Raises the action's own error, or a conflict."""
+    key, action, schema = message.key, message.action, partition.schema
+    if key in lead.pending_items or _is_others(holder(partition, lead, key), message):
+        raise transaction_conflict()
+    current = partition.get(key)
+    effect = judge_action(schema, action, current)
+    collection_bytes = 0
+    if partition.local is not None and not isinstance(action, ConditionCheck):
+        collection_bytes = partition.local.held_bytes(key, lead.pending_items, partition.get)
+        promised = _promised_bytes(partition, key)
+        growth = growth_bytes(schema, current, effect.item)
+        check_collection(collection_bytes + promised, growth, node.topology.collection_bytes_max)
+    timing = node.topology.timing
+    if not partition.is_held(key, message.txn) and (
+        message.stamp_ns <= partition.stamp_of(key) or message.stamp_ns > effects.wall_ns + timing.stamp_ahead_ns
+    ):
+        raise transaction_conflict()
+    held = m.Held(
+        message.txn,
+        message.ledger,
+        message.attempt,
+        message.stamp_ns,
+        effects.wall_ns,
+        effect.item,
+        isinstance(action, ConditionCheck),
+        isinstance(action, PutItem | DeleteItem) and action.condition is None,
+    )
+    body = as_json(action_body(schema, action, current, effect, collection_bytes))
+    return m.TransactPrepare(key, held, {"Vote": "yes", "Body": body})
+
+
+def _is_others(held: m.Held | None, message: PrepareItem) -> bool:
+    """Whether another transaction holds the key. An earlier attempt of the same ledger entry is no other: whoever sends
+    a later one has read there that the earlier never commits.
+    """
+    if held is None or held.txn == message.txn:
+        return False
+    return held.ledger != message.ledger or held.attempt >= message.attempt
+
+
+def _promised_bytes(partition: Partition, key: bytes) -> int:
+    """By how much the item's collection grows if every transaction commits that holds another item of it."""
+    collection = collection_of(key)
+    promised = 0
+    for other, held in partition.held.items():
+        if other != key and other.startswith(collection):
+            promised += max(0, growth_bytes(partition.schema, partition.get(other), held.item))
+    return promised
+
+
+def _stamps(
+    node: StorageNode, partition: Partition, message: PrepareItem, error: DynamoError, effects: Effects
+) -> dict[str, JSON]:
+    """What else the coordinator is told, if it is the timestamp alone: between which two another one would do."""
+    lead = node.replicas[message.group].leading
+    assert lead is not None
+    free = message.key not in lead.pending_items and not _is_others(holder(partition, lead, message.key), message)
+    if error.code != "TransactionConflictException" or not free:
+        return {}
+    until_ns = effects.wall_ns + node.topology.timing.stamp_ahead_ns
+    return {"After": partition.stamp_of(message.key), "Until": until_ns}
+
+
+def _vote_no(
+    sender: Address, message: PrepareItem, error: DynamoError, more: dict[str, JSON], effects: Effects
+) -> None:
+    effects.tell(Event("item-refused", message.group, detail=error.code))
+    body: dict[str, JSON] = {"Vote": "no", "Reason": as_json(reason_of(error)), **more}
+    effects.send(sender, m.Answer(message.number, 200, body), NOTHING)
+
+
+# --- what was decided -------------------------------------------------------------------------------------------------
+
+
+def on_commit_item(node: StorageNode, sender: Address, message: CommitItem, effects: Effects) -> None:
+    """The transaction happens: its action on this item is logged, and answered when that is committed."""
+    replica = _asked(node, sender, message, effects)
+    if replica is None:
+        return
+    partition, lead = replica.state, replica.leading
+    assert isinstance(partition, Partition) and lead is not None
+    held = _let_go(sender, message, replica, partition, lead, effects)
+    if held is None:
+        return
+    # The second half of the price: the first was paid for the vote.
+    _charge(node, replica, partition, message.key, held.item, effects)
+    slot = replica.propose(m.TransactCommit(message.key, message.txn), message.request, message.expiry_ns, effects)
+    lead.pending_held[message.key] = (slot, None)
+    if not held.check:
+        lead.pending_items[message.key] = (slot, held.item)
+    replica.wait(slot, Waiter(sender, message.number))
+    effects.tell(Event("item-committed", message.group, lead.ballot[0], slot, held.ledger))
+
+
+def on_cancel_item(node: StorageNode, sender: Address, message: CancelItem, effects: Effects) -> None:
+    """The transaction never happens: the marker goes."""
+    replica = _asked(node, sender, message, effects)
+    if replica is None:
+        return
+    partition, lead = replica.state, replica.leading
+    assert isinstance(partition, Partition) and lead is not None
+    held = _let_go(sender, message, replica, partition, lead, effects)
+    if held is None:
+        return
+    slot = replica.propose(m.TransactCancel(message.key, message.txn), message.request, message.expiry_ns, effects)
+    lead.pending_held[message.key] = (slot, None)
+    replica.wait(slot, Waiter(sender, message.number))
+    effects.tell(Event("item-cancelled", message.group, lead.ballot[0], slot, held.ledger))
+
+
+def _let_go(
+    sender: Address,
+    message: CommitItem | CancelItem,
+    replica: Replica,
+    partition: Partition,
+    lead: Leading,
+    effects: Effects,
+) -> m.Held | None:
+    """The marker, if this transaction holds the key. Otherwise it did and was told before, or never will: that is
+    confirmed, when it is committed.
+    """
+    held = holder(partition, lead, message.key)
+    if held is not None and held.txn == message.txn:
+        return held
+    if partition.is_held(message.key, message.txn):
+        replica.wait(lead.pending_held[message.key][0], Waiter(sender, message.number))
+    else:
+        effects.send(sender, m.Answer(message.number, 200, {}), NOTHING)
+        effects.tell(Event("item-told-before", message.group))
+    return None
+
+
+def _asked(
+    node: StorageNode, sender: Address, message: PrepareItem | CommitItem | CancelItem, effects: Effects
+) -> Replica | None:
+    """The replica that answers: one that leads, to a question that is not a copy of one that was logged."""
+    replica = node.serving(sender, message.group, message.number, effects)
+    if replica is None or node.answered_before(replica, sender, message.number, message.request, effects):
+        return None
+    if node.expired(replica, message.expiry_ns, effects):
+        return None
+    if len(replica.log) - replica.commit_index >= UNCOMMITTED_MAX or is_splitting(replica):
+        effects.send(sender, m.Redirect(message.number, message.group, None), NOTHING)
+        return None
+    return replica
+
+
+def _others(node: StorageNode, replica: Replica) -> list[Address]:
+    return [member.address for member in replica.members if member.address != node.address]
+
+
+def _charge(
+    node: StorageNode, replica: Replica, partition: Partition, key: bytes, after: Item | None, effects: Effects
+) -> None:
+    """A vote costs as much as the write, and so does the commit."""
+    admission, group = node.admission, replica.spec.group
+    if admission is None:
+        return
+    before = partition.get(key)
+    units = item_write_units(before, after) + sum(index_units(local_changes(partition.schema, before, after)).values())
+    admission.pay_write(group, units)
+    note_heat(node, group, key, units * admission.parts.write, admission.parts.rate, effects)
+
+
+# --- reads ------------------------------------------------------------------------------------------------------------
+
+
+def on_read_item(node: StorageNode, sender: Address, message: ReadItem, effects: Effects) -> None:
+    """One item for a read transaction: what is committed, from the leader under its lease."""
+    replica = reading(node, sender, message.group, message.number, True, effects)
+    if replica is None:
+        return
+    partition = replica.state
+    assert isinstance(partition, Partition)
+    stored = partition.items.get(message.key)
+    version = partition.deleted_slot if stored is None else stored.version
+    item = stored.item if stored is not None else None
+    if node.admission is not None:
+        half_units = read_half_units(item_size(item) if item else 0, True)
+        node.admission.pay_read(message.group, half_units)
+        parts = half_units * node.admission.parts.half_read
+        note_heat(node, message.group, message.key, parts, node.admission.parts.rate, effects)
+    held = message.key in partition.held
+    effects.send(sender, ItemRead(message.number, version, held, item if message.values else None), NOTHING)
