@@ -1,7 +1,7 @@
 """CreateTable: from the JSON body to a schema, with DynamoDB's checks in DynamoDB's order (api.md §8 "CreateTable").
 
-Rules: nothing here knows which tables exist. What this service does not have yet (streams, encryption by key,
-resource policies) is refused in words, never taken and forgotten.
+Rules: nothing here knows which tables exist. What this service does not have yet (encryption by key, resource
+policies) is refused in words, never taken and forgotten.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dynalab_model.fields import failure, length_failures, name_failures, refuse
 from dynalab_model.operations import CreateTable
 from dynalab_model.schema import IndexSchema, KeyAttribute, KeySchema, TableSchema
 from dynalab_model.shapes import REQUESTS
+from dynalab_model.stream_requests import stream_specification
 from dynalab_model.tags import check_tag_count, parse_tags
 
 JsonBody: TypeAlias = "dict[str, object]"
@@ -62,6 +63,34 @@ def parse_create_table(body: Mapping[str, object]) -> CreateTable:
     return CreateTable(TableSchema(name, key, indexes, local), _settings(body))
 
 
+def check_index_fields(index: Mapping[str, object], path: str) -> None:
+    """Refuse a key schema that is too long for a global index; `path` says where it stands in the request.
+
+    >>> check_index_fields({"KeySchema": [{"AttributeName": "c", "KeyType": "HASH"}]}, "keySchema")
+    """
+    refuse(_key_schema_failures(index, path, 2 * INDEX_KEY_ELEMENTS_MAX))
+
+
+def added_index(part: JsonBody, definitions: Mapping[str, str], schema: TableSchema) -> IndexSchema:
+    """A global index that comes to a table; `definitions` are the request's, merged with what the table has.
+
+    >>> added_index({"IndexName": "by_c", "KeySchema": [{"AttributeName": "c", "KeyType": "HASH"}],
+    ...              "Projection": {"ProjectionType": "ALL"}}, {"c": "S"},
+    ...             TableSchema("T", KeySchema(KeyAttribute("pk", "S")))).key.names
+    ('c',)
+    """
+    types = {a.name: a.type for key in (schema.key, *(i.key for i in schema.all_indexes)) for a in key.attributes}
+    for name, kind in definitions.items():
+        if types.setdefault(name, kind) != kind:  # these words are ours
+            raise validation(f"{INVALID}Attribute {name} is a key already, of type {types[name]}")
+    key = _key_schema(_structures(part, "KeySchema"), types, cast(str, part["IndexName"]), several=True)
+    index = _index(part, key, schema.all_indexes)
+    if len(schema.indexes) >= INDEXES_MAX:
+        raise validation(f"{INVALID}GlobalSecondaryIndex count exceeds the per-table limit of {INDEXES_MAX}")
+    _check_non_key_attributes((*schema.all_indexes, index))
+    return index
+
+
 def _structures(body: Mapping[str, object], member: str) -> list[JsonBody]:
     """The maps of a list member; [] when absent. Call after the shapes were checked."""
     return cast("list[JsonBody]", body.get(member) or [])
@@ -98,10 +127,8 @@ def _key_schema_failures(body: Mapping[str, object], path: str, elements_max: in
 
 def _check_not_offered(body: Mapping[str, object]) -> None:
     """Refuse what would otherwise be silently forgotten. These texts are ours, not the service's."""
-    stream = cast(JsonBody, body.get("StreamSpecification") or {})
     encryption = cast(JsonBody, body.get("SSESpecification") or {})
     asked = {
-        "StreamSpecification": stream.get("StreamEnabled"),
         "SSESpecification": encryption.get("Enabled"),
         "ResourcePolicy": body.get("ResourcePolicy"),
         "VectorIndexes": body.get("VectorIndexes"),
@@ -300,4 +327,7 @@ def _settings(body: Mapping[str, object]) -> dict[str, object]:
         settings["IndexThroughput"] = throughput
     if "ProvisionedThroughput" in settings:
         settings["ProvisionedThroughput"] = plain_throughput(settings["ProvisionedThroughput"])
+    stream = stream_specification(body)
+    if stream is not None:
+        settings["StreamSpecification"] = stream
     return settings

@@ -80,7 +80,8 @@ def bind_write(schema: TableSchema, op: WriteOperation) -> bytes:
         for attribute in schema.key.attributes:
             _check_item_key(attribute, op.item, attribute is schema.key.range)
         for index in schema.all_indexes:
-            _check_index_key(index, op.item)
+            if not index.building:
+                _check_index_key(index, op.item)
         if schema.local_indexes and stored_bytes(schema, op.item) > ITEM_BYTES_MAX:
             raise invalid("item-long")
         return item_key(schema.key, op.item)
@@ -210,7 +211,8 @@ def _apply_update(schema: TableSchema, op: UpdateItem, current: Item | None) -> 
         return WriteEffect(base, _returned(op, current, base, None, None))
     after = result.item
     for index in schema.all_indexes:
-        _check_updated_index_key(index, after)
+        if not index.building:
+            _check_updated_index_key(index, after)
     _check_updated_size(schema, after, result.action_bytes)
     old = updated_old(result, current) if op.return_values == "UPDATED_OLD" else None
     new = updated_new(result) if op.return_values == "UPDATED_NEW" else None
@@ -253,7 +255,7 @@ def _check_updated_index_key(index: IndexSchema, item: Item) -> None:
 
 def index_entry(schema: TableSchema, index: IndexSchema, item: Item | None) -> Item | None:
     """The item's entry in an index: keys of index and table, and what the projection adds. None when it has none
-    (sparse, S30).
+    (sparse, S30), or when an attribute that came before the index cannot be its key (architecture.md §12).
 
     >>> color = IndexSchema("by_color", KeySchema(KeyAttribute("color", "S")), "KEYS_ONLY")
     >>> table = TableSchema("T", KeySchema(KeyAttribute("pk", "S")), (color,))
@@ -261,13 +263,28 @@ def index_entry(schema: TableSchema, index: IndexSchema, item: Item | None) -> I
     {'color': {'S': 'red'}, 'pk': {'S': 'a'}}
     >>> index_entry(table, color, {"pk": {"S": "a"}}) is None
     True
+    >>> index_entry(table, color, {"pk": {"S": "a"}, "color": {"N": "3"}}) is None
+    True
     """
-    if item is None or any(name not in item for name in index.key.names):
+    if item is None or not _has_index_key(index.key, item):
         return None
     if index.projection == "ALL":
         return item
     names = dict.fromkeys((*index.key.names, *schema.key.names, *index.non_key_attributes))
     return {name: item[name] for name in names if name in item}
+
+
+def _has_index_key(key: KeySchema, item: Item) -> bool:
+    """Whether the item can be in an index of this key: it has all attributes, none of another type, empty or too
+    long.
+    """
+    for attribute in key.attributes:
+        value = item.get(attribute.name)
+        if value is None or attribute.type not in value:
+            return False
+        if attribute.type != "N" and (value[attribute.type] == "" or _too_long(value, attribute in key.ranges)):
+            return False
+    return not _aggregated_too_long(key, item)
 
 
 def index_changes(schema: TableSchema, before: Item | None, after: Item | None) -> list[IndexChange]:

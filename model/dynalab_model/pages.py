@@ -125,6 +125,8 @@ def _index_of(schema: TableSchema, op: Query | Scan) -> IndexSchema | None:
         return index  # in the table's own partitions: strong reads, and whatever is not projected is at hand
     if op.consistent:
         raise validation("Consistent reads are not supported on global secondary indexes")
+    if index.building:
+        raise validation(f"Cannot read from backfilling global secondary index: {op.index}")
     if index.projection != "ALL":
         _check_projected(schema, index, op)
     return index

@@ -61,12 +61,17 @@ class KeySchema:
 
 @dataclass(frozen=True, slots=True)
 class IndexSchema:
-    """A secondary index; `projection` is ALL, KEYS_ONLY or INCLUDE."""
+    """A secondary index; `projection` is ALL, KEYS_ONLY or INCLUDE.
+
+    A global index that is `building` was added to a table that was there before (api.md §6 "UpdateTable"): writes are
+    carried to it, but it is not read yet, and no write is refused because of it.
+    """
 
     name: str
     key: KeySchema
     projection: str
     non_key_attributes: tuple[str, ...] = ()
+    building: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
+from dynalab_model import stream_settings
 from dynalab_model.errors import (
     INVALID,
     DynamoError,
@@ -24,6 +25,7 @@ from dynalab_model.errors import (
     table_in_use,
     validation,
 )
+from dynalab_model.online_indexes import change_indexes
 from dynalab_model.operations import (
     ReadSettings,
     SettingsChange,
@@ -49,9 +51,12 @@ _CALLER = f"arn:aws:iam::{DEFAULT_ACCOUNT}:root"
 
 @dataclass(slots=True)
 class Changed:
-    """New settings, and the answer as far as it stands in them (UpdateTable answers with the table's description)."""
+    """New settings, the schema (UpdateTable may change its indexes), and the answer as far as it stands in them
+    (UpdateTable answers with the table's description).
+    """
 
     settings: dict[str, object]
+    schema: TableSchema
     body: Body = field(default_factory=dict)
 
 
@@ -75,11 +80,11 @@ def change_settings(op: SettingsChange, schema: TableSchema | None, status: str,
         raise table_in_use(op.table, _STATES[status])
     settings = dict(old)
     if isinstance(op, UpdateTable):
-        _update(settings, schema, op.changes, now_ms)
-        return Changed(settings)
+        return Changed(settings, _update(settings, schema, op.changes, now_ms))
     if isinstance(op, UpdateTimeToLive):
         _update_ttl(settings, op)
-        return Changed(settings, {"TimeToLiveSpecification": {"Enabled": op.enabled, "AttributeName": op.attribute}})
+        body: Body = {"TimeToLiveSpecification": {"Enabled": op.enabled, "AttributeName": op.attribute}}
+        return Changed(settings, schema, body)
     known = tags_of(settings)
     if isinstance(op, TagResource):
         known |= op.tags
@@ -87,7 +92,7 @@ def change_settings(op: SettingsChange, schema: TableSchema | None, status: str,
     else:
         known = {key: value for key, value in known.items() if key not in op.keys}
     settings["Tags"] = [{"Key": key, "Value": value} for key, value in known.items()]
-    return Changed(settings)
+    return Changed(settings, schema)
 
 
 def tags_of(settings: Settings) -> dict[str, str]:
@@ -124,12 +129,16 @@ def _update_ttl(settings: Body, op: UpdateTimeToLive) -> None:
 # --- UpdateTable ----------------------------------------------------------------------------------------------------
 
 
-def _update(settings: Body, schema: TableSchema, changes: Settings, now_ms: int) -> None:
+def _update(settings: Body, schema: TableSchema, changes: Settings, now_ms: int) -> TableSchema:
     was_on_demand = settings.get("BillingMode") == "PAY_PER_REQUEST"
     on_demand = changes.get("BillingMode", settings.get("BillingMode")) == "PAY_PER_REQUEST"
     throughput = cast("dict[str, int] | None", changes.get("ProvisionedThroughput"))
     by_index = cast("dict[str, dict[str, int]]", changes.get("IndexThroughput") or {})
     _check_update(settings, schema, changes, on_demand)
+    schema = change_indexes(settings, schema, changes, on_demand)
+    stream = cast("Mapping[str, object] | None", changes.get("StreamSpecification"))
+    if stream is not None:
+        stream_settings.specify(schema.name, settings, stream, now_ms)
     if on_demand and not was_on_demand:
         settings["PayPerRequestMs"] = now_ms
         settings.pop("ProvisionedThroughput", None)
@@ -154,6 +163,7 @@ def _update(settings: Body, schema: TableSchema, changes: Settings, now_ms: int)
         limits = {**cast("dict[str, int]", settings.get("OnDemandThroughput") or {})}
         limits |= cast("dict[str, int]", changes["OnDemandThroughput"])
         settings["OnDemandThroughput"] = {name: units for name, units in limits.items() if units != -1}
+    return schema
 
 
 def _check_update(settings: Settings, schema: TableSchema, changes: Settings, on_demand: bool) -> None:

@@ -12,16 +12,17 @@ from typing import TypeAlias, cast
 
 from dynalab_model.create_table import check_throughput_bounds, plain_throughput
 from dynalab_model.errors import INVALID, validation
-from dynalab_model.fields import failure, named_table, refuse, resource_table
+from dynalab_model.fields import named_table, resource_table
+from dynalab_model.online_indexes import parse_index_updates
 from dynalab_model.operations import ReadSettings, TagResource, UntagResource, UpdateTable, UpdateTimeToLive
 from dynalab_model.shapes import REQUESTS
+from dynalab_model.stream_requests import stream_specification
 from dynalab_model.tags import parse_tags
 
 Parser: TypeAlias = "Callable[[dict[str, object]], ReadSettings]"
 
 _KEPT = ("BillingMode", "ProvisionedThroughput", "TableClass", "DeletionProtectionEnabled", "OnDemandThroughput")
 _NOT_OFFERED = (
-    "StreamSpecification",
     "ReplicaUpdates",
     "MultiRegionConsistency",
     "GlobalTableWitnessUpdates",
@@ -45,15 +46,16 @@ def parse_update_table(body: dict[str, object]) -> UpdateTable:
         changes["ProvisionedThroughput"] = plain_throughput(changes["ProvisionedThroughput"])
     if "OnDemandThroughput" in changes:
         changes["OnDemandThroughput"] = _ceilings(cast("dict[str, object]", changes["OnDemandThroughput"]))
+    stream = stream_specification(body)
+    if stream is not None:
+        changes["StreamSpecification"] = stream
     encryption = cast("dict[str, object]", body.get("SSESpecification") or {})
     for member in _NOT_OFFERED:
         if body.get(member) is not None:
             raise validation(f"{member} is not available in this version of dynalab")
     if encryption.get("Enabled"):
         raise validation("SSESpecification is not available in this version of dynalab")
-    by_index = _index_throughput(body)
-    if by_index:
-        changes["IndexThroughput"] = by_index
+    changes |= parse_index_updates(body)
     if not changes and not encryption:
         raise validation(
             "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or "
@@ -82,33 +84,6 @@ def _ceilings(given: dict[str, object]) -> dict[str, object]:
         if cast(int, units) < 1 and units != -1:
             raise validation(f"Given value {units} for {name} is out of bounds")
     return ceilings
-
-
-def _index_throughput(body: Mapping[str, object]) -> dict[str, object]:
-    """The new throughput of each index. Making and dropping indexes is not offered yet."""
-    by_index: dict[str, object] = {}
-    parts = cast("list[dict[str, object]]", body.get("GlobalSecondaryIndexUpdates") or [])
-    for number, part in enumerate(parts, 1):
-        update = cast("dict[str, object] | None", part.get("Update"))
-        for action in ("Create", "Delete"):
-            if part.get(action) is not None:
-                raise validation(f"GlobalSecondaryIndexUpdates.{action} is not available in this version of dynalab")
-        if update is None:
-            raise validation(
-                f"{INVALID}One of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, "
-                "GlobalSecondaryIndexUpdate.Delete must not be null"
-            )
-        name = cast(str, update["IndexName"])
-        if update.get("ProvisionedThroughput") is None:
-            path = f"globalSecondaryIndexUpdates.{number}.member.update.provisionedThroughput"
-            refuse([failure(None, path, "not be null")])
-        check_throughput_bounds(cast("dict[str, object]", update["ProvisionedThroughput"]), f" for index {name}")
-        if name in by_index:
-            raise validation(
-                f"{INVALID}Only one global secondary index update per index is allowed simultaneously. Index: {name}"
-            )
-        by_index[name] = plain_throughput(update["ProvisionedThroughput"])
-    return by_index
 
 
 # --- tags and time to live ------------------------------------------------------------------------------------------

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeAlias
 
-from dynalab_model import tables
+from dynalab_model import online_indexes, tables
 from dynalab_model.collections import COLLECTION_BYTES_MAX, partition_key
 from dynalab_model.errors import DynamoError
 from dynalab_model.items import stored_bytes
 from dynalab_model.keys import collection_prefix
 from dynalab_model.operations import WriteOperation
 from dynalab_model.schema import TableSchema
+from dynalab_model.streams import Change, slot_number
 from dynalab_model.transactions import TOKEN_NS
 from dynalab_model.values import Item
 
@@ -56,10 +57,30 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """A table's stream, from its enabling until a day after it ended: the changes that are kept, the number of the last
+    one that is not, and how many there have been.
+    """
+
+    schema: TableSchema
+    label: str
+    view: str
+    disabled_ns: int | None = None
+    changes: tuple[Change, ...] = ()
+    trimmed: int = 0
+    counted: int = 0
+
+    @property
+    def last(self) -> int:
+        """The number of the latest change; 0 if there was none."""
+        return slot_number(self.counted)
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """Everything there is. `create_ns`, `update_ns` and `delete_ns` are how long tables take to come, to change and
     to go; `collection_bytes_max` is how large an item collection of a table with local indexes may be. `finished` has
-    the transactions of the last ten minutes that had a token.
+    the transactions of the last ten minutes that had a token, `streams` by table and label the streams that may be read.
     """
 
     tables: Mapping[str, Table] = field(default_factory=dict)
@@ -68,6 +89,7 @@ class State:
     update_ns: int = 0
     collection_bytes_max: int = COLLECTION_BYTES_MAX
     finished: Mapping[str, Finished] = field(default_factory=dict)
+    streams: Mapping[tuple[str, str], Stream] = field(default_factory=dict)
 
 
 def forget_gone(state: State, now_ns: int) -> State:
@@ -76,6 +98,18 @@ def forget_gone(state: State, now_ns: int) -> State:
         state = replace(state, tables={name: table for name, table in state.tables.items() if table.status(now_ns)})
     kept = {token: known for token, known in state.finished.items() if now_ns < known.finished_ns + TOKEN_NS}
     return state if len(kept) == len(state.finished) else replace(state, finished=kept)
+
+
+def settled(state: State, now_ns: int) -> State:
+    """The state with new indexes ACTIVE and deleted ones gone, where the change that they came with is through."""
+    for table in state.tables.values():
+        if now_ns >= table.updated_ns and ("Backfilling" in table.settings or "DeletingIndexes" in table.settings):
+            settings = dict(table.settings)
+            online_indexes.gone(settings)
+            state = with_table(
+                state, replace(table, schema=online_indexes.ready(settings, table.schema), settings=settings)
+            )
+    return state
 
 
 def with_table(state: State, table: Table) -> State:

@@ -117,7 +117,7 @@ def describe(
     body: JsonBody = {
         "AttributeDefinitions": _definitions(schema),
         "TableName": schema.name,
-        "KeySchema": _key_elements(schema.key),
+        "KeySchema": key_elements(schema.key),
         "TableStatus": status,
         "CreationDateTime": created_seconds,
         "ProvisionedThroughput": _throughput(throughput) | _throughput_times(settings),
@@ -140,48 +140,84 @@ def describe(
             body["TableClassSummary"] = {"TableClass": settings["TableClass"], "LastUpdateDateTime": changed}
     if settings.get("OnDemandThroughput"):
         body["OnDemandThroughput"] = settings["OnDemandThroughput"]
+    body |= stream_members(settings, table_arn)
     if schema.local_indexes:
         body["LocalSecondaryIndexes"] = [
             _describe_kept(index, table_arn, (index_counts or {}).get(index.name)) for index in schema.local_indexes
         ]
-    if schema.indexes:
-        by_index = cast("Mapping[str, Mapping[str, int]]", settings.get("IndexThroughput") or {})
-        body["GlobalSecondaryIndexes"] = [
-            _describe_index(index, status, by_index.get(index.name), table_arn, (index_counts or {}).get(index.name))
-            for index in schema.indexes
-        ]
+    indexes = [
+        _describe_index(i, status, settings, table_arn, (index_counts or {}).get(i.name)) for i in schema.indexes
+    ]
+    for shape in cast("list[JsonBody]", settings.get("DeletingIndexes") or []):
+        indexes.append(
+            _kept(shape, table_arn, None) | {"IndexStatus": DELETING, "ProvisionedThroughput": _throughput(None)}
+        )
+    if indexes:
+        body["GlobalSecondaryIndexes"] = indexes
+    return body
+
+
+def stream_members(settings: Mapping[str, object], table_arn: str) -> JsonBody:
+    """What a description tells of the table's stream; the label of the latest one stays when it is disabled.
+
+    >>> stream_members({"LatestStreamLabel": "2015-05-20T20:51:10.252"}, arn("T01"))["LatestStreamArn"]
+    'arn:aws:dynamodb:us-east-1:000000000000:table/T01/stream/2015-05-20T20:51:10.252'
+    """
+    body: JsonBody = {}
+    if settings.get("StreamSpecification") is not None:
+        body["StreamSpecification"] = settings["StreamSpecification"]
+    if settings.get("LatestStreamLabel") is not None:
+        body["LatestStreamLabel"] = settings["LatestStreamLabel"]
+        body["LatestStreamArn"] = f"{table_arn}/stream/{settings['LatestStreamLabel']}"
     return body
 
 
 def _describe_index(
     index: IndexSchema,
     table_status: str,
-    throughput: Mapping[str, int] | None,
+    settings: Mapping[str, object],
     table_arn: str,
     counts: tuple[int, int] | None,
 ) -> JsonBody:
-    return {
+    by_index = cast("Mapping[str, Mapping[str, int]]", settings.get("IndexThroughput") or {})
+    body = {
         **_describe_kept(index, table_arn, counts),
         # An index made with its table comes and goes with it; UPDATING is the table's own affair.
         "IndexStatus": ACTIVE if table_status == UPDATING else table_status,
-        "ProvisionedThroughput": _throughput(throughput),
+        "ProvisionedThroughput": _throughput(by_index.get(index.name)),
     }
+    if index.building and table_status != DELETING:
+        body["IndexStatus"] = CREATING
+        body["Backfilling"] = cast("Mapping[str, bool]", settings["Backfilling"])[index.name]
+    return body
 
 
 def _describe_kept(index: IndexSchema, table_arn: str, counts: tuple[int, int] | None) -> JsonBody:
     """What is told of any index. Of a local one there is no more: its states and its throughput are the table's."""
+    return _kept(index_shape(index), table_arn, counts)
+
+
+def _kept(shape: JsonBody, table_arn: str, counts: tuple[int, int] | None) -> JsonBody:
+    item_count, size_bytes = counts or (0, 0)
+    return {
+        **shape,
+        "IndexSizeBytes": size_bytes,
+        "ItemCount": item_count,
+        "IndexArn": f"{table_arn}/index/{shape['IndexName']}",
+    }
+
+
+def index_shape(index: IndexSchema) -> JsonBody:
+    """Name, keys and projection of an index in wire form.
+
+    >>> from dynalab_model.schema import KeyAttribute
+    >>> index_shape(IndexSchema("by_c", KeySchema(KeyAttribute("c", "S")), "ALL"))["Projection"]
+    {'ProjectionType': 'ALL'}
+    """
     projection: JsonBody = {"ProjectionType": index.projection}
     if index.non_key_attributes:
         projection["NonKeyAttributes"] = list(index.non_key_attributes)
-    item_count, size_bytes = counts or (0, 0)
-    return {
-        "IndexName": index.name,
-        "KeySchema": _key_elements(index.key),
-        "Projection": projection,
-        "IndexSizeBytes": size_bytes,
-        "ItemCount": item_count,
-        "IndexArn": f"{table_arn}/index/{index.name}",
-    }
+    return {"IndexName": index.name, "KeySchema": key_elements(index.key), "Projection": projection}
 
 
 def _seconds(settings: Mapping[str, object], name: str) -> float | None:
@@ -211,7 +247,8 @@ def _throughput(throughput: Mapping[str, int] | None) -> JsonBody:
     }
 
 
-def _key_elements(key: KeySchema) -> list[JsonBody]:
+def key_elements(key: KeySchema) -> list[JsonBody]:
+    """A KeySchema as it is described."""
     return [
         {"AttributeName": attribute.name, "KeyType": role}
         for role, attributes in (("HASH", key.hashes), ("RANGE", key.ranges))

@@ -207,10 +207,6 @@ INDEX_UPDATE = {"Update": {"IndexName": "by_c", "ProvisionedThroughput": units(1
             {"ReplicaUpdates": [{"Create": {"RegionName": "eu-west-1"}}]},
             "ReplicaUpdates is not available in this version of dynalab",
         ),
-        (
-            {"GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": "by_c"}}]},
-            "GlobalSecondaryIndexUpdates.Delete is not available in this version of dynalab",
-        ),
     ],
 )
 def test_an_update_that_cannot_be_is_refused(provisioned: Machine, members: dict[str, Any], words: str) -> None:
