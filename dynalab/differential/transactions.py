@@ -66,7 +66,7 @@ class Transactions:
         for _ in range(1 + chance.below(ACTIONS_MAX)):
             shape = chance.pick(self.shapes)
             place: tuple[TableShape, Body] = (shape, {**key(chance, shape, self.bad_one_in * 3)})
-            if place not in places or chance.one_in(20):
+            if place not in places or chance.one_in(5):
                 places.append(place)
         return places
 

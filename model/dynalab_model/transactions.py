@@ -7,7 +7,8 @@ of them happen at once is elsewhere. There are two ways to be refused:
 - for what the request is (a name, an expression, two actions on one item, an empty key): a ValidationException or
   ResourceNotFoundException before anything is looked at;
 - for what an action meets: TransactionCanceledException with one reason for each action, in order. All actions are
-  judged, so every failing one has its own reason.
+  judged, so every failing one has its own reason. Actions that do not even fit their tables are told before any item
+  is looked at: the others then have no reason, whatever they would have met.
 
 The order: `transact_requests` → tables → (`bind_transaction`) keys that may not be empty and sizes → two actions on one
 item → keys of a wrong type, as reasons → the token → (`judge_action`) conditions and items.
