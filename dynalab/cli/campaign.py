@@ -40,7 +40,7 @@ def seed_range(ctx: click.Context, param: click.Parameter, value: str) -> range:
     "workloads",
     multiple=True,
     metavar="W",
-    help="register, index, pages, hot-key. [default: the first two]",
+    help="register, index, pages, hot-key, local-index. [default: the first two]",
 )
 @click.option(
     "--faults",

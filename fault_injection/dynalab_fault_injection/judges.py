@@ -48,7 +48,7 @@ def judge(history: History, workload: str, budget: int) -> tuple[list[Judgement]
     if workload == "index":
         seen = History([*base.operations, *index_reads(history)])
     checks.append(("committed", lambda: check_committed(seen)))
-    if workload == "pages":
+    if workload in ("pages", "local-index"):
         checks.append(("pages", lambda: check_page_items(history, Pages().key_names(), budget=budget)))
     lagging = measure(seen, flavours=("index",) if workload == "index" else ("eventual",))
     return [_judgement(name, check()) for name, check in checks], lagging.to_json()

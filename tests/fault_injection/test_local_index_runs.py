@@ -4,59 +4,14 @@ reads of a table promise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from random import Random
-from typing import cast
-
 import pytest
 
-from dynalab_checkers.history import Json
-from dynalab_fault_injection.run import Run, Setting
-from dynalab_fault_injection.workloads import Call, Pages
-from dynalab_impl.effects import Response
+from dynalab_fault_injection.campaign import NUMBERED, swarm
+from dynalab_fault_injection.faults import CATALOGUE
+from dynalab_fault_injection.run import Run, Setting, run_one
+from dynalab_fault_injection.workloads import WORKLOADS, LocalIndex
 from dynalab_impl.local_indexes import LocalIndexes
-from dynalab_model.operations import PutItem, Query, Scan
-from dynalab_model.schema import IndexSchema, KeyAttribute, KeySchema, TableSchema
 from dynalab_model.values import Item
-
-BACKWARDS = KeySchema(KeyAttribute("pk", "S"), KeyAttribute("back", "N"))
-
-
-@dataclass(slots=True)
-class LocalPages:
-    """The workload `pages`, with every page read from one of two local indexes; both hold the items of a collection in
-    the order that is opposite to the table's, one of them only their keys.
-    """
-
-    name: str = "pages"
-    pages: Pages = field(default_factory=Pages)
-
-    def schema(self) -> TableSchema:
-        table = self.pages.schema()
-        indexes = (IndexSchema("whole", BACKWARDS, "ALL"), IndexSchema("bare", BACKWARDS, "KEYS_ONLY"))
-        return replace(table, local_indexes=indexes)
-
-    def key_names(self) -> list[str]:
-        return self.pages.key_names()
-
-    def next(self, client: int, random: Random, now_ns: int) -> tuple[Call, int]:
-        call, think_ns = self.pages.next(client, random, now_ns)
-        operation = call.operation
-        if isinstance(operation, PutItem):
-            number = 9 - int(str(operation.item["sk"]["N"]))
-            operation.item = {**operation.item, "back": {"N": str(number)}}
-        elif isinstance(operation, Query | Scan) and operation.index is None:
-            # A read that goes on has its index already.
-            operation.index = "bare" if cast(int, call.fields["scan"]) % 2 else "whole"
-            operation.select = "ALL_ATTRIBUTES"
-        return call, think_ns
-
-    def learn(self, client: int, call: Call, response: Response) -> tuple[str, dict[str, Json]]:
-        return self.pages.learn(client, call, response)
-
-    def final_read(self, key: str) -> Call:
-        return self.pages.final_read(key)
-
 
 FAULTS = (("node-crash-wipe", "split"), ("zone-loss", "split"))
 
@@ -67,7 +22,7 @@ def test_pages_of_local_indexes_are_exact_while_nodes_die_and_partitions_divide(
     seed: int, faults: tuple[str, ...]
 ) -> None:
     # One partition with all three collections: it can be divided twice, and no more.
-    run = Run(seed, LocalPages(), faults, Setting(through_codec=True, partitions=1)).go()
+    run = Run(seed, LocalIndex(), faults, Setting(through_codec=True, partitions=1)).go()
     assert run.verdict == "valid", run.why
     pages = [event for event in run.history if event["f"] == "page"]
     assert sum(event["type"] == "ok" for event in pages) > 60
@@ -89,8 +44,24 @@ def test_a_local_index_that_follows_its_table_one_write_later_is_caught(monkeypa
             change(self, key, before, after)
 
     monkeypatch.setattr(LocalIndexes, "change", later)
-    run = Run(1, LocalPages(), (), Setting()).go()
+    run = Run(1, LocalIndex(), (), Setting()).go()
     assert run.verdict == "invalid"
     assert run.why.startswith("pages: "), run.why
     monkeypatch.undo()
-    assert Run(1, LocalPages(), (), Setting()).go().verdict == "valid"
+    assert Run(1, LocalIndex(), (), Setting()).go().verdict == "valid"
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_workload_stands_in_the_catalogue_and_survives_what_a_campaign_draws_for_it(seed: int) -> None:
+    result = run_one(seed, "local-index", swarm(seed, "local-index"))
+    assert result.verdict == "valid", result.verdicts
+    assert {"pages", "linearizability", "sessions", "convergence"} <= {verdict.checker for verdict in result.verdicts}
+
+
+def test_a_new_workload_changes_no_run_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {(name, seed): swarm(seed, name) for name in WORKLOADS for seed in range(5)}
+    monkeypatch.setitem(WORKLOADS, "newest", LocalIndex)
+    assert {(name, seed): swarm(seed, name) for name, seed in before} == before
+    assert tuple(WORKLOADS)[: len(NUMBERED)] == NUMBERED
+    assert len({before["local-index", seed] for seed in range(5)}) > 1
+    assert set(before["local-index", 0]) <= set(CATALOGUE)

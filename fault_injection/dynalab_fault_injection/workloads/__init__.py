@@ -5,10 +5,18 @@ from collections.abc import Callable
 from dynalab_fault_injection.workloads.actor import Actor, Call, Workload
 from dynalab_fault_injection.workloads.hot_key import HotKey
 from dynalab_fault_injection.workloads.index import Index
+from dynalab_fault_injection.workloads.local_index import LocalIndex
 from dynalab_fault_injection.workloads.pages import Pages
 from dynalab_fault_injection.workloads.recorder import Recorder
 from dynalab_fault_injection.workloads.register import Register
+from dynalab_fault_injection.workloads.transact import Transact
 
-WORKLOADS: dict[str, Callable[[], Workload]] = {"register": Register, "index": Index, "pages": Pages, "hot-key": HotKey}
+WORKLOADS: dict[str, Callable[[], Workload]] = {
+    "register": Register,
+    "index": Index,
+    "pages": Pages,
+    "hot-key": HotKey,
+    "local-index": LocalIndex,
+}
 
-__all__ = ["WORKLOADS", "Actor", "Call", "HotKey", "Index", "Pages", "Recorder", "Register", "Workload"]
+__all__ = ["WORKLOADS", "Actor", "Call", "HotKey", "Index", "LocalIndex", "Pages", "Recorder", "Register", "Workload"]
