@@ -58,6 +58,9 @@ TEXTS: dict[str, str] = {
     "table-exists": "Table already exists: {table}",
     "table-in-use": "Attempt to change a resource which is still in use: Table is being {state}: {table}",
     "too-many-index-changes": "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table",
+    "too-many-readers": "Too many readers of a shard at a time.",  # our wording
+    "trimmed": "The data you are trying to access has been trimmed.",
+    "iterator-expired": "The provided iterator exceeds the maximum age allowed.",
     "too-many-operations": "Too many operations for a given subscriber.",
     "internal": "The request processing has failed because of an unknown error, exception or failure.",
     "throughput": "The level of configured provisioned throughput for the table was exceeded. "
@@ -214,6 +217,25 @@ def resource_not_found(table: str | None = None) -> DynamoError:
     """No such table. The data plane does not name it; the control plane (pass `table`) does."""
     text = TEXTS["not-found"] if table is None else TEXTS["table-not-found"].format(table=table)
     return DynamoError("ResourceNotFoundException", text)
+
+
+def resource_not_found_text(what: str) -> DynamoError:
+    """No such stream, or shard of one; `what` names it with its kind.
+
+    >>> resource_not_found_text("Stream: s").message
+    'Requested resource not found: Stream: s not found'
+    """
+    return DynamoError("ResourceNotFoundException", f"{TEXTS['not-found']}: {what} not found")
+
+
+def trimmed_data_access() -> DynamoError:
+    """The records that a shard's iterator stands before are older than what is kept."""
+    return DynamoError("TrimmedDataAccessException", TEXTS["trimmed"])
+
+
+def expired_iterator() -> DynamoError:
+    """An iterator of a shard is older than fifteen minutes."""
+    return DynamoError("ExpiredIteratorException", TEXTS["iterator-expired"])
 
 
 def table_exists(table: str) -> DynamoError:

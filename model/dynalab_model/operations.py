@@ -324,6 +324,47 @@ class ReadSettings:
     argument: str = ""
 
 
+@dataclass(slots=True)
+class ListStreams:
+    """Of one table, or of all."""
+
+    table: str = ""
+    start: str | None = None
+    limit: int = 100
+
+
+@dataclass(slots=True)
+class DescribeStream:
+    """A stream is named by its table and its label. With `children_of` only that shard's children are told."""
+
+    table: str
+    label: str
+    start: str | None = None
+    limit: int = 100
+    children_of: str | None = None
+
+
+@dataclass(slots=True)
+class GetShardIterator:
+    """`kind` is one of `streams.ITERATOR_KINDS`; some of them need a number or a time."""
+
+    table: str
+    label: str
+    shard: str
+    kind: str
+    number: int = 0
+    time_ns: int = 0
+
+
+@dataclass(slots=True)
+class GetRecords:
+    """`iterator` is the text that GetShardIterator or an earlier GetRecords gave; `table` is the one that it names."""
+
+    table: str
+    iterator: str
+    limit: int
+
+
 WriteOperation: TypeAlias = PutItem | UpdateItem | DeleteItem
 TransactAction: TypeAlias = PutItem | UpdateItem | DeleteItem | ConditionCheck
 ReadOperation: TypeAlias = GetItem | Query | Scan
@@ -331,6 +372,9 @@ BatchOperation: TypeAlias = BatchGetItem | BatchWriteItem
 StatementOperation: TypeAlias = ExecuteStatement | BatchExecuteStatement
 TransactOperation: TypeAlias = TransactWriteItems | TransactGetItems | ExecuteTransaction
 SettingsChange: TypeAlias = UpdateTable | UpdateTimeToLive | TagResource | UntagResource
-TableOperation: TypeAlias = CreateTable | DescribeTable | DeleteTable | ListTables | SettingsChange | ReadSettings
+TableOperation: TypeAlias = (
+    CreateTable | DescribeTable | DeleteTable | ListTables | ListStreams | SettingsChange | ReadSettings
+)
 ManyOperation: TypeAlias = BatchOperation | StatementOperation | TransactOperation
-Operation: TypeAlias = WriteOperation | ReadOperation | ManyOperation | TableOperation
+StreamOperation: TypeAlias = DescribeStream | GetShardIterator | GetRecords
+Operation: TypeAlias = WriteOperation | ReadOperation | ManyOperation | TableOperation | StreamOperation

@@ -6,8 +6,8 @@ types, the table's name, enums, other constraints) → mixed styles → placehol
 values → ReturnValues and Select → the expressions → unused placeholders → size. What stands here is what members must
 be together; what each must be alone comes from the service's own model.
 
-Here are the ten operations of items, pages and tables; `batches`, `transact_requests`, `partiql`, `create_table` and
-`settings_requests` parse theirs.
+Here are the ten operations of items, pages and tables; `batches`, `transact_requests`, `partiql`, `create_table`,
+`settings_requests` and `stream_requests` parse theirs.
 """
 
 from __future__ import annotations
@@ -49,6 +49,12 @@ from dynalab_model.settings_requests import (
     parse_update_time_to_live,
 )
 from dynalab_model.shapes import REQUESTS
+from dynalab_model.stream_requests import (
+    parse_describe_stream,
+    parse_get_records,
+    parse_get_shard_iterator,
+    parse_list_streams,
+)
 from dynalab_model.transact_requests import parse_transact_get, parse_transact_write
 from dynalab_model.values import ITEM_BYTES_MAX, Item, item_size, validate_item
 
@@ -281,6 +287,10 @@ OPERATIONS: dict[str, Callable[[dict[str, object]], Operation]] = {
     "UpdateTimeToLive": parse_update_time_to_live,
     "TagResource": parse_tag_resource,
     "UntagResource": parse_untag_resource,
+    "ListStreams": parse_list_streams,
+    "DescribeStream": parse_describe_stream,
+    "GetShardIterator": parse_get_shard_iterator,
+    "GetRecords": parse_get_records,
     **READ_PARSERS,
     **{name: refusal(name) for name, offer in OFFERED.items() if offer.status == "refused"},
 }

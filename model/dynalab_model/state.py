@@ -80,7 +80,7 @@ class Stream:
 class State:
     """Everything there is. `create_ns`, `update_ns` and `delete_ns` are how long tables take to come, to change and
     to go; `collection_bytes_max` is how large an item collection of a table with local indexes may be. `finished` has
-    the transactions of the last ten minutes that had a token, `streams` by table and label the streams that may be read.
+    the transactions of the last ten minutes that had a token, `streams` by table and label what may be read.
     """
 
     tables: Mapping[str, Table] = field(default_factory=dict)

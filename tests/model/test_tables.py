@@ -191,7 +191,6 @@ def test_a_request_that_makes_no_table_is_refused_in_the_services_words(body: di
 @pytest.mark.parametrize(
     "member",
     [
-        {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}},
         {"SSESpecification": {"Enabled": True}},
         {"ResourcePolicy": "{}"},
     ],
