@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from dynalab.site import claims, conformance, drawing, plots, results, splits
-from dynalab_fault_injection.experiments import admission, heat, leaderless, metadata
+from dynalab_fault_injection.experiments import admission, heat, leaderless, metadata, quorum
 from dynalab_fault_injection.planted_bugs import PatchDoesNotFit, hunt
 from dynalab_impl.inheritance import INHERITED
 from dynalab_impl.path import PATHS
@@ -41,6 +41,11 @@ def write_metadata(docs: Path) -> None:
     write(folder / "metadata-restarting.md", "\n".join(metadata.restart_table(lives)) + "\n")
     for scheme in (plots.LIGHT, plots.DARK):
         write(folder / f"metadata-load-{scheme}.svg", plots.load_svg(loads, scheme))
+
+
+def write_quorum(docs: Path) -> None:
+    """What a write costs and buys when it waits for one, two or three disks."""
+    write(docs / "generated" / "quorum.md", "\n".join(quorum.table(quorum.measured())) + "\n")
 
 
 def write_admission(docs: Path) -> None:
@@ -129,6 +134,7 @@ def main(docs: Path, tests: Path, store: Path, smoke: bool, violation: bool) -> 
     try:
         write_paths(docs)
         write_metadata(docs)
+        write_quorum(docs)
         write_admission(docs)
         write_splits(docs)
         write_leaderless(docs)

@@ -317,3 +317,34 @@ def test_a_list_of_100_000_customers_costs_2442_units_by_arithmetic_and_nine_mor
     found = cells("customers")
     assert found["bytes / 4 KB, rounded up once"] == ["2,442", "1,221"]
     assert found["measured, 10 pages, each rounded up"] == ["2,451", "1,225.5"]
+
+
+@pytest.mark.claim("S68", "S69", "S70", "S71", "S72")
+def test_health_is_bought_for_coins_or_not_and_a_wrong_condition_refuses_who_has_just_enough() -> None:
+    found = cells("coins")
+    assert found["401, amount > :price"] == ["100", "1", "bought"]
+    assert found["400, amount > :price"] == ["20", "400", "None, ConditionalCheckFailed"]
+    assert found["400, amount >= :price"] == ["100", "0", "bought"]
+    assert "Transaction request cannot include multiple operations on one item" in kept("coins")
+    assert "100 actions: done; 101: ValidationException" in kept("coins")
+    assert "three puts of 500 bytes: 3 units one by one, 6 in a transaction" in kept("coins")
+
+
+@pytest.mark.claim("S100", "S101", "S102")
+def test_a_condition_guards_one_account_and_a_transaction_two() -> None:
+    found = cells("accounts")
+    assert found["subtract"] == ["160", "-60"]
+    assert found["subtract if enough is left"] == found["write if the version is the same"] == ["80", "20"]
+    assert found["two requests, the client dies between them"] == ["20 + 0 = 20"]
+    assert found["one transaction"] == ["20 + 80 = 100"]
+    assert "till 1 at 0 s True, till 2 at 10 s False" in kept("accounts")
+    assert "till 2 at 30 s True" in kept("accounts") and kept("accounts").endswith("any more: False\n")
+
+
+@pytest.mark.claim("S151")
+def test_a_large_object_behind_a_pointer_is_whole_or_not_there_and_orphans_are_swept() -> None:
+    found = cells("pictures")
+    assert found["behind the pointer"] == ["a pointer to nothing"] and found["behind the object"] == ["not there"]
+    assert "Item size has exceeded the maximum allowed size" in kept("pictures")
+    assert "objects 3, swept after an hour 1, left 2" in kept("pictures")
+    assert "uploaded again meanwhile: 2,097,152 bytes" in kept("pictures")
