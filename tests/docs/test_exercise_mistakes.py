@@ -1,4 +1,4 @@
-"""Mistakes that learners make in the exercises on splits, catching up and recovery: each costs points, and is told why."""
+"""Mistakes that learners make in exercises on splits, catching up and recovery: each costs points, and is told why."""
 
 from __future__ import annotations
 
