@@ -88,11 +88,7 @@ def check_effects_once(history: History) -> Verdict:
     merged, strangers = once_per_token(history)
     details: dict[str, object] = {"tokens": _tokens(history)}
     if strangers:
-        odd = strangers[0]
-        name = odd.annotation(TOKEN)
-        first = next(one for one in history if one.annotation(TOKEN) == name)
-        why = f"the attempt at {seconds(odd.call)} asked for something else than the first one with the token {name}"
-        return Verdict(INVALID, CHECKER, f"{why}, and was not refused", None, [first, odd], [odd], details)
+        return _mistaken(history, strangers[0], details)
     verdict = _check_lists(merged, details)
     if verdict.verdict != VALID:
         return verdict
@@ -107,6 +103,25 @@ def check_effects_once(history: History) -> Verdict:
     if not details["reads"]:
         return Verdict(UNKNOWN, CHECKER, "nobody read what the effects were", details=details)
     return Verdict(VALID, CHECKER, details=details)
+
+
+def check_tokens(history: History) -> Verdict:
+    """Only whether every token was compared with its parameters (rule 2): for effects that others judge.
+
+    >>> attempts = [Operation(n, "add", "n", n, n + 1, "ok", n, call_index=n, extra={"token": "a"}) for n in (1, 2)]
+    >>> check_tokens(History(attempts)).why
+    'the attempt at 2 ns asked for something else than the first one with the token a, and was not refused'
+    """
+    merged, strangers = once_per_token(history)
+    details: dict[str, object] = {"tokens": _tokens(history), "attempts": len(history) - len(merged)}
+    return _mistaken(history, strangers[0], details) if strangers else Verdict(VALID, CHECKER, details=details)
+
+
+def _mistaken(history: History, odd: Operation, details: dict[str, object]) -> Verdict:
+    name = odd.annotation(TOKEN)
+    first = next(one for one in history if one.annotation(TOKEN) == name)
+    why = f"the attempt at {seconds(odd.call)} asked for something else than the first one with the token {name}"
+    return Verdict(INVALID, CHECKER, f"{why}, and was not refused", None, [first, odd], [odd], details)
 
 
 def _tokens(history: History) -> int:

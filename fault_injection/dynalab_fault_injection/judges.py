@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from dynalab_checkers.committed import check_committed
 from dynalab_checkers.convergence import check_index, check_replicas
 from dynalab_checkers.history import History, Json, Operation
+from dynalab_checkers.isolation import check_transactions
 from dynalab_checkers.linearizability import check_register
 from dynalab_checkers.pages import check_page_items
 from dynalab_checkers.sessions import check_sessions
 from dynalab_checkers.staleness import measure
+from dynalab_checkers.tokens import check_tokens, once_per_token
 from dynalab_checkers.verdict import Verdict
 from dynalab_fault_injection.cluster import Cluster
 from dynalab_fault_injection.workloads.index import index_reads, register_part
@@ -23,6 +25,9 @@ from dynalab_fault_injection.workloads.pages import Pages
 from dynalab_model.items import index_entry
 from dynalab_model.schema import IndexSchema, TableSchema
 from dynalab_model.values import Item
+
+# A step of the search through orders of transactions costs a tenth of one of the search of one register.
+ISOLATION_STEPS_PER_STEP = 10
 
 
 @dataclass(slots=True)
@@ -39,6 +44,12 @@ class Judgement:
 
 def judge(history: History, workload: str, budget: int) -> tuple[list[Judgement], dict[str, Json]]:
     """All verdicts on a run's history, and how stale its eventual reads were."""
+    if workload == "transact":
+        merged, _ = once_per_token(history)
+        transactions = check_transactions(
+            merged, kind="rw-register", mixed=True, budget=ISOLATION_STEPS_PER_STEP * budget
+        )
+        return [_judgement("isolation", transactions), _judgement("tokens", check_tokens(history))], {}
     base = register_part(history)
     checks: list[tuple[str, Callable[[], Verdict]]] = [
         ("linearizability", lambda: check_register(base, budget=budget)),

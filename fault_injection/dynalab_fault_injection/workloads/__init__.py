@@ -1,4 +1,4 @@
-"""Workloads: seeded clients that write down what they asked and what they heard. Clients never retry."""
+"""Workloads: seeded clients that write down what they asked and what they heard. Clients never retry, but under a token."""
 
 from collections.abc import Callable
 
@@ -17,6 +17,19 @@ WORKLOADS: dict[str, Callable[[], Workload]] = {
     "pages": Pages,
     "hot-key": HotKey,
     "local-index": LocalIndex,
+    "transact": Transact,
 }
 
-__all__ = ["WORKLOADS", "Actor", "Call", "HotKey", "Index", "LocalIndex", "Pages", "Recorder", "Register", "Workload"]
+__all__ = [
+    "WORKLOADS",
+    "Actor",
+    "Call",
+    "HotKey",
+    "Index",
+    "LocalIndex",
+    "Pages",
+    "Recorder",
+    "Register",
+    "Transact",
+    "Workload",
+]

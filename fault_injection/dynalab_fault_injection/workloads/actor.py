@@ -18,7 +18,8 @@ from dynalab_model.operations import Operation
 from dynalab_model.schema import TableSchema
 
 THINK = 0  # wake-up tags: 0 for the next operation, else the token of a request that may have timed out
-CONDITION_FAILED = "ConditionalCheckFailedException"
+# Refusals that tell what they found.
+TELLING = ("ConditionalCheckFailedException", "TransactionCanceledException")
 
 
 @dataclass(slots=True)
@@ -46,7 +47,7 @@ class Workload(Protocol):
         """The next operation of this client, and how long to think after it."""
 
     def learn(self, client: int, call: Call, response: Response) -> tuple[str, dict[str, Json]]:
-        """Read an answer of status 200 or a failed condition: the event's type and fields."""
+        """Read an answer of status 200, or a refusal of `TELLING`: the event's type and fields."""
 
     def final_read(self, key: str) -> Call:
         """A strong read of that key."""
@@ -107,7 +108,7 @@ class Actor:
         if token != self.pending or self.call is None:
             self.late_answers += 1
             return
-        if response.status == 200 or response.error == CONDITION_FAILED:
+        if response.status == 200 or response.error in TELLING:
             kind, fields = self.workload.learn(self.index, self.call, response)
             self._finish(kind, fields)
         elif response.status >= 500:

@@ -1,8 +1,11 @@
-"""A hot key: two clients write two items without pause, the others read them, strongly and as fast as they can.
+"""Hot keys: two clients write two items without pause, the others read them, strongly and as fast as they can.
 
 What two leaders of one group do at the same time lasts for tenths of a second. The mixed load of `register` has a
 read on every item only now and then, and a client that waits for a write at a leader that is cut off reads nothing;
 here readers only read, so an answer that is too old does not go unseen.
+
+A few cold items are written once in a while. What a replica has lost of hot ones comes again with the next write; what
+it has lost of these is missed.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from dynalab_fault_injection.workloads.register import UNKNOWN, Register
 WRITERS = (1, 2)  # these clients write, the others read; client 0 is the operator
 THINK_BITS = 25  # up to 34 ms
 EVENTUAL_OF_16 = 2  # reads out of sixteen
+HOT_KEYS = 2
+COLD_OF_64 = 2  # operations out of sixty-four
 
 
 @dataclass(slots=True)
@@ -26,11 +31,12 @@ class HotKey(Register):
 
     name: str = field(default="hot-key")
     table: str = field(default="hot")
-    key_count: int = field(default=2)
+    key_count: int = field(default=6)
 
     def next(self, client: int, random: Random, now_ns: int) -> tuple[Call, int]:
         think_ns = random.getrandbits(THINK_BITS)
-        key = f"k{below(random, self.key_count)}"
+        cold = below(random, 64) < COLD_OF_64
+        key = f"k{HOT_KEYS + below(random, self.key_count - HOT_KEYS) if cold else below(random, HOT_KEYS)}"
         if client in WRITERS:
             value = self._fresh()
             known = self._known.get((client, key), UNKNOWN)
