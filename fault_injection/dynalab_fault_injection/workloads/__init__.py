@@ -1,4 +1,4 @@
-"""Workloads: seeded clients that write down what they asked and what they heard. Clients never retry, but under a token."""
+"""Workloads: seeded clients that write down what they asked and what they heard, and retry under a token alone."""
 
 from collections.abc import Callable
 
