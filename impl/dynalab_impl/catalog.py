@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import cast
 
+from dynalab_impl.admission import SYSTEM
 from dynalab_impl.effects import JSON, NOTHING, Address, Effects, Nanoseconds, Topology
 from dynalab_impl.messages import (
     NO_REQUEST,
@@ -58,7 +59,6 @@ from dynalab_model.settings import change_settings, read_settings
 from dynalab_model.tables import ACTIVE, CREATING, DELETING, UPDATING, check_deletable, list_tables, step
 
 CATALOG = "catalog"
-SYSTEM = "#"  # begins the names of tables of the service's own: no client can say one
 KEY_SPACE_BITS = 64  # the hash that leads every key has eight bytes
 
 ACTIONS: dict[str, str] = {
