@@ -10,10 +10,13 @@ from dynalab_fault_injection.link_faults import add, lift
 from dynalab_fault_injection.simulator import LinkRule, below, between, pick
 from dynalab_impl.effects import Address, Nanoseconds
 from dynalab_impl.messages import SplitNow
+from dynalab_impl.records import SnapshotBegin, SnapshotEnd, SnapshotPiece
 from dynalab_model.events import Event
 
 MILLISECOND = 1_000_000
 NEARLY_STOPPED_PPM = 990_000
+BLACKOUT_WITHIN_NS = 900 * MILLISECOND  # a blackout waits so long for a snapshot to be written
+OF_SNAPSHOTS = (SnapshotBegin, SnapshotPiece, SnapshotEnd)
 # What tells that a group is being repaired: a replica was taken on that does not count yet.
 HEALING = ("learner-joined", "log-replica-hosted", "snapshot-sent")
 
@@ -35,6 +38,63 @@ class Down:
             if not cluster.simulation.is_up(index) and cluster.simulation.hosts[index].epoch == epoch:
                 cluster.simulation.restart(index)
         self.machines = []
+
+
+@dataclass(slots=True)
+class Blackout:
+    """All storage machines lose power at once, and no disk is hurt: whatever was acknowledged is on them. If a machine
+    comes to write a piece of a snapshot soon, it happens in the middle of that sync: then what the snapshot is to
+    replace had better be there still.
+    """
+
+    evidence: dict[str, int] = field(default_factory=dict)
+    _down: Down = field(default_factory=Down)
+    _armed: list[tuple[int, Callable[[int], None]]] = field(default_factory=list)
+    _waiting: bool = False
+
+    def start(self, cluster: Cluster) -> None:
+        self._waiting = True
+        for index in cluster.storage_up():
+            self._watch(cluster, index)
+        simulation = cluster.simulation
+        simulation.at(simulation.now + BLACKOUT_WITHIN_NS, "all power goes", lambda: self._strike(cluster))
+
+    def stop(self, cluster: Cluster) -> None:
+        self._disarm(cluster)
+        self._down.restart(cluster)
+
+    def _watch(self, cluster: Cluster, index: int) -> None:
+        simulation = cluster.simulation
+        host = simulation.hosts[index]
+        draw = below(cluster.random, 1 << 16)
+
+        def on_sync(length_ns: int) -> None:
+            if any(isinstance(record, OF_SNAPSHOTS) for record in host.disk.unsynced()):
+                strike_ns = simulation.now + (length_ns * draw >> 16)
+                simulation.at(strike_ns, "all power goes", lambda: self._strike(cluster, during_snapshot=True))
+            else:
+                host.trap = on_sync
+
+        host.trap = on_sync
+        self._armed.append((index, on_sync))
+
+    def _strike(self, cluster: Cluster, *, during_snapshot: bool = False) -> None:
+        if not self._waiting:
+            return
+        self._disarm(cluster)
+        for index in cluster.storage_up():
+            self._down.crash(cluster, index, self.evidence)
+        if during_snapshot:
+            add(self.evidence, "power-lost-while-a-snapshot-was-written", 1)
+            cluster.simulation.count("power-lost-while-a-snapshot-was-written")
+
+    def _disarm(self, cluster: Cluster) -> None:
+        self._waiting = False
+        for index, on_sync in self._armed:
+            host = cluster.simulation.hosts[index]
+            if host.trap is on_sync:  # another fault may wait for this disk by now
+                host.trap = None
+        self._armed = []
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from dynalab_fault_injection import link_faults
 from dynalab_fault_injection.cluster import Cluster
-from dynalab_fault_injection.disasters import LossWhileHealing, SlowClockCutOff, SplitFailover, TwoZoneLoss
+from dynalab_fault_injection.disasters import Blackout, LossWhileHealing, SlowClockCutOff, SplitFailover, TwoZoneLoss
 from dynalab_fault_injection.link_faults import add, lift
 from dynalab_fault_injection.return_fault import LossOnReturn
 from dynalab_fault_injection.simulator import LinkRule, below, between, pick, shuffled
@@ -389,6 +389,13 @@ CATALOGUE: dict[str, Kind] = {
             9 * SECOND,
             SlowClockCutOff,
             beyond=True,
+        ),
+        Kind(
+            "blackout",
+            "every machine loses power at once, in the middle of a snapshot if one is being written",
+            2 * SECOND,
+            3 * SECOND,
+            Blackout,
         ),
         Kind("two-zone-loss", "two of three zones lose power", 2 * SECOND, 4 * SECOND, TwoZoneLoss),
         Kind(

@@ -14,7 +14,7 @@ from dynalab_fault_injection.operator import Operator
 from dynalab_fault_injection.simulator import LinkRule, Simulation, stream
 from dynalab_fault_injection.throttle_fault import USUAL
 from dynalab_fault_injection.workloads import Index, Recorder
-from dynalab_fault_injection.workloads.items import put
+from dynalab_fault_injection.workloads.items import get, put, value_of
 from dynalab_impl import messages
 from dynalab_impl.effects import Address, Message, Topology, layout
 from dynalab_impl.service import make_node
@@ -310,6 +310,24 @@ def test_a_stranded_leader_holds_its_lease_when_the_next_one_is_elected_and_not_
             assert ended and min(ended) < now
             overlapping += elected[0] < ended[0]
     assert overlapping, "the lease that has to be waited for"
+
+
+def test_a_blackout_comes_in_the_middle_of_a_snapshot_and_nothing_acknowledged_is_lost() -> None:
+    struck = 0
+    for seed in range(2):
+        formed = form(seed, layout(log_records_max=60))
+        window(formed, CATALOGUE["clock-offset"].make(), 2)  # some items, and logs long enough
+        kept = formed.operator.ask(put("colours", "kept", 7, {"colour": {"S": "c0"}}))
+        assert kept is not None and kept.status == 200
+        fault = CATALOGUE["blackout"].make()
+        window(formed, fault, 2)
+        assert fault.evidence["nodes-died"] == 9
+        struck += fault.evidence.get("power-lost-while-a-snapshot-was-written", 0)
+        assert all(host.trap is None for host in formed.simulation.hosts)
+        assert formed.operator.probe(formed.workload, 4, formed.simulation.now + 20 * SECOND) == ""
+        read = formed.operator.ask(get("colours", "kept", consistent=True))
+        assert read is not None and value_of(read.body.get("Item")) == 7
+    assert struck
 
 
 def test_a_leader_dies_before_a_machine_with_an_empty_disk_votes_again_and_both_come_back_whole() -> None:

@@ -55,7 +55,7 @@ SPLIT_BUGS = (
         checker="linearizability",
         workload="register",
         faults=("split", "slow-node"),
-        patches=(Patch(Partition, "_half", "cc1437e7", _half_without_tail),),
+        patches=(Patch(Partition, "_half", "40824226", _half_without_tail),),
     ),
     PlantedBug(
         name="parent-serves-past-its-split",
@@ -65,7 +65,7 @@ SPLIT_BUGS = (
         workload="register",
         faults=("split", "delay"),
         patches=(
-            Patch(Partition, "_divide", "8ded9af5", _divide_and_keep),
+            Patch(Partition, "_divide", "c39389f9", _divide_and_keep),
             Patch(StorageNode, "on_get", "7ae45bbb", _read_at_the_parent),
         ),
     ),
@@ -76,6 +76,6 @@ SPLIT_BUGS = (
         checker="linearizability",
         workload="register",
         faults=("split", "loss", "one-way-cut"),
-        patches=(Patch(Partition, "_half", "cc1437e7", _half_without_answers),),
+        patches=(Patch(Partition, "_half", "40824226", _half_without_answers),),
     ),
 )

@@ -119,6 +119,10 @@ class Disk:
     def synced(self) -> int:
         return self._synced
 
+    def unsynced(self) -> list[Record]:
+        """What was written and is not covered by a finished sync, in order."""
+        return self._records[self._synced - self._dropped :]
+
     @property
     def identity(self) -> str:
         """What the checksums on this disk begin with."""
