@@ -13,7 +13,7 @@ from typing import TypeAlias, TypeVar
 
 from dynalab.drivers.store import FileStore
 from dynalab.lab import network
-from dynalab.lab.calls import CallRule
+from dynalab.lab.calls import THROTTLES, CallRule
 from dynalab.lab.control import BadFault, Entry, Lab
 from dynalab_impl.effects import JSON, Address, Limits
 
@@ -280,10 +280,10 @@ def _slow_node(lab: Lab, parameters: Parameters, entry: Entry) -> Stop:
 
 
 def _index_lag(lab: Lab, parameters: Parameters, entry: Entry) -> Stop:
-    lag_ms = parameters.number("lag_ms", None, 1, 86_400_000)
+    lag_ms, table = parameters.number("lag_ms", None, 1, 86_400_000), parameters.text("table")
     parameters.finish()
     by_ns = None if lag_ms is None else lag_ms * MS
-    return lab.add_rule(network.hold_back(INDEX_MESSAGES, by_ns, entry.hits))
+    return lab.add_rule(network.hold_back(INDEX_MESSAGES, by_ns, entry.hits, network.Groups(lab.cluster, table)))
 
 
 # --- what clients see ------------------------------------------------------------------------------------------------
@@ -292,14 +292,15 @@ def _index_lag(lab: Lab, parameters: Parameters, entry: Entry) -> Stop:
 def _stale_reads(lab: Lab, parameters: Parameters, entry: Entry) -> Stop:
     mode = parameters.text("mode", "always", ("always", "never", "seed"))
     lag_ms = parameters.need("lag_ms", parameters.number("lag_ms", 1_000, 1, 60_000))
-    seed = parameters.number("seed", None, 0, 2**63)
+    seed, table = parameters.number("seed", None, 0, 2**63), parameters.text("table")
     parameters.finish()
     if mode == "seed":
         parameters.need("seed", seed)
     before = lab.eventual_policy
     stops: list[Stop] = [lambda: lab.set_eventual_policy(before)]
     if mode != "never":
-        stops.append(lab.add_rule(network.stale_member(lab.cluster, lag_ms * MS, entry.hits)))
+        groups = network.Groups(lab.cluster, table)
+        stops.append(lab.add_rule(network.stale_member(groups, lag_ms * MS, entry.hits)))
     lab.set_eventual_policy({"always": "stalest", "never": "leader", "seed": "any"}[str(mode)])
     if mode == "seed":
         for address in lab.cluster.topology.routers:
@@ -323,11 +324,13 @@ def _call_rule(lab: Lab, parameters: Parameters, entry: Entry) -> Stop:
     operation, table = parameters.text("operation"), parameters.text("table")
     nth = parameters.need("nth", parameters.number("nth", 1, 1, 10**9))
     count = parameters.need("count", parameters.number("count", 1, 1, 10**9))
-    when = "before"
+    when, error = "before", "provisioned"
+    if entry.fault == "throttle":
+        error = str(parameters.text("error", error, tuple(THROTTLES)))
     if entry.fault == "fail":
         when = str(parameters.text("when", "before", ("before", "after")))
     parameters.finish()
-    rule = CallRule(entry.fault, operation, table, nth, count, when, hits=entry.hits)
+    rule = CallRule(entry.fault, operation, table, nth, count, when, error, hits=entry.hits)
     lab.calls.append(rule)
     return lambda: lab.calls.remove(rule)
 
@@ -338,7 +341,7 @@ FAULTS: dict[str, Fault] = {
     "node-crash-wipe": Fault("kill a node and lose its disk; back empty after restart_ms", _node_crash_wipe),
     "zone-loss": Fault("all storage nodes of a zone are down until healed", _zone_loss),
     "lose-zone": Fault("another word for zone-loss", _zone_loss),
-    "index-lag": Fault("index changes come lag_ms late, or not until healed", _index_lag),
+    "index-lag": Fault("index changes [of table] come lag_ms late, or not until healed", _index_lag),
     "partition": Fault("cut a zone or a node off from the others, both ways", _partition),
     "one-way-cut": Fault("what `from` sends does not reach `to`", _one_way_cut),
     "delay": Fault("messages [of node] take delay_ms and up to spread_ms longer", _delay),
@@ -349,8 +352,15 @@ FAULTS: dict[str, Fault] = {
     "clock-drift": Fault("the monotonic clock of a node runs ppm fast or slow, within the bound", _clock_drift),
     "clock": Fault("every wall clock goes forward by offset_s, for good", _clock),
     "slow-node": Fault("a node takes each_ms for every message", _slow_node),
-    "stale-reads": Fault("eventual reads are (mode) always lag_ms old, never old, or drawn by seed", _stale_reads),
+    "stale-reads": Fault(
+        "eventual reads [of table] are (mode) always lag_ms old, never old, or drawn by seed", _stale_reads
+    ),
     "admission": Fault("tables are held to their throughput, partitions to read and write units a second", _admission),
-    "throttle": Fault("refuse count calls [of operation on table], beginning with the nth", _call_rule),
+    "throttle": Fault(
+        "refuse count calls [of operation on table], beginning with the nth, with the error of what ran out: "
+        f"{', '.join(THROTTLES)}",
+        _call_rule,
+    ),
+    "conflict": Fault("refuse count calls [of operation on table] as if a transaction held the item", _call_rule),
     "fail": Fault("answer 500 to count calls [of operation on table], before or after carrying them out", _call_rule),
 }

@@ -22,7 +22,7 @@ from typing import TypeAlias, cast
 from dynalab.drivers.embedded import EmbeddedCluster
 from dynalab.endpoint.http import Exchange
 from dynalab.endpoint.service import Answer
-from dynalab.lab.calls import CallRule, table_of
+from dynalab.lab.calls import CallRule
 from dynalab.lab.network import Hits, LabNetwork
 from dynalab.lab.recorder import Recorder
 from dynalab_impl.admission import Admission
@@ -218,13 +218,12 @@ class Lab:
         answer = self.recorder.watch(operation, connection, answer)
         if isinstance(operation, CreateTable):
             answer = self._learning(operation.schema, answer)
-        table = table_of(operation)
         for rule in self.calls:
-            if rule.fires(name, table):
+            if rule.fires(name, operation):
                 if rule.when == "before":
-                    answer(rule.response())
+                    answer(rule.response(operation))
                     return None
-                return _failing_after(rule, answer)
+                return _failing_after(rule, operation, answer)
         return answer
 
     def _learning(self, schema: TableSchema, answer: Answer) -> Answer:
@@ -312,8 +311,8 @@ class Lab:
         task.add_done_callback(self._tasks.discard)
 
 
-def _failing_after(rule: CallRule, answer: Answer) -> Answer:
-    return lambda response: answer(rule.response() if response.status == 200 else response)
+def _failing_after(rule: CallRule, operation: Operation, answer: Answer) -> Answer:
+    return lambda response: answer(rule.response(operation) if response.status == 200 else response)
 
 
 def _json(exchange: Exchange, status: int, body: Body) -> None:

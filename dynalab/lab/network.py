@@ -139,11 +139,38 @@ def slow_node(node: Address, each_ns: int, hits: Hits) -> Rule:
     return rule
 
 
-def hold_back(names: Collection[str], by_ns: int | None, hits: Hits) -> Rule:
+class Groups:
+    """The groups of a table and of its global indexes, or (None) of all tables; what they are is asked once each."""
+
+    def __init__(self, cluster: EmbeddedCluster, table: str | None) -> None:
+        self._cluster = cluster
+        self._table = table
+        self._found: dict[str, tuple[str, tuple[Address, ...]]] = {}
+
+    def __contains__(self, group: str) -> bool:
+        return self._table is None or self._of(group)[0] == self._table
+
+    def members(self, group: str) -> tuple[Address, ...]:
+        """The addresses of a group's members, in the order of its specification."""
+        return self._of(group)[1]
+
+    def _of(self, group: str) -> tuple[str, tuple[Address, ...]]:
+        found = self._found.get(group)
+        if found is None:
+            for node in self._cluster.nodes():
+                replica = getattr(node, "replicas", {}).get(group)
+                if replica is not None:
+                    addresses = tuple(member.address for member in replica.spec.members)
+                    found = self._found[group] = (replica.spec.table, addresses)
+                    break
+        return found or ("", ())
+
+
+def hold_back(names: Collection[str], by_ns: int | None, hits: Hits, groups: Groups) -> Rule:
     """Messages of these classes come `by_ns` later; None: not at all while the rule is on (their senders try again)."""
 
     def rule(source: Address, to: Address, message: Message, delay_ns: int) -> tuple[int, ...] | None:
-        if type(message).__name__ not in names:
+        if type(message).__name__ not in names or str(getattr(message, "group", "")) not in groups:
             return None
         hits.count += 1
         return () if by_ns is None else (delay_ns + by_ns,)
@@ -151,32 +178,22 @@ def hold_back(names: Collection[str], by_ns: int | None, hits: Hits) -> Rule:
     return rule
 
 
-def stale_member(cluster: EmbeddedCluster, by_ns: int, hits: Hits) -> Rule:
+def stale_member(groups: Groups, by_ns: int, hits: Hits) -> Rule:
     """Entries reach one member of each group late: the one that a router with the policy "stalest" reads from.
 
     Heartbeats pass, so nobody is taken for dead, and the other two members commit as quickly as ever.
     """
-    members: dict[str, tuple[Address, ...]] = {}
 
     def rule(source: Address, to: Address, message: Message, delay_ns: int) -> tuple[int, ...] | None:
         if type(message).__name__ not in ("Accept", "Commit"):
             return None
         group = str(getattr(message, "group", ""))
-        if group not in members:
-            members[group] = members_of(cluster, group)
-        followers = [address for address in members[group] if address != source]
-        if not followers or to != followers[-1] or group == "catalog":
+        if group == "catalog" or group not in groups:
+            return None
+        followers = [address for address in groups.members(group) if address != source]
+        if not followers or to != followers[-1]:
             return None
         hits.count += 1
         return (delay_ns + by_ns,)
 
     return rule
-
-
-def members_of(cluster: EmbeddedCluster, group: str) -> tuple[Address, ...]:
-    """The addresses of a group's members, in the order of its specification."""
-    for node in cluster.nodes():
-        replica = getattr(node, "replicas", {}).get(group)
-        if replica is not None:
-            return tuple(member.address for member in replica.spec.members)
-    return ()

@@ -442,3 +442,112 @@ def test_a_described_table_is_known_again_with_its_indexes_of_both_kinds() -> No
         (IndexSchema("local", KeySchema(pk, n), "ALL"),),
     )
     assert _schema(cast("Any", describe(schema, {}, "ACTIVE", 0.0))) == schema
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        ("provisioned", "dynamodb.v20120810#ProvisionedThroughputExceededException", "throughput for the table"),
+        ("index", "dynamodb.v20120810#ProvisionedThroughputExceededException", "one or more global secondary indexes"),
+        ("on-demand", "dynamodb.v20120810#ThrottlingException", "check if you have a hot key"),
+        ("account", "dynamodb.v20120810#RequestLimitExceeded", "quota for your account"),
+    ],
+)
+def test_a_throttle_is_told_with_the_error_of_what_ran_out(error: str, code: str, words: str) -> None:
+    async def work(client: Client) -> None:
+        await client.create()
+        await client.fault("throttle", operation="PutItem", error=error, count=2)
+        for _ in range(2):
+            answer = await client.put("a", 1)
+            assert (answer.status, answer.error) == (400, f"com.amazonaws.{code}")
+            assert words in answer.body.decode()
+        assert (await client.put("a", 1)).status == 200
+
+    in_the_lab(work)
+
+
+def test_a_conflict_refuses_single_writes_cancels_transactions_and_leaves_reads_alone() -> None:
+    async def work(client: Client) -> None:
+        await client.create()
+        await client.fault("conflict", table="orders", count=3)
+        assert await client.get("a") is None
+        answer = await client.put("a", 1)
+        assert answer.error.endswith("#TransactionConflictException")
+        assert "Transaction is ongoing for the item" in answer.body.decode()
+        puts = [{"Put": {"TableName": "orders", "Item": {"pk": {"S": name}}}} for name in ("b", "c")]
+        cancelled = await client.call("TransactWriteItems", {"TransactItems": puts})
+        content = json.loads(cancelled.body)
+        assert content["__type"].endswith("#TransactionCanceledException")
+        assert [reason["Code"] for reason in content["CancellationReasons"]] == ["TransactionConflict", "None"]
+        gets = [{"Get": {"TableName": "orders", "Key": {"pk": {"S": "b"}}}}]
+        assert (await client.call("TransactGetItems", {"TransactItems": gets})).error.endswith("CanceledException")
+        assert (await client.put("a", 2)).status == 200, "three calls were refused, and no more"
+        assert await client.get("b") is None
+        judged = await client.history()
+        assert [o.outcome for o in judged if o.f == "write" and o.key == "orders/a"] == ["fail", "ok"]
+
+    in_the_lab(work)
+
+
+def test_a_rule_about_a_table_finds_it_anywhere_in_a_batch() -> None:
+    async def work(client: Client) -> None:
+        await client.create("first")
+        await client.create("second")
+        await client.fault("throttle", operation="BatchWriteItem", table="second")
+        write = [{"PutRequest": {"Item": {"pk": {"S": "a"}}}}]
+        assert (await client.call("BatchWriteItem", {"RequestItems": {"first": write}})).status == 200
+        both: JSON = {"RequestItems": {"first": write, "second": write}}
+        assert (await client.call("BatchWriteItem", both)).error.endswith("#ProvisionedThroughputExceededException")
+        assert (await client.call("BatchWriteItem", both)).status == 200
+
+    in_the_lab(work)
+
+
+async def _both(client: Client, v: int) -> None:
+    for table in ("orders", "others"):
+        item = {"pk": {"S": "k"}, "v": {"N": str(v)}}
+        await client.ok("PutItem", {"TableName": table, "Item": item})
+
+
+async def _seen(client: Client, operation: str, **body: object) -> list[object]:
+    """What the tables "orders" and "others" answer."""
+    answers = [await client.ok(operation, {"TableName": table, **body}) for table in ("orders", "others")]
+    return [answer.get("Item") or answer.get("Count") for answer in answers]
+
+
+def test_one_table_s_index_lags_and_the_other_s_does_not() -> None:
+    async def work(client: Client) -> None:
+        await client.create("orders", index=True)
+        await client.create("others", index=True)
+        await client.fault("index-lag", table="orders")
+        await _both(client, 7)
+        query = {
+            "IndexName": "by-v",
+            "KeyConditionExpression": "v = :v",
+            "ExpressionAttributeValues": {":v": {"N": "7"}},
+        }
+        while (seen := await _seen(client, "Query", **query)) != [0, 1]:
+            assert seen == [0, 0], "the index of orders is held back"
+            await asyncio.sleep(0.02)
+        await client.fault("heal")
+        while await _seen(client, "Query", **query) != [1, 1]:
+            await asyncio.sleep(0.02)
+
+    in_the_lab(work)
+
+
+def test_one_table_s_eventual_reads_are_stale_and_the_other_s_catch_up() -> None:
+    async def work(client: Client) -> None:
+        await client.create("orders")
+        await client.create("others")
+        await _both(client, 1)
+        await asyncio.sleep(0.3)  # every replica has it
+        await client.fault("stale-reads", table="orders", lag_ms=60_000)
+        await _both(client, 2)
+        old, new = ({"pk": {"S": "k"}, "v": {"N": v}} for v in "12")
+        while (seen := await _seen(client, "GetItem", Key={"pk": {"S": "k"}})) != [old, new]:
+            assert seen == [old, old], "orders stays behind"
+            await asyncio.sleep(0.02)
+        assert await _seen(client, "GetItem", Key={"pk": {"S": "k"}}, ConsistentRead=True) == [new, new]
+
+    in_the_lab(work)
