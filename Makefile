@@ -11,6 +11,7 @@ JOBS   ?= 2
 ROUNDS ?= 5
 BENCH  ?=
 STEPS  ?= 100000
+SEED   ?= 0
 REQUESTS ?= 20000
 MINUTES ?= 10
 
@@ -86,7 +87,7 @@ bench: $(STAMP)
 	@cat results/checkers-speed.md
 
 lockstep: $(STAMP)
-	DYNALAB_LOCKSTEP_STEPS=$(STEPS) $(PY) -m pytest -s tests/properties/test_lockstep.py
+	DYNALAB_LOCKSTEP_STEPS=$(STEPS) DYNALAB_LOCKSTEP_SEED=$(SEED) $(PY) -m pytest -s tests/properties/test_lockstep.py
 
 differential: $(STAMP)
 	$(PY) -m dynalab.differential --requests $(REQUESTS) --write

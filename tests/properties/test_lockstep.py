@@ -1,6 +1,6 @@
 """Model and replicated service in lockstep, no faults: the same requests, the same answers to the letter.
 
-`make lockstep STEPS=100000` runs this for longer. What Hypothesis finds it makes small, and the failure's text is a
+`make lockstep STEPS=100000` runs this for longer, or in pieces with SEED=. What Hypothesis finds it makes small, and the failure's text is a
 boto3 script of the requests that are left.
 """
 
@@ -23,15 +23,18 @@ from dynalab.differential.lockstep import Difference, Pair, offered
 from dynalab.differential.requests import Request, Requests
 from dynalab.differential.statements import execute
 from dynalab.differential.tables import SEVERAL, SHAPES, Body
+from dynalab.differential.transactions import Transactions
 from dynalab_model.database import State, apply
 from dynalab_model.errors import DynamoError
 from dynalab_model.operations import DeleteItem, GetItem, Operation
 
 STEPS = int(os.environ.get("DYNALAB_LOCKSTEP_STEPS", "1500"))
+SEED = int(os.environ.get("DYNALAB_LOCKSTEP_SEED", "0"))  # of the first turn, for a long run in several pieces
 STEPS_A_RUN = 20
 TABLES = offered((*SHAPES, SEVERAL))
 # One service a run, asked for several requests at each of Hypothesis' steps: its own cost is a step's, not a request's.
 REQUESTS_A_STEP = 8
+TRANSACTIONS_A_STEP = 4
 SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("DescribeTable", {"TableName": "things"}),
     ("DescribeTable", {"TableName": "nothing"}),
@@ -53,6 +56,7 @@ class Lockstep(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.requests = Requests(TABLES, missing_table_one_in=40)
+        self.transactions = Transactions(TABLES, bad_one_in=40)
         self.filled = False
 
     @initialize()
@@ -65,8 +69,11 @@ class Lockstep(RuleBasedStateMachine):
         answer = self.pair.call(*request)
         name, body = request
         told[name] += 1
-        if not isinstance(answer, DynamoError):
+        if isinstance(answer, DynamoError):
+            told[answer.code] += 1
+        else:
             self.requests.went(request, answer)
+            told[f"{name} under a token"] += "ClientRequestToken" in body
             told["pages of indexes"] += "IndexName" in body
             told["pages of long keys"] += "IndexName" in body and body["TableName"] == "several"
             told["pages cut at 1 MB"] += "LastEvaluatedKey" in answer and "Limit" not in body
@@ -76,6 +83,8 @@ class Lockstep(RuleBasedStateMachine):
         for _ in range(REQUESTS_A_STEP):
             self.ask(data.draw(requests_of(self.requests.make), label="request"))
         self.ask(data.draw(requests_of(lambda chance: execute(chance, TABLES)), label="statement"))
+        for _ in range(TRANSACTIONS_A_STEP):
+            self.ask(data.draw(requests_of(self.transactions.make), label="transaction"))
         self.ask(setting)
 
     @rule(which=st.integers(0, 15))
@@ -111,7 +120,7 @@ def test_model_and_service_answer_alike_step_by_step() -> None:
     )
     # A page of 1 MB needs a few large items in one table: a short run goes on until it has met one. Each turn has a
     # seed of its own, or a suite that is the same every time would make the same requests again.
-    turn = 0
+    turn = SEED
     while (steps := told["ok"] + told["refused"]) < STEPS or (not told["pages cut at 1 MB"] and steps < 6 * STEPS):
         turn += 1
         run_state_machine_as_test(seed(turn)(Lockstep), settings=how)
@@ -121,6 +130,10 @@ def test_model_and_service_answer_alike_step_by_step() -> None:
     assert told["pages of long keys"] > STEPS // 150
     assert told["halves made"] > 0
     assert told["pages cut at 1 MB"] > 0
+    assert told["TransactionCanceledException"] > STEPS // 50
+    assert told["IdempotentParameterMismatchException"] > 0
+    for operation in ("TransactWriteItems", "ExecuteTransaction"):
+        assert told[f"{operation} under a token"] > STEPS // 300, operation
     for operation in ("PutItem", "UpdateItem", "DeleteItem", "GetItem", "BatchGetItem", "ExecuteStatement"):
         assert told[operation] > STEPS // 100, operation
 
