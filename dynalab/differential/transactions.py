@@ -17,6 +17,7 @@ from dynalab.differential.values import item, key
 
 ACTIONS_MAX = 5
 REMEMBERED = 4
+LIKELY = ("attribute_not_exists(absent)", "attribute_exists(v) OR attribute_not_exists(v)", "attribute_exists(v)")
 KINDS = ("Put", "Update", "Delete", "ConditionCheck")
 
 
@@ -109,7 +110,8 @@ def _action(chance: Chance, shape: TableShape, place: Body, bad_one_in: int) -> 
     if kind == "Update":
         body["UpdateExpression"] = expressions.update()
     if kind == "ConditionCheck" or chance.one_in(4):
-        body["ConditionExpression"] = expressions.condition(1)
+        # One that fails fails the whole, so most are chosen to hold.
+        body["ConditionExpression"] = expressions.condition(1) if chance.one_in(3) else chance.pick(LIKELY)
         if chance.one_in(3):
             body["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
     return {kind: expressions.into(body)}
