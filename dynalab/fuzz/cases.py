@@ -16,7 +16,7 @@ from typing import TypeAlias, cast
 from dynalab.bench.load import AUTHORIZATION
 from dynalab.differential.chance import Chance
 from dynalab.differential.requests import Request, Requests
-from dynalab.differential.tables import LOCAL, SHAPES
+from dynalab.differential.tables import SEVERAL, SHAPES
 from dynalab_model.requests import OPERATIONS
 
 JSON_1_0 = "application/x-amz-json-1.0"
@@ -126,7 +126,7 @@ def _json(body: object) -> bytes:
 def _of_tables(chance: Chance) -> Request:
     name = chance.pick(SPARE_TABLES)
     arn = f"arn:aws:dynamodb:us-east-1:000000000000:table/{name}"
-    create = {**chance.pick((*SHAPES, LOCAL)).create(), "TableName": name}
+    create = {**chance.pick((*SHAPES, SEVERAL)).create(), "TableName": name}
     choices: list[Request] = [
         ("CreateTable", create),
         ("CreateTable", create),
