@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import cast
 
+from dynalab_impl import index_steps
 from dynalab_impl.admission import SYSTEM
 from dynalab_impl.effects import JSON, NOTHING, Address, Effects, Nanoseconds, Topology
 from dynalab_impl.messages import (
@@ -26,11 +27,12 @@ from dynalab_impl.messages import (
     Host,
     Member,
     RequestId,
+    StreamForm,
     TableMap,
     WasSplit,
 )
 from dynalab_impl.partition import Outcome
-from dynalab_impl.reforming import reformed, spread
+from dynalab_impl.reforming import reformed, spread, stream_form
 from dynalab_impl.replication.replica import Replica
 from dynalab_impl.snapshot import (
     DividedImage,
@@ -41,13 +43,22 @@ from dynalab_impl.snapshot import (
     SnapshotHeader,
     TableImage,
 )
-from dynalab_impl.table_entry import NO_COUNTS, Counts, Table
+from dynalab_impl.table_entry import (
+    DESCRIBE_STREAM,
+    NO_COUNTS,
+    Counts,
+    Table,
+    stream_described,
+    streams_listed,
+)
 from dynalab_model.errors import DynamoError, resource_not_found, table_exists
 from dynalab_model.events import Event
+from dynalab_model.online_indexes import deleting
 from dynalab_model.operations import (
     CreateTable,
     DeleteTable,
     DescribeTable,
+    ListStreams,
     ListTables,
     ReadSettings,
     SettingsChange,
@@ -56,6 +67,7 @@ from dynalab_model.operations import (
 )
 from dynalab_model.schema import TableSchema
 from dynalab_model.settings import change_settings, read_settings
+from dynalab_model.stream_settings import begun
 from dynalab_model.tables import ACTIVE, CREATING, DELETING, UPDATING, check_deletable, list_tables, step
 
 CATALOG = "catalog"
@@ -66,7 +78,9 @@ ACTIONS: dict[str, str] = {
     "create": "a table and the placement of its groups",
     "activate": "every group of the table is hosted by a majority",
     "change": "settings of a table; an UpdateTable makes it UPDATING",
-    "updated": "an UpdateTable is through",
+    "updated": "an UpdateTable is through; a new index is being filled from here on",
+    "indexed": "a new index has got what was in its table before it",
+    "unindexed": "a majority of every group of a deleted index is dropped and no lease can run: its name is free",
     "delete": "the table goes; its replicas are being dropped",
     "forget": "a majority of every group is dropped and no lease can run: the table is gone, its name is free",
     "clean": "the last replicas of a deleted table, or of a divided partition, are dropped",
@@ -179,9 +193,10 @@ class Catalog:
         elif change.action == "create" and isinstance(change.operation, CreateTable):
             assert table is None, "the leader checked, and logs one change at a time"
             schema = change.operation.schema
-            groups = self._place(schema, entry.slot)
-            form = Form(0, schema)
-            made = Table(form, change.operation.settings, change.table_id, CREATING, entry.time_ns, groups)
+            settings = begun(change.operation.settings, entry.time_ns // 1_000_000)
+            form = Form(0, schema, stream_form(settings, None, self.topology.timing))
+            groups = self._place(schema, entry.slot, form.stream)
+            made = Table(form, settings, change.table_id, CREATING, entry.time_ns, groups)
             self.tables[schema.name] = made
             return {"TableDescription": made.description()}
         elif change.action == "change":
@@ -202,6 +217,9 @@ class Catalog:
             table.status = step(CREATING, ACTIVE)
         elif change.action == "updated" and table.status == UPDATING:
             table.status = step(UPDATING, ACTIVE)
+            index_steps.apply(self, table, change)
+        elif change.action in ("indexed", "unindexed"):
+            index_steps.apply(self, table, change)
         elif change.action == "delete":
             if table.status != DELETING:
                 table.status = step(table.status, DELETING)
@@ -259,26 +277,34 @@ class Catalog:
         changed = change_settings(change.operation, schema, status, old, entry.time_ns // 1_000_000)
         assert table is not None, "a change of no table was refused"
         table.settings = changed.settings
-        table.form = reformed(table.form, changed.settings)
+        for name in index_steps.added(table.schema, changed.schema):
+            table.groups += self._place_range(changed.schema, name, self.topology.partitions_per_index, entry.slot)
+        table.form = reformed(replace(table.form, schema=changed.schema), changed.settings, self.topology.timing)
         if isinstance(change.operation, UpdateTable):
             table.status = step(table.status, UPDATING)
             return {"TableDescription": table.description()}
         return cast("dict[str, JSON]", changed.body)
 
-    def _place(self, schema: TableSchema, slot: int) -> tuple[GroupSpec, ...]:
+    def _place(self, schema: TableSchema, slot: int, stream: StreamForm | None = None) -> tuple[GroupSpec, ...]:
         """Ranges and members of a new table's groups, the table's own first. Group names are never used twice: they
         hold the slot.
         """
+        groups = self._place_range(schema, "", self.topology.partitions_per_table, slot, stream)
+        for index in schema.indexes:
+            groups += self._place_range(schema, index.name, self.topology.partitions_per_index, slot)
+        return groups
+
+    def _place_range(
+        self, schema: TableSchema, index: str, count: int, slot: int, stream: StreamForm | None = None
+    ) -> tuple[GroupSpec, ...]:
+        """The groups of the table itself, or of one of its global indexes."""
         groups: list[GroupSpec] = []
-        wanted = [("", self.topology.partitions_per_table)]
-        wanted += [(index.name, self.topology.partitions_per_index) for index in schema.indexes]
-        for index, count in wanted:
-            edges = [(i << KEY_SPACE_BITS) // count for i in range(count)]
-            for i in range(count):
-                low = b"" if i == 0 else edges[i].to_bytes(8, "big")
-                high = b"" if i == count - 1 else edges[i + 1].to_bytes(8, "big")
-                name = f"{schema.name}{'.' + index if index else ''}/{slot}.{i}"
-                groups.append(GroupSpec(name, schema.name, index, low, high, self._members(), schema))
+        edges = [(i << KEY_SPACE_BITS) // count for i in range(count)]
+        for i in range(count):
+            low = b"" if i == 0 else edges[i].to_bytes(8, "big")
+            high = b"" if i == count - 1 else edges[i + 1].to_bytes(8, "big")
+            name = f"{schema.name}{'.' + index if index else ''}/{slot}.{i}"
+            groups.append(GroupSpec(name, schema.name, index, low, high, self._members(), schema, stream=stream))
         return tuple(groups)
 
     def _members(self) -> tuple[Member, ...]:
@@ -292,10 +318,15 @@ class Catalog:
         self.placed += 1
         return tuple(Member(address, self.nodes.get(address, 1)) for address in chosen[:3])
 
-    def read(self, operation: TableOperation, counts: Counts = NO_COUNTS) -> dict[str, JSON]:
+    def read(self, operation: TableOperation, counts: Counts = NO_COUNTS, wall_ns: Nanoseconds = 0) -> dict[str, JSON]:
         """DescribeTable, ListTables and what else only reads; raises DynamoError."""
+        now_ms = max(wall_ns, self.log_time_ns) // 1_000_000
+        if isinstance(operation, ListStreams):
+            return streams_listed(self.tables, operation, now_ms)
         if isinstance(operation, ReadSettings):
             found = self.tables.get(operation.table)
+            if operation.name == DESCRIBE_STREAM:
+                return stream_described(found, operation.table, operation.argument, now_ms)
             status, settings = ("", None) if found is None else (found.status, found.settings)
             return cast("dict[str, JSON]", read_settings(operation, status, settings))
         if isinstance(operation, DescribeTable):
@@ -309,7 +340,7 @@ class Catalog:
 
     def map(self, table: str) -> TableMap | None:
         found = self.tables.get(table)
-        return None if found is None else TableMap(found.schema, found.status, found.groups)
+        return None if found is None else TableMap(found.schema, found.status, found.groups, found.form.version)
 
 
 def replaced(groups: tuple[GroupSpec, ...], group: str, children: tuple[GroupSpec, ...]) -> tuple[GroupSpec, ...]:
@@ -346,6 +377,7 @@ class CatalogKeeper:
     dropped: dict[str, list[Address]] = field(default_factory=dict)
     asked: dict[str, bool] = field(default_factory=dict)
     altered: dict[str, int] = field(default_factory=dict)  # the form's version that a partition has confirmed
+    built: dict[str, tuple[tuple[int, str], ...]] = field(default_factory=dict)  # (form's version, index), by partition
     dropped_ns: dict[str, Nanoseconds] = field(default_factory=dict)  # by table id: when a majority first was
 
     def tick(self, replica: Replica, effects: Effects) -> None:
@@ -354,19 +386,22 @@ class CatalogKeeper:
         assert isinstance(catalog, Catalog)
         for name in list(catalog.tables):
             table = catalog.tables[name]
-            told = table.status in (DELETING, CREATING) or spread(table, self.altered, effects)
-            if table.status == UPDATING and told and replica.commit_index == len(replica.log):
+            told = table.status in (DELETING, CREATING) or (
+                index_steps.keep(self, table, replica, effects) and spread(table, self.altered, effects)
+            )
+            idle = replica.commit_index == len(replica.log)
+            if table.status == UPDATING and told and idle and not deleting(table.settings):
                 # Nothing is under way, so this step has not been asked for yet: it needs no memory of its own.
                 replica.propose(CatalogChange("updated", name, table_id=table.table_id), NO_REQUEST, 0, effects)
             if table.status != DELETING:
                 self._host(name, table, replica, effects)
-            elif self._drop(table.groups, effects, majority=True) and self._is_silent(table, replica, effects):
+            elif self.drop(table.groups, effects) and self.is_silent(table.groups, table.table_id, replica, effects):
                 self._record("forget", name, table.table_id, replica, effects)
         for group, image in catalog.divided.items():
             if self._children_are_everywhere(image, catalog, effects):
                 self._record("divided", "", "", replica, effects, group)
         for table_id, groups in catalog.leftovers.items():
-            if self._drop(groups, effects, majority=False, divided=True):
+            if self.drop(groups, effects, majority=False, divided=True):
                 self._record("clean", "", table_id, replica, effects)
 
     def on_hosted(self, sender: Address, group: str) -> None:
@@ -388,8 +423,9 @@ class CatalogKeeper:
             nodes.append(sender)
 
     def _host(self, name: str, table: Table, replica: Replica, effects: Effects) -> None:
+        gone = deleting(table.settings)
         for spec in table.groups:
-            if spec.members_slot:
+            if spec.members_slot or spec.index in gone:
                 continue  # a group whose members have changed was hosted long ago
             hosted = self.hosted.get(spec.group, [])
             for member in spec.members:
@@ -398,9 +434,12 @@ class CatalogKeeper:
         self._activate(name, table, replica, effects)
 
     def _activate(self, name: str, table: Table, replica: Replica, effects: Effects) -> None:
-        complete = all(s.members_slot or 2 * len(self.hosted.get(s.group, [])) > len(s.members) for s in table.groups)
-        if complete and table.status == CREATING:
+        if table.status == CREATING and all(self.is_hosted(spec) for spec in table.groups):
             self._record("activate", name, table.table_id, replica, effects)
+
+    def is_hosted(self, spec: GroupSpec) -> bool:
+        """Whether a majority of the group has said that it hosts it, or must have."""
+        return bool(spec.members_slot) or 2 * len(self.hosted.get(spec.group, [])) > len(spec.members)
 
     def _children_are_everywhere(self, image: DividedImage, catalog: Catalog, effects: Effects) -> bool:
         """Whether every member of a divided partition hosts both children, or has lost its place in them. The others
@@ -427,7 +466,9 @@ class CatalogKeeper:
         self._record("split", "", "", replica, effects, message.group, (message.left, message.right))
         return True
 
-    def _drop(self, groups: tuple[GroupSpec, ...], effects: Effects, majority: bool, divided: bool = False) -> bool:
+    def drop(
+        self, groups: tuple[GroupSpec, ...], effects: Effects, majority: bool = True, divided: bool = False
+    ) -> bool:
         """Ask for what is not dropped yet; True when enough of every group is."""
         done = True
         for spec in groups:
@@ -439,13 +480,14 @@ class CatalogKeeper:
                     effects.send(member.address, Drop(spec.group, divided, spec.members_slot), NOTHING)
         return done
 
-    def _is_silent(self, table: Table, replica: Replica, effects: Effects) -> bool:
-        """Whether no leader of the table can serve any more. One that has not been told to drop its group may read
-        under its last lease, and a router that knows the old table may ask it: the name must not be free before.
+    def is_silent(self, groups: tuple[GroupSpec, ...], name: str, replica: Replica, effects: Effects) -> bool:
+        """Whether no leader of these groups can serve any more, a majority of each of which is dropped. One that has
+        not been told may read under its last lease, and a router that knows the old table or index may ask it: the
+        name must not be free before. The wait goes under `name`.
         """
-        if all(m.address in self.dropped.get(spec.group, []) for spec in table.groups for m in spec.members):
+        if all(m.address in self.dropped.get(spec.group, []) for spec in groups for m in spec.members):
             return True
-        since_ns = self.dropped_ns.setdefault(table.table_id, effects.now_ns)
+        since_ns = self.dropped_ns.setdefault(name, effects.now_ns)
         return effects.now_ns - since_ns >= replica.timing.stretched_lease_ns()
 
     def _record(

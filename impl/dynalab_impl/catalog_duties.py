@@ -6,6 +6,7 @@ These functions are methods of `StorageNode`, kept in a room of their own.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -89,8 +90,10 @@ def on_find(node: StorageNode, sender: Address, message: Find, effects: Effects)
         node.directory.forget(message.table)
     else:
         ranges = node.directory.ranges(message.table, table.groups).get(message.index)
-        if ranges is not None:
+        if ranges is not None and (not message.index or table.schema.index(message.index) is not None):
             spec = ranges.below(message.key) if message.below else ranges.floor(message.key)
+        if spec is not None and spec.schema is not table.schema:
+            spec = replace(spec, schema=table.schema)  # a partition was made with another one
     status = "" if table is None else table.status
     found = Found(message.table, message.index, message.key, message.below, status, spec)
     effects.send(sender, found, NOTHING)
@@ -143,7 +146,7 @@ def on_table_request(node: StorageNode, sender: Address, message: m.TableRequest
     if not is_change(operation):
         status, error, body = 200, "", {}
         try:
-            body = catalog.read(operation, node.counting.told)
+            body = catalog.read(operation, node.counting.told, effects.wall_ns)
         except DynamoError as refusal:
             status, error, body = refusal.status, refusal.code, as_json(refusal.body())
         effects.send(sender, m.Answer(message.number, status, body, error), NOTHING)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from dynalab_impl.stream_shards import digested
+
 if TYPE_CHECKING:
     from dynalab_impl.partition import Partition
 
@@ -39,9 +41,12 @@ def digest(state: Partition, slot: int, after: bytes, rows_max: int) -> StateDig
         answers = sorted((*request, answer.expiry_ns, answer.status) for request, answer in state.dedup.items())
         stones = sorted((key.hex(), *known) for key, known in state.tombstones.items())
         owed = [(change.sequence, change.slot, change.index, change.key.hex()) for change in state.owed]
+        filled = [(one.index, one.after.hex(), one.slot, one.done) for one in state.backfills.values()]
         held = sorted((key.hex(), one.txn, one.attempt, one.stamp_ns) for key, one in state.held.items())
         form = 0 if state.form is None else state.form.version
-        work.update(_bytes([answers, stones, owed, state.owed_count, form, state.deleted_ns, state.deleted_slot, held]))
+        shards = digested(state.shards)
+        figures = [state.owed_count, form, state.deleted_ns, state.deleted_slot]
+        work.update(_bytes([answers, stones, owed, filled, held, figures, shards]))
     return StateDigest(slot, work.hexdigest(), last)
 
 

@@ -47,6 +47,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 from dynalab_model.collections import COLLECTION_BYTES_MAX
 from dynalab_model.events import Event
 from dynalab_model.operations import Operation
+from dynalab_model.streams import KEEP_NS, ROLL_NS
 
 Nanoseconds: TypeAlias = int
 Position: TypeAlias = int
@@ -199,6 +200,8 @@ class Timing:
     stamp_ahead_ns: Nanoseconds = 500_000_000  # a transaction's timestamp may be so far ahead of a leader's wall clock
     stalled_ns: Nanoseconds = 3_000_000_000  # an item held for longer: its leader asks a router to look after it
     counts_ns: Nanoseconds = 0  # how often leaders count what their partitions hold; 0: never
+    stream_roll_s: int = ROLL_NS // 1_000_000_000  # a shard of a stream is followed by another after so long
+    stream_keep_s: int = KEEP_NS // 1_000_000_000  # a record of a stream is kept for so long
     refresh_ns: Nanoseconds = 1_000_000_000  # a router that refreshes on hits does it once in this time, a partition
 
     def stretched_lease_ns(self) -> Nanoseconds:

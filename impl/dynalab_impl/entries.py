@@ -11,6 +11,7 @@ from typing import TypeAlias
 from dynalab_impl.effects import JSON, Address, Nanoseconds
 from dynalab_model.operations import TableOperation
 from dynalab_model.schema import TableSchema
+from dynalab_model.streams import KEEP_NS, ROLL_NS
 from dynalab_model.values import Item
 
 Ballot: TypeAlias = tuple[int, str]  # (number, name of the node that drew it); compared as a tuple
@@ -38,11 +39,16 @@ class Member:
 @dataclass(frozen=True, slots=True)
 class StreamForm:
     """The stream that a table keeps: `label` is its name in time (each enabling makes a new one), `view` what its
-    records show: KEYS_ONLY, NEW_IMAGE, OLD_IMAGE or NEW_AND_OLD_IMAGES.
+    records show: KEYS_ONLY, NEW_IMAGE, OLD_IMAGE or NEW_AND_OLD_IMAGES. A shard is followed by another after `roll_s`
+    seconds, a record is kept for `keep_s`. `began` is the version of the form that the stream began with: 0 for one
+    that was made with its table.
     """
 
     label: str
     view: str
+    roll_s: int = ROLL_NS // 1_000_000_000
+    keep_s: int = KEEP_NS // 1_000_000_000
+    began: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +222,23 @@ class TransactCancel:
 
 
 @dataclass(slots=True)
+class Backfill:
+    """Owe a new index the entries of up to `rows_max` items behind the key `after`: what was there before it."""
+
+    index: str
+    after: bytes
+    rows_max: int
+
+
+@dataclass(slots=True)
+class Sweep:
+    """Remove an expired item, if it is still the one that the slot `version` wrote."""
+
+    key: bytes
+    version: int
+
+
+@dataclass(slots=True)
 class Scrub:
     """Every replica digests what it holds here: up to `rows_max` rows behind the key `after`."""
 
@@ -252,6 +275,8 @@ Command: TypeAlias = (
     | TransactPrepare
     | TransactCommit
     | TransactCancel
+    | Backfill
+    | Sweep
     | Scrub
     | CatalogChange
 )

@@ -79,6 +79,12 @@ INHERITED: tuple[Inherited, ...] = (
         "by key",
         "a transaction commits on one item and is forgotten on another",
     ),
+    Inherited(
+        "Partition.shards",
+        "shards of the table's stream",
+        "closed ones to the left half; each opens one whose parent is the last of them",
+        "a reader misses changes, or meets them twice",
+    ),
     Inherited("Partition.owed_count", "its counting", "begins anew", "two changes look like one"),
     Inherited(
         "Partition.tombstones",

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sortedcontainers import SortedDict
 
+from dynalab_impl import backfilling, stream_shards
 from dynalab_impl.digests import StateDigest, digest
 from dynalab_impl.effects import JSON, Nanoseconds
 from dynalab_impl.local_indexes import LocalIndexes, keys_between, whole_collections
 from dynalab_impl.messages import (
+    Backfill,
     Entry,
     Failed,
     Form,
@@ -29,24 +31,29 @@ from dynalab_impl.messages import (
     RequestId,
     Scrub,
     Split,
+    Sweep,
     TransactCancel,
     TransactCommit,
     TransactPrepare,
     Write,
 )
 from dynalab_impl.snapshot import (
+    BackfillImage,
+    ChangeImage,
     HeldImage,
     Image,
     OutcomeImage,
     OwedImage,
     PartitionImage,
     RowImage,
+    ShardImage,
     SnapshotHeader,
     SplitImage,
     TombstoneImage,
 )
 from dynalab_model.items import index_changes
 from dynalab_model.schema import TableSchema
+from dynalab_model.streams import SERVICE, Change
 from dynalab_model.values import Item, item_size
 
 
@@ -83,6 +90,7 @@ class Partition:
 
     __slots__ = (
         "applied",
+        "backfills",
         "dedup",
         "dedup_order",
         "deleted_ns",
@@ -97,6 +105,7 @@ class Partition:
         "log_time_ns",
         "owed",
         "owed_count",
+        "shards",
         "spec",
         "split",
         "taken",
@@ -117,6 +126,8 @@ class Partition:
         self.dedup_order: deque[tuple[Nanoseconds, RequestId]] = deque()
         self.owed: deque[OwedImage] = deque()
         self.owed_count = 0
+        self.shards = stream_shards.begun(spec)  # of the table's streams; the open one last
+        self.backfills: dict[str, BackfillImage] = {}  # of indexes that are new
         self.tombstones: dict[bytes, tuple[int, Nanoseconds]] = {}
         self.deleted_ns: Nanoseconds = 0  # the latest timestamp of a delete: of all items that are not there (ATC'23)
         self.deleted_slot = 0  # the slot of the last delete
@@ -153,20 +164,23 @@ class Partition:
             return [SplitImage(self.split.left, self.split.right)]
         tombstones = [TombstoneImage(key, *known) for key, known in self.tombstones.items()]
         held = [HeldImage(key, held) for key, held in self.held.items()]
-        return [*self._whole(), *self.items.items(), *self.dedup.items(), *self.owed, *tombstones, *held]
+        shards = stream_shards.parts(self.shards) if self.shards else []
+        return [*self._whole(), *shards, *self.items.items(), *self.dedup.items(), *self.owed, *tombstones, *held]
 
     def _whole(self) -> list[PartitionImage]:
         if self.form is None or not (self.form.version or self.deleted_slot or self.deleted_ns):
             return []
-        return [PartitionImage(self.form, self.deleted_ns, self.deleted_slot)]
+        return [PartitionImage(self.form, self.deleted_ns, self.deleted_slot, tuple(self.backfills.values()))]
 
     def image(self, part: object) -> Image:
         if not isinstance(part, tuple):
-            assert isinstance(part, PartitionImage | OwedImage | TombstoneImage | HeldImage | SplitImage)
+            assert isinstance(part, PartitionImage | ShardImage | OwedImage | TombstoneImage | HeldImage | SplitImage)
             return part
         key, value = part
         if isinstance(value, StoredItem):
             return RowImage(key, value.item, value.version, value.time_ns, value.stamp_ns)
+        if isinstance(value, Change):
+            return ChangeImage(key, value)
         assert isinstance(value, Outcome)
         return OutcomeImage(key, value.expiry_ns, value.status, value.error, value.body)
 
@@ -174,6 +188,7 @@ class Partition:
         assert not self.applied, "a snapshot is loaded into a fresh state"
         self.applied, self.log_time_ns, self.owed_count = header.slot, header.log_time_ns, header.counter
         rows: dict[bytes, StoredItem] = {}
+        told: list[ShardImage | ChangeImage] = []
         for image in images:
             if isinstance(image, RowImage):
                 rows[image.key] = StoredItem(image.item, image.version, image.time_ns, image.stamp_ns)
@@ -182,8 +197,11 @@ class Partition:
                 self.dedup_order.append((image.expiry_ns, image.request))
             elif isinstance(image, OwedImage):
                 self.owed.append(image)
+            elif isinstance(image, ShardImage | ChangeImage):
+                told.append(image)
             elif isinstance(image, PartitionImage):
                 self.form, self.deleted_ns, self.deleted_slot = image.form, image.deleted_ns, image.deleted_slot
+                self.backfills = {one.index: one for one in image.backfills}
             elif isinstance(image, TombstoneImage):
                 self.tombstones[image.key] = (image.version, image.time_ns)
             elif isinstance(image, HeldImage):
@@ -191,6 +209,7 @@ class Partition:
             elif isinstance(image, SplitImage):
                 self.split = Split(image.left, image.right)
         self.items.update(rows)
+        self.shards = stream_shards.loaded(told)
         self._load_local()
 
     def _load_local(self) -> None:
@@ -211,6 +230,8 @@ class Partition:
                 return  # a copy of a request that two leaders logged: it happened at the first place
             self.dedup[request] = self._outcome(entry)
             self.dedup_order.append((entry.expiry_ns, request))
+        if self.shards:
+            stream_shards.pass_time(self.shards, self.spec.group, entry.slot, entry.time_ns)
         command = entry.command
         if type(command) is Write:
             self._change(entry, command.key, command.item)
@@ -230,6 +251,10 @@ class Partition:
         elif type(command) is TransactCancel:
             if self.is_held(command.key, command.txn):
                 del self.held[command.key]
+        elif type(command) is Backfill:
+            backfilling.owe_rows(self, entry, command)
+        elif type(command) is Sweep:
+            self._sweep(entry, command)
         elif type(command) is Scrub:
             self.digest = digest(self, entry.slot, command.after, command.rows_max)
         self._forget_expired()
@@ -283,9 +308,12 @@ class Partition:
             return Outcome(entry.expiry_ns, 200, "", command.body)
         return Outcome(entry.expiry_ns, 200, "", {})
 
-    def _change(self, entry: Entry, key: bytes, item: Item | None, stamp_ns: Nanoseconds = 0) -> None:
+    def _change(
+        self, entry: Entry, key: bytes, item: Item | None, stamp_ns: Nanoseconds = 0, identity: str = ""
+    ) -> None:
         """Set a table's item, or delete it with None: the one place where items change, so that everything that hangs
-        on them changes with them. A transaction brings its own `stamp_ns`.
+        on them changes with them. A transaction brings its own `stamp_ns`; `identity` is the service's where it acts by
+        itself, and then nobody pays.
         """
         stored: StoredItem | None = self.items.get(key)
         before = None if stored is None else stored.item
@@ -293,10 +321,13 @@ class Partition:
             self.local.change(key, before, item)
         if self.form is not None and self.form.schema.indexes:
             for change in index_changes(self.form.schema, before, item):
+                free = bool(identity)
                 if change.delete_key is not None:
-                    self._owe(entry.slot, change.index, change.delete_key, None, key)
+                    self.owe_change(entry, change.index, change.delete_key, None, key, entry.slot, free)
                 if change.put_key is not None:
-                    self._owe(entry.slot, change.index, change.put_key, change.entry, key)
+                    self.owe_change(entry, change.index, change.put_key, change.entry, key, entry.slot, free)
+        if self.shards:
+            stream_shards.note(self.shards, self.schema, entry.slot, entry.time_ns, before, item, identity)
         stamp_ns = stamp_ns or self._next_stamp(stored, entry.time_ns)
         if item is not None:
             self.items[key] = StoredItem(item, entry.slot, entry.time_ns, stamp_ns)
@@ -342,16 +373,35 @@ class Partition:
         """The table looks otherwise. An older form than the one known is a copy that came late."""
         assert self.form is not None, "indexes are not told"
         if form.version > self.form.version:
-            self.form = form
+            backfilling.follow(self, form)
+            stream_shards.reform(self.shards, self.spec.group, form.stream, self.applied, self.log_time_ns)
 
-    def _owe(self, slot: int, index: str, key: bytes, item: Item | None, source: bytes) -> None:
-        self.owed.append(OwedImage(self.owed_count, slot, index, key, item, source))
+    def _sweep(self, entry: Entry, command: Sweep) -> None:
+        """Remove an expired item, unless it was written again meanwhile or a transaction has to do with it."""
+        stored: StoredItem | None = self.items.get(command.key)
+        if stored is not None and stored.version == command.version and command.key not in self.held:
+            self._change(entry, command.key, None, identity=SERVICE)
+
+    def owe_change(
+        self, entry: Entry, index: str, key: bytes, item: Item | None, source: bytes, version: int, free: bool = False
+    ) -> None:
+        """Owe an index what this entry changed in it; `source` is the base item's key, `version` the item's."""
+        self.owe(OwedImage(0, entry.slot, index, key, item, source, version, entry.time_ns, free))
+
+    def owe(self, change: OwedImage) -> None:
+        """Owe a change, under the next number."""
+        self.owed.append(replace(change, sequence=self.owed_count))
         self.owed_count += 1
 
     def _divide(self, command: Split) -> None:
         """Let everything fall into two halves. Both get all remembered answers: a retry may come to either."""
         self.split = command
-        self.halves = (self._half(command.left), self._half(command.right))
+        left, right = self.halves = (self._half(command.left), self._half(command.right))
+        if self.shards:
+            stream = None if self.form is None else self.form.stream
+            specs = (command.left, command.right)
+            left.shards, right.shards = stream_shards.divide(self.shards, specs, self.applied, self.log_time_ns, stream)
+            self.shards = []
         self.items.clear()
         self.local = None
         self.dedup.clear()
@@ -401,12 +451,13 @@ class Partition:
         half.dedup = dict(self.dedup)
         half.dedup_order = deque(self.dedup_order)
         half.form, half.deleted_ns, half.deleted_slot = self.form, self.deleted_ns, self.deleted_slot
+        half.backfills = dict(self.backfills)  # how far they are is a key: it holds for a part of the range as well
         keys = self.items.irange(spec.low, spec.high or None, inclusive=(True, False))
         half.items.update({key: self.items[key] for key in keys})
         half._load_local()
         for owed in self.owed:
             if spec.holds(owed.source):
-                half._owe(owed.slot, owed.index, owed.key, owed.item, owed.source)
+                half.owe(owed)
         half.tombstones = {key: known for key, known in self.tombstones.items() if spec.holds(key)}
         half.held = {key: held for key, held in self.held.items() if spec.holds(key)}
         return half

@@ -18,9 +18,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from dynalab_impl import backfilling, index_steps
 from dynalab_impl import messages as m
-from dynalab_impl.effects import NOTHING, Address, Effects
+from dynalab_impl.effects import NOTHING, Address, Effects, Timing
 from dynalab_impl.partition import Partition
+from dynalab_model import stream_settings
 from dynalab_model.events import Event
 
 if TYPE_CHECKING:
@@ -28,16 +30,24 @@ if TYPE_CHECKING:
     from dynalab_impl.table_entry import Table
 
 
-def reformed(form: m.Form, settings: Mapping[str, object]) -> m.Form:
+def stream_form(settings: Mapping[str, object], form: m.Form | None, timing: Timing) -> m.StreamForm | None:
+    """The stream that a table with these settings has; `form` is None for a table that is made with it."""
+    current = stream_settings.enabled(settings)
+    if current is None or (form is not None and form.stream is not None and form.stream.label == current[0]):
+        return None if current is None or form is None else form.stream
+    return m.StreamForm(*current, timing.stream_roll_s, timing.stream_keep_s, 0 if form is None else form.version + 1)
+
+
+def reformed(form: m.Form, settings: Mapping[str, object], timing: Timing) -> m.Form:
     """The form of a table whose settings have changed: the next version, or the same if partitions need not know.
 
     >>> from dynalab_model.schema import KeyAttribute, KeySchema, TableSchema
     >>> form = m.Form(0, TableSchema("T", KeySchema(KeyAttribute("pk", "S"))))
-    >>> reformed(form, {"TimeToLive": "expires"}).version, reformed(form, {"TableClass": "STANDARD"}).version
-    (1, 0)
+    >>> [reformed(form, one, Timing()).version for one in ({"TimeToLive": "expires"}, {"TableClass": "STANDARD"})]
+    [1, 0]
     """
     ttl = cast(str, settings.get("TimeToLive") or "")
-    changed = replace(form, ttl=ttl)
+    changed = replace(form, ttl=ttl, stream=stream_form(settings, form, timing))
     return form if changed == form else replace(changed, version=form.version + 1)
 
 
@@ -66,7 +76,7 @@ def on_alter(node: StorageNode, sender: Address, message: m.Alter, effects: Effe
     if lead.splitting or state.split is not None:
         return
     if state.form.version >= message.form.version:
-        effects.send(sender, m.Altered(message.group, state.form.version), NOTHING)
+        effects.send(sender, m.Altered(message.group, state.form.version, backfilling.built(state)), NOTHING)
     elif lead.form_version < message.form.version:
         lead.form_version = message.form.version
         slot = replica.propose(m.Reform(message.form), m.NO_REQUEST, 0, effects)
@@ -76,5 +86,4 @@ def on_alter(node: StorageNode, sender: Address, message: m.Alter, effects: Effe
 def on_altered(node: StorageNode, sender: Address, message: m.Altered, effects: Effects) -> None:
     """A partition has the form; only the catalog's leader asked."""
     if node.keeper is not None:
-        known = node.keeper.altered.get(message.group, 0)
-        node.keeper.altered[message.group] = max(known, message.version)
+        index_steps.on_altered(node.keeper, message)

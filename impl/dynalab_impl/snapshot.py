@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from dynalab_impl.effects import JSON, Message, Nanoseconds
-from dynalab_impl.messages import NO_BALLOT, Ballot, Form, GroupSpec, Held, Member, RequestId
+from dynalab_impl.messages import NO_BALLOT, Ballot, Form, GroupSpec, Held, Member, RequestId, StreamForm
+from dynalab_model.streams import Change
 from dynalab_model.values import Item, item_size
 
 PIECE_IMAGES = 256  # images in one record or message, at most
@@ -28,6 +29,18 @@ class RowImage:
     stamp_ns: Nanoseconds = 0
 
 
+@dataclass(frozen=True, slots=True)
+class BackfillImage:
+    """How far a new index has been given what was in its table before it: up to the key `after`, by the log's entry at
+    `slot`.
+    """
+
+    index: str
+    after: bytes = b""
+    slot: int = 0
+    done: bool = False
+
+
 @dataclass(slots=True)
 class PartitionImage:
     """What holds for a partition as a whole, where that is not what it began with."""
@@ -35,6 +48,7 @@ class PartitionImage:
     form: Form
     deleted_ns: Nanoseconds
     deleted_slot: int
+    backfills: tuple[BackfillImage, ...] = ()
 
 
 @dataclass(slots=True)
@@ -48,8 +62,9 @@ class OutcomeImage:
 
 @dataclass(slots=True)
 class OwedImage:
-    """An index change that a base write at `slot` caused and that the propagator still has to carry. None deletes the
-    entry. `sequence` counts all of a partition.
+    """An index change that the entry at `slot` caused and that the propagator still has to carry. None deletes the
+    entry. `sequence` counts all of a partition. In the index a change counts by its `version`, the slot that wrote the
+    item: a backfill owes what was written long before.
     """
 
     sequence: int
@@ -58,6 +73,31 @@ class OwedImage:
     key: bytes
     item: Item | None
     source: bytes  # the base item's key
+    version: int
+    time_ns: Nanoseconds  # the log time of `slot`: how far the index is behind
+    free: bool = False  # of the index's capacity
+
+
+@dataclass(slots=True)
+class ShardImage:
+    """A shard of the table's stream, without its changes."""
+
+    id: str
+    parent: str
+    stream: StreamForm
+    first: int
+    opened_ns: Nanoseconds
+    ended: int
+    closed_ns: Nanoseconds
+    trimmed: int
+
+
+@dataclass(slots=True)
+class ChangeImage:
+    """A change in this shard; behind the shard, and behind the shard's earlier changes."""
+
+    shard: str
+    change: Change
 
 
 @dataclass(slots=True)
@@ -118,6 +158,8 @@ Image: TypeAlias = (
     | PartitionImage
     | OutcomeImage
     | OwedImage
+    | ShardImage
+    | ChangeImage
     | TombstoneImage
     | HeldImage
     | SplitImage
@@ -178,6 +220,8 @@ def image_bytes(image: Image) -> int:
         return item_size(image.item) if image.item else 0
     if isinstance(image, HeldImage):
         return item_size(image.held.item) if image.held.item else 0
+    if isinstance(image, ChangeImage):
+        return image.change.size_bytes
     if isinstance(image, OutcomeImage) and image.body:
         return len(str(image.body))
     return 0

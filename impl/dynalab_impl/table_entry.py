@@ -9,11 +9,14 @@ from typing import TypeAlias, cast
 
 from dynalab_impl.effects import JSON, Nanoseconds
 from dynalab_impl.messages import Form, GroupSpec
+from dynalab_model import stream_settings, streams
+from dynalab_model.operations import ListStreams
 from dynalab_model.schema import TableSchema
 from dynalab_model.tables import describe
 
 Counts: TypeAlias = Mapping[str, tuple[int, int]]  # see `count_key` → items and their bytes
 NO_COUNTS: Counts = MappingProxyType({})
+DESCRIBE_STREAM = "DescribeStream"  # what a router asks of the catalog about a stream; its shards it asks partitions
 
 
 def count_key(group: str, local_index: str = "") -> str:
@@ -65,3 +68,20 @@ class Table:
                 index_counts=sums,
             ),
         )
+
+
+def stream_described(table: Table | None, name: str, label: str, now_ms: int) -> dict[str, JSON]:
+    """What the catalog knows of a stream: its view type and its status; raises DynamoError."""
+    view, status = stream_settings.find(name, label, None if table is None else table.settings, now_ms)
+    return {"StreamViewType": view, "StreamStatus": status}
+
+
+def streams_listed(tables: Mapping[str, Table], operation: ListStreams, now_ms: int) -> dict[str, JSON]:
+    """ListStreams: of one table or of all, also those that were disabled less than a day ago."""
+    named = [
+        (name, label)
+        for name, table in tables.items()
+        if operation.table in ("", name)
+        for label, _, _ in stream_settings.streams_of(table.settings, now_ms)
+    ]
+    return cast("dict[str, JSON]", streams.list_streams(named, operation.start, operation.limit))
