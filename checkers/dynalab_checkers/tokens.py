@@ -4,8 +4,9 @@ Rules of this room:
 1. An operation names its token in the field `token` of its invocation; all operations with one token are *attempts* of
    one effect. It happened exactly once if some attempt was acknowledged, at most once if the outcome of one is unknown,
    and never if all were refused. An operation without a token is an effect of its own.
-2. Attempts of one token ask for the same. Whoever accepts one that asks for something else has not compared it (a
-   refusal of it is right, and says nothing about the others).
+2. Attempts of one token ask for the same. Whoever accepts one that asks for something else has not compared it. One
+   that was refused, or of whose outcome nothing is known, says nothing: it is left out, and what it wrote must never
+   be seen.
 3. Effects are seen in lists (`append`, whose elements are unique among effects) and in counters (`add`). Atomicity and
    order are not judged here: hand the history of `once_per_token` to the judges of isolation.
 
@@ -54,7 +55,7 @@ def once_per_token(history: History) -> tuple[History, list[Operation]]:
     for tries in attempts.values():
         first = tries[0]
         like = [attempt for attempt in tries if _asks(attempt) == _asks(first)]
-        strangers += [attempt for attempt in tries if attempt not in like and attempt.outcome != "fail"]
+        strangers += [attempt for attempt in tries if attempt not in like and attempt.outcome == "ok"]
         answered = [attempt for attempt in like if attempt.outcome == "ok"]
         unsure = [attempt for attempt in like if attempt.outcome == "info"]
         one = min(answered, key=_returned) if answered else unsure[0] if unsure else min(like, key=_returned)

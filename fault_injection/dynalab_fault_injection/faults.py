@@ -23,8 +23,17 @@ from dynalab_fault_injection.link_faults import add, lift
 from dynalab_fault_injection.return_fault import LossOnReturn
 from dynalab_fault_injection.simulator import LinkRule, below, between, pick, shuffled
 from dynalab_fault_injection.split_fault import PartitionSplit
-from dynalab_fault_injection.store_faults import ArchiveOutage, BlackoutRot, SilentDivergence, SlowDisk, SyncFailure
+from dynalab_fault_injection.store_faults import (
+    ArchiveOutage,
+    ArchiveRot,
+    BlackoutRot,
+    SilentDivergence,
+    SlowDisk,
+    SyncFailure,
+)
+from dynalab_fault_injection.table_fault import TableChurn
 from dynalab_fault_injection.throttle_fault import Throttling
+from dynalab_fault_injection.transaction_fault import CrashBetweenSteps
 
 SECOND = 1_000_000_000
 HAND_OVER_MAX_NS = SECOND // 2  # a process that is to stop has so long to hand over
@@ -332,6 +341,20 @@ CATALOGUE: dict[str, Kind] = {
             9 * SECOND,
             ArchiveOutage,
         ),
+        Kind(
+            "archive-rot",
+            "archived objects rot in the object store",
+            4 * SECOND,
+            9 * SECOND,
+            ArchiveRot,
+        ),
+        Kind(
+            "table-churn",
+            "another table is created, written to and deleted, again and again",
+            4 * SECOND,
+            8 * SECOND,
+            TableChurn,
+        ),
         Kind("zone-loss", "a zone loses power or its links to the others", 3 * SECOND, 6 * SECOND, ZoneLoss),
         Kind(
             "index-lag",
@@ -411,6 +434,14 @@ CATALOGUE: dict[str, Kind] = {
             2 * SECOND,
             4 * SECOND,
             LossOnReturn,
+        ),
+        Kind(
+            "crash-between-steps",
+            "whoever has just taken a step of a transaction loses power, a coordinator or a leader",
+            4 * SECOND,
+            8 * SECOND,
+            CrashBetweenSteps,
+            ("transact",),
         ),
         Kind("split-failover", "a leader divides its partition and dies", 2 * SECOND, 4 * SECOND, SplitFailover),
         _link("autoadmin-dead", "nobody hears the autoadmin, and it hears nobody", 4, 8, link_faults.autoadmin_dead),

@@ -71,7 +71,9 @@ def test_a_token_with_other_parameters_must_be_refused() -> None:
     found = check_effects_once(history(attempt("a", 1, 0), other, get(40, 1, 2)))
     assert found.verdict == "invalid"
     assert found.why.endswith("asked for something else than the first one with the token a, and was not refused")
-    assert verdict(attempt("a", 1, 0), attempt("a", 2, 20, "fail"), get(40, 1)) == "valid"
+    for outcome in ("fail", "info"):
+        assert verdict(attempt("a", 1, 0), attempt("a", 2, 20, outcome), get(40, 1)) == "valid"
+        assert verdict(attempt("a", 1, 0), attempt("a", 2, 20, outcome), get(40, 1, 2)) == "invalid"
 
 
 def test_transactions_that_read_lists_are_judged_too() -> None:
