@@ -172,6 +172,17 @@ def test_one_hierarchical_sort_key_answers_for_a_state_a_city_and_an_office() ->
     assert found["an office: NY#NYC#JFK14"] == ["JFK14", "1"]
 
 
+@pytest.mark.claim("S58")
+def test_a_sort_key_of_several_attributes_answers_from_left_to_right_and_compares_each_as_what_it_is() -> None:
+    found = cells("offices_in_columns")
+    assert found["a state"] == ["stock legal press board", "4"], "NYX is no part of NY"
+    assert found["a city"] == ["legal press board", "3"], "floors 9, 10, 102"
+    assert found["above a floor"] == ["press board", "2"]
+    refused = [name for name, row in found.items() if row and row[0].startswith("refused")]
+    assert refused == ["a city in any state", "floors of a state", "a range, then more"]
+    assert kept("offices_in_columns").endswith("legal lost its floor: board press\n")
+
+
 @pytest.mark.claim("S59")
 def test_a_country_as_partition_key_is_throttled_and_country_and_state_is_not() -> None:
     found = {

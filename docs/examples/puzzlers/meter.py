@@ -238,13 +238,13 @@ class Database:
         finally:
             self._bills.pop()
 
-    def create(self, table: str, *keys: str, indexes: Sequence[Body] = ()) -> None:
-        """A table on demand. A key is a name, with `:N` behind it if it is a number."""
+    def create(self, table: str, *keys: str, indexes: Sequence[Body] = (), numbers: Sequence[str] = ()) -> None:
+        """A table on demand. A key is a name, with `:N` behind it if it is a number; `numbers` are those of indexes."""
         described = {name: kind or "S" for name, _, kind in (key.partition(":") for key in keys)}
         names = list(described)
         for index in indexes:
             for part in cast("list[dict[str, str]]", index["KeySchema"]):
-                described.setdefault(part["AttributeName"], "S")
+                described.setdefault(part["AttributeName"], "N" if part["AttributeName"] in numbers else "S")
         body: Body = {
             "TableName": table,
             "BillingMode": "PAY_PER_REQUEST",
@@ -320,8 +320,8 @@ class Database:
 
 
 def key_schema(*names: str) -> list[dict[str, str]]:
-    """A partition key and, perhaps, a sort key."""
-    return [{"AttributeName": name, "KeyType": kind} for name, kind in zip(names, ("HASH", "RANGE"), strict=False)]
+    """A partition key and, perhaps, a sort key; that of a global index may have several attributes."""
+    return [{"AttributeName": name, "KeyType": "RANGE" if number else "HASH"} for number, name in enumerate(names)]
 
 
 def index(name: str, *keys: str, projection: str = "ALL", include: Sequence[str] = ()) -> Body:
