@@ -141,6 +141,10 @@ class Pair:
     def _run(self, duration_ns: int) -> None:
         self._simulation.run_until(self._simulation.now + duration_ns)
 
+    def wait(self, duration_ns: int) -> None:
+        """Let time pass on both sides: the model's clock is the service's."""
+        self._run(duration_ns)
+
     # --- quiescence ---------------------------------------------------------------------------------------------
 
     def settle(self) -> None:

@@ -54,6 +54,8 @@ TABLES: dict[str, dict[str, Any]] = {
 # What each operation may answer besides validation and authorization, by short names (`FULL`).
 _READ = "PTE RNF RLE THR"
 _WRITE = "CCF PTE RNF ICS TC RLE RWC THR"
+_TRANSACTION = "RNF TransactionCanceledException TransactionInProgressException IdempotentParameterMismatchException "
+_TRANSACTION += "PTE RLE THR"
 _TAGS = "LIM RNF RIU"
 _BACKUPS = "BackupNotFoundException TableNotFoundException"
 DECLARED: dict[str, str] = {
@@ -62,6 +64,8 @@ DECLARED: dict[str, str] = {
     "BatchWriteItem": "PTE RNF ICS RLE RWC THR",
     "ExecuteStatement": "CCF PTE RNF ICS TC RLE THR DuplicateItemException",
     "BatchExecuteStatement": "RLE THR",
+    "TransactGetItems": "RNF TransactionCanceledException PTE RLE THR",
+    **dict.fromkeys(("TransactWriteItems", "ExecuteTransaction"), _TRANSACTION),
     "CreateTable": "RIU LIM",
     **dict.fromkeys(("UpdateTable", "DeleteTable", "UpdateTimeToLive"), "RIU RNF LIM"),
     **dict.fromkeys(("DescribeTable", "DescribeTimeToLive"), "RNF"),
