@@ -17,14 +17,15 @@ when its cost is known: a bucket may go into debt. What is refused was not logge
 Choices where nothing is published. The leader holds the buckets of writes and strong reads. An eventual read is
 admitted where it is served: a follower has a third of the partition's read limits, so eventual reads spread over three
 replicas get the whole, and a mix of both kinds at most two thirds more. Buckets begin full; a replica that takes over
-keeps the tokens that it has. What the propagator writes into an index is not admitted here.
+keeps the tokens that it has. What the propagator writes into an index is admitted by the index's own buckets: one that
+is over its limits takes no change, and the change is sent again later.
 
 A refusal is final, and must stay so: a copy of the request that the network still has must not happen later. So a
 node remembers the attempts that it turned away, and a router believes a refusal only if every other attempt of that
 request was turned away, too.
 
-Room is left for adaptive capacity, global admission control, doubling of on-demand peaks, auto scaling, and
-back-pressure of indexes: they change rates and shares, or ask one more bucket.
+Room is left for adaptive capacity, global admission control, doubling of on-demand peaks, and auto scaling: they change
+rates and shares, or ask one more bucket.
 """
 
 from __future__ import annotations
@@ -164,21 +165,34 @@ class Admission:
         """Why a read or write of this partition is refused now, or None. `others` are the members whose nodes a
         write would burden as well.
         """
+        limit = self.limit(spec, access, leads, others, now_ns)
+        return (
+            throttled(spec.table, spec.index, access, limit, self.is_provisioned(spec.table, spec.index))
+            if limit
+            else None
+        )
+
+    def is_provisioned(self, table: str, index: str) -> bool:
+        """Whether throughput was bought for this table or index."""
+        allowance = self.allowances.get((table, index))
+        return allowance is not None and allowance.write > 0
+
+    def limit(self, spec: GroupSpec, access: str, leads: bool, others: list[Address], now_ns: Nanoseconds) -> str:
+        """The limit that a read or write of this partition would go over now; "" for none."""
         if self.open or spec.group.startswith(SYSTEM):
-            return None
+            return ""
         meter = self._meter(spec, leads, now_ns)
         share = meter.reads if access == READ else meter.writes
         if meter.whole.level <= 0:
-            return _error(spec, access, PARTITION, provisioned=share is not None)
+            return PARTITION
         if share is None:
             # Nothing was paid for beforehand, so the node's bucket is the second limit (S38).
-            has_room = self.node.level > 0
-            return None if has_room else _error(spec, access, PARTITION, provisioned=False)
+            return "" if self.node.level > 0 else PARTITION
         if share.allocated.level > 0:
-            return None
+            return ""
         if share.burst.level > 0 and self.node.level > 0 and all(self.spare.get(other, 1) > 0 for other in others):
-            return None
-        return _error(spec, access, TABLE, provisioned=True)
+            return ""
+        return TABLE
 
     def pay_read(self, group: str, half_units: int) -> None:
         """A read that was admitted cost so many halves of a read unit."""
@@ -273,10 +287,10 @@ class Admission:
         return attempt in self.turned_away or issued_wall_ns < self.since_wall_ns
 
 
-def _error(spec: GroupSpec, access: str, limit: str, *, provisioned: bool) -> DynamoError:
+def throttled(table: str, index: str, access: str, limit: str, provisioned: bool) -> DynamoError:
     """The table's mode decides the error (operations.md §1), the bucket the reason (api.md §7)."""
-    index = bool(spec.index)
-    resource = arn(spec.table) + (f"/index/{spec.index}" if index else "")
-    reasons = [throttling_reason(access, limit, resource, index=index)]
+    of_index = bool(index)
+    resource = arn(table) + (f"/index/{index}" if of_index else "")
+    reasons = [throttling_reason(access, limit, resource, index=of_index)]
     make = provisioned_throughput_exceeded if provisioned else throttling
-    return make(index=index, reasons=reasons)
+    return make(index=of_index, reasons=reasons)

@@ -40,6 +40,18 @@ def refused(
     return True
 
 
+def index_limit(node: StorageNode, replica: Replica, effects: Effects) -> str:
+    """Which limit an index partition is over, so that it takes no change now; "" for none."""
+    admission = node.admission
+    if admission is None:
+        return ""
+    others = [member.address for member in replica.members if member.address != node.address]
+    limit = admission.limit(replica.spec, WRITE, True, others, effects.now_ns)
+    if limit:
+        effects.tell(Event("index-throttled", replica.spec.group))
+    return limit
+
+
 def write_refused(
     node: StorageNode, sender: Address, replica: Replica, message: m.WriteRequest, effects: Effects
 ) -> bool:

@@ -279,7 +279,7 @@ class Catalog:
         table.settings = changed.settings
         for name in index_steps.added(table.schema, changed.schema):
             table.groups += self._place_range(changed.schema, name, self.topology.partitions_per_index, entry.slot)
-        table.form = reformed(replace(table.form, schema=changed.schema), changed.settings, self.topology.timing)
+        table.form = reformed(table.form, changed.schema, changed.settings, self.topology.timing)
         if isinstance(change.operation, UpdateTable):
             table.status = step(table.status, UPDATING)
             return {"TableDescription": table.description()}

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dynalab_impl import admission_duties
 from dynalab_impl import messages as m
 from dynalab_impl.data_duties import is_splitting
 from dynalab_impl.effects import NOTHING, Address, Effects
 from dynalab_impl.partition import Partition
 from dynalab_impl.replication.leading import Waiter
 from dynalab_impl.replication.replica import Replica
+from dynalab_model.capacity import write_units
 from dynalab_model.events import Event
+from dynalab_model.values import item_size
 
 if TYPE_CHECKING:
     from dynalab_impl.storage_node import StorageNode
@@ -29,20 +32,36 @@ def on_index_request(node: StorageNode, sender: Address, message: m.IndexRequest
         effects.tell(Event("index-ignored", message.group))
         effects.send(sender, m.IndexReply(message.source, message.number), NOTHING)
         return
+    admission = node.admission
+    if admission is not None and not message.free:
+        limit = admission_duties.index_limit(node, replica, effects)
+        if limit:
+            effects.send(sender, m.IndexReply(message.source, message.number, limit), NOTHING)
+            return
+        admission.pay_write(message.group, _units(partition, message.write))
     slot = replica.propose(message.write, message.request, message.expiry_ns, effects)
     replica.wait(slot, Waiter(sender, message.number, message.source))
     effects.tell(Event("index-applied", message.group, 0, slot))
 
 
+def _units(partition: Partition, write: m.IndexWrite) -> int:
+    """What a change of an entry costs (api.md §5): the larger of what was there and what comes."""
+    old = partition.get(write.key)
+    return write_units(item_size(old) if old else 0, item_size(write.item) if write.item else 0)
+
+
 def _map_of(node: StorageNode, replica: Replica) -> m.TableMap | None:
     """The map of this replica's table. One of an earlier table of that name does not count: its index is gone."""
-    table = node.maps.get(replica.spec.table)
+    table, state = node.maps.get(replica.spec.table), replica.state
     known = table is not None and any(spec.group == replica.spec.group for spec in table.groups)
-    return table if known else None
+    if not known or table is None or not isinstance(state, Partition) or state.form is None:
+        return None
+    return table if table.version >= state.form.version else None  # an older one does not know its new indexes
 
 
 def propagate(node: StorageNode, replica: Replica, effects: Effects, retry: bool) -> None:
-    if replica.spec.index or not isinstance(replica.state, Partition) or not replica.state.owed:
+    state = replica.state
+    if replica.spec.index or not isinstance(state, Partition) or not (state.owed or state.backfills):
         return
     if not replica.may_serve(effects.now_ns) or replica.leading is None or replica.leading.splitting:
         return
@@ -58,12 +77,14 @@ def propagate(node: StorageNode, replica: Replica, effects: Effects, retry: bool
     if retry:
         propagator.retry(replica, table, node.leaders, effects)
     propagator.pump(replica, table, node.leaders, effects)
+    if state.backfills:
+        propagator.fill(replica, effects)
 
 
 def on_index_reply(node: StorageNode, sender: Address, message: m.IndexReply, effects: Effects) -> None:
     replica, propagator = node.replicas.get(message.source), node.propagators.get(message.source)
     if replica is not None and propagator is not None and replica.leading is not None:
-        propagator.on_reply(message.number, replica, effects)
+        propagator.on_reply(message.number, message.limit, replica, effects)
         propagate(node, replica, effects, retry=False)
 
 

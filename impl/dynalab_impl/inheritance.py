@@ -87,6 +87,12 @@ INHERITED: tuple[Inherited, ...] = (
     ),
     Inherited("Partition.owed_count", "its counting", "begins anew", "two changes look like one"),
     Inherited(
+        "Partition.backfills",
+        "how far new indexes are filled",
+        "the same in both: a key, which holds for a part of the range as well",
+        "items from before the index are never in it",
+    ),
+    Inherited(
         "Partition.tombstones",
         "deletes that an index remembers",
         "by key",

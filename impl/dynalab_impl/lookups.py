@@ -18,6 +18,7 @@ from dynalab_impl.metadata import Find, Found, Question
 from dynalab_impl.pending import Pending
 from dynalab_impl.steps import STEPS
 from dynalab_model.errors import DynamoError, resource_not_found
+from dynalab_model.schema import TableSchema
 from dynalab_model.tables import check_serves
 
 if TYPE_CHECKING:
@@ -61,6 +62,17 @@ def refresh(router: Router, spec: GroupSpec, effects: Effects) -> None:
     effects.send(to, Find(spec.table, spec.index, spec.low, False), NOTHING)
 
 
+def may_trust(schema: TableSchema, index: str, pending: Pending) -> bool:
+    """Whether to take a cached schema's word for what an index is: one that it does not have, or that is being built,
+    may have come or have been finished since. The table is asked for once more, then.
+    """
+    found = schema.index(index)
+    if (found is not None and not found.building) or pending.rechecked or pending.plan is not None:
+        return True
+    pending.rechecked = True
+    return False
+
+
 def on_redirect(router: Router, message: Redirect, effects: Effects) -> None:
     """That member does not lead the catalog. Its redirect names the table, not the question."""
     if message.leader is None:
@@ -94,6 +106,8 @@ def on_found(router: Router, sender: Address, message: Found, effects: Effects) 
         if pending is None or not pending.asking:
             continue
         pending.asking = False
+        if message.spec is None and pending.plan is not None:
+            pending.begin_anew()
         if missing is None:
             router.bind(pending, effects)
         elif pending.sent and type(pending.operation) not in STEPS:

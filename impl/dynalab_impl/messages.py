@@ -13,6 +13,7 @@ from dynalab_impl.entries import (
     NO_BALLOT,
     NO_REQUEST,
     AddMember,
+    Backfill,
     Ballot,
     Barrier,
     CatalogChange,
@@ -32,6 +33,7 @@ from dynalab_impl.entries import (
     Scrub,
     Split,
     StreamForm,
+    Sweep,
     TransactCancel,
     TransactCommit,
     TransactPrepare,
@@ -47,6 +49,7 @@ __all__ = [  # what `entries` gives and is to be had here, too
     "NO_BALLOT",
     "NO_REQUEST",
     "AddMember",
+    "Backfill",
     "Ballot",
     "Barrier",
     "CatalogChange",
@@ -66,6 +69,7 @@ __all__ = [  # what `entries` gives and is to be had here, too
     "Scrub",
     "Split",
     "StreamForm",
+    "Sweep",
     "TransactCancel",
     "TransactCommit",
     "TransactPrepare",
@@ -350,19 +354,23 @@ class Alter(Message):
 
 @dataclass(slots=True)
 class Altered(Message):
-    """This partition's log holds the table's form of that version, committed."""
+    """This partition's log holds the table's form of that version, committed. `built` are the new indexes that have got
+    all that was there before.
+    """
 
     group: str
     version: int
+    built: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class TableMap:
-    """What a router needs to find a table's partitions."""
+    """What a propagator needs to find the partitions of a table's indexes, as of this version of the table's form."""
 
     schema: TableSchema
     status: str
     groups: tuple[GroupSpec, ...]
+    version: int = 0
 
 
 @dataclass(slots=True)
@@ -411,12 +419,16 @@ class IndexRequest(Message):
     request: RequestId
     expiry_ns: Nanoseconds
     write: IndexWrite
+    free: bool = False  # of the index's capacity
 
 
 @dataclass(slots=True)
 class IndexReply(Message):
+    """The change is applied and committed; or it was not taken, as this limit of the index's is reached."""
+
     source: str
     number: int
+    limit: str = ""
 
 
 @dataclass(slots=True)

@@ -11,11 +11,12 @@ from typing import TypeAlias
 from dynalab_impl import messages as m
 from dynalab_impl.effects import Nanoseconds, RequestToken
 from dynalab_impl.steps import Step
-from dynalab_model.operations import ExecuteStatement, Operation, ReadOperation, WriteOperation
+from dynalab_impl.stream_messages import StreamStep
+from dynalab_model.operations import ExecuteStatement, Operation, ReadOperation, ReadSettings, WriteOperation
 from dynalab_model.pages import PageBuilder, ReadPlan
 
 # What a batch, a statement or a transaction consists of.
-PartOperation: TypeAlias = ReadOperation | WriteOperation | ExecuteStatement | Step
+PartOperation: TypeAlias = ReadOperation | WriteOperation | ExecuteStatement | ReadSettings | Step | StreamStep
 
 
 @dataclass(slots=True)
@@ -24,7 +25,7 @@ class Pending:
 
     number: int
     token: RequestToken
-    operation: Operation | Step
+    operation: Operation | Step | StreamStep
     deadline_ns: Nanoseconds
     expiry_ns: Nanoseconds
     retry_ns: Nanoseconds
@@ -38,6 +39,7 @@ class Pending:
     turned_away: int = 0  # which of them were refused or sent elsewhere: a bit each
     alone: int = -1  # the last attempt that was made when every other one had been turned away
     asking: bool = False  # the metadata service; its answer lets the request go on
+    rechecked: bool = False  # the table was asked for anew, since the router did not know this index of it
     batch: int = 0  # the number of the batch that this is a part of, and its place there
     place_in_batch: int = 0
     plan: ReadPlan | None = None
@@ -47,6 +49,11 @@ class Pending:
     high: bytes = b""
     after: bytes = b""
     done: bool = False
+
+    def begin_anew(self) -> None:
+        """Forget the plan of a read: its index is no more."""
+        self.plan = self.page = None
+        self.after, self.done, self.rechecked = b"", False, True
 
     def step(self, key: bytes) -> None:
         """This key has been read."""

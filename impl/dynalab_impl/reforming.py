@@ -24,6 +24,7 @@ from dynalab_impl.effects import NOTHING, Address, Effects, Timing
 from dynalab_impl.partition import Partition
 from dynalab_model import stream_settings
 from dynalab_model.events import Event
+from dynalab_model.schema import TableSchema
 
 if TYPE_CHECKING:
     from dynalab_impl.storage_node import StorageNode
@@ -38,16 +39,17 @@ def stream_form(settings: Mapping[str, object], form: m.Form | None, timing: Tim
     return m.StreamForm(*current, timing.stream_roll_s, timing.stream_keep_s, 0 if form is None else form.version + 1)
 
 
-def reformed(form: m.Form, settings: Mapping[str, object], timing: Timing) -> m.Form:
+def reformed(form: m.Form, schema: TableSchema, settings: Mapping[str, object], timing: Timing) -> m.Form:
     """The form of a table whose settings have changed: the next version, or the same if partitions need not know.
 
     >>> from dynalab_model.schema import KeyAttribute, KeySchema, TableSchema
     >>> form = m.Form(0, TableSchema("T", KeySchema(KeyAttribute("pk", "S"))))
-    >>> [reformed(form, one, Timing()).version for one in ({"TimeToLive": "expires"}, {"TableClass": "STANDARD"})]
+    >>> expiring, classed = {"TimeToLive": "expires"}, {"TableClass": "STANDARD"}
+    >>> [reformed(form, form.schema, settings, Timing()).version for settings in (expiring, classed)]
     [1, 0]
     """
     ttl = cast(str, settings.get("TimeToLive") or "")
-    changed = replace(form, ttl=ttl, stream=stream_form(settings, form, timing))
+    changed = replace(form, schema=schema, ttl=ttl, stream=stream_form(settings, form, timing))
     return form if changed == form else replace(changed, version=form.version + 1)
 
 

@@ -13,9 +13,10 @@ error.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeAlias, cast, get_args
 
-from dynalab_impl import attempts, batching, coordinator, lookups, stalled, statements, transact_reads
+from dynalab_impl import attempts, batching, coordinator, lookups, stalled, statements, stream_requests, transact_reads
 from dynalab_impl import messages as m
 from dynalab_impl.attempts import ATTEMPTS_MAX
 from dynalab_impl.effects import (
@@ -38,6 +39,7 @@ from dynalab_impl.pending import PartOperation, Pending
 from dynalab_impl.plain import copy_plain, fingerprint
 from dynalab_impl.routes import Routes
 from dynalab_impl.steps import STEPS, Step
+from dynalab_impl.stream_messages import StreamStep
 from dynalab_impl.transact_messages import ItemRead, Stalled
 from dynalab_model.errors import DynamoError, internal_server_error, throttling
 from dynalab_model.items import bind_get, bind_write
@@ -55,6 +57,7 @@ from dynalab_model.operations import (
     PutItem,
     Query,
     Scan,
+    StreamOperation,
     TableOperation,
     TransactOperation,
     TransactWriteItems,
@@ -73,9 +76,15 @@ _STATEMENTS = frozenset({ExecuteStatement, BatchExecuteStatement})
 _TRANSACTIONS: frozenset[type] = frozenset(get_args(TransactOperation))
 _WRITES = frozenset({PutItem, UpdateItem, DeleteItem, BatchWriteItem, TransactWriteItems}) | _STATEMENTS
 _TABLES: frozenset[type] = frozenset(get_args(TableOperation))
+_STREAMS: frozenset[type] = frozenset(get_args(StreamOperation))
 _Body: TypeAlias = dict[str, JSON]
 _Whole: TypeAlias = (
-    batching.Batch | statements.Running | statements.Members | coordinator.Transaction | transact_reads.Reads
+    batching.Batch
+    | statements.Running
+    | statements.Members
+    | coordinator.Transaction
+    | transact_reads.Reads
+    | stream_requests.Walk
 )
 
 
@@ -159,7 +168,7 @@ class Router:
         self.pending[number] = pending
         self.keep_sweeping(effects)
         if type(operation) in _TABLES:
-            self._ask_catalog(pending, effects)
+            self.ask_catalog(pending, effects)
         else:
             self.bind(pending, effects)
 
@@ -234,12 +243,19 @@ class Router:
         if type(operation) in _TRANSACTIONS:
             coordinator.begin(self, pending, effects)
             return
-        if type(operation) in STEPS:
-            pending.key = cast(Step, operation).key
+        if type(operation) in _STREAMS:
+            stream_requests.begin(self, pending, effects)
+            return
+        if type(operation) in STEPS or type(operation) is StreamStep:
+            pending.key = cast("Step | StreamStep", operation).key
             self._dispatch(pending, effects)
             return
         schema = self.routes.schemas.get(pending.table)
         if schema is None:
+            self.wait_for_table(pending, effects)
+            return
+        index = operation.index if type(operation) is Query or type(operation) is Scan else None
+        if index is not None and not lookups.may_trust(schema, index, pending):
             self.wait_for_table(pending, effects)
             return
         try:
@@ -385,8 +401,10 @@ class Router:
         """A partition was split. Its children have its leader, at first."""
         leader = self.routes.leaders.get(message.group)
         if self.routes.drop(message.group):
+            schema = self.routes.schemas.get(message.left.table)
             for child in (message.left, message.right):
-                self.routes.put(child, effects.now_ns)
+                # A storage node knows the schema that its partition was made with; the table may have changed since.
+                self.routes.put(child if schema is None else replace(child, schema=schema), effects.now_ns)
                 if leader is not None:
                     self.routes.leaders[child.group] = leader
         pending = self.pending.get(message.number & -ATTEMPTS_MAX)
@@ -405,7 +423,7 @@ class Router:
 
     def _try(self, pending: Pending, effects: Effects) -> None:
         if type(pending.operation) in _TABLES:
-            self._ask_catalog(pending, effects)
+            self.ask_catalog(pending, effects)
         elif pending.attempts < ATTEMPTS_MAX:
             self.bind(pending, effects)
 
@@ -451,7 +469,8 @@ class Router:
 
     # --- the catalog ------------------------------------------------------------------------------------------------
 
-    def _ask_catalog(self, pending: Pending, effects: Effects) -> None:
+    def ask_catalog(self, pending: Pending, effects: Effects) -> None:
+        """One attempt of a request about tables: to the catalog's leader."""
         members = self.topology.catalog_members()
         to = self.catalog_leader or members[pending.target % len(members)]
         pending.retry_ns = effects.now_ns + self.topology.timing.attempt_ns
@@ -493,4 +512,5 @@ TAKERS: dict[type, Callable[[Router, Pending, batching.Part, Effects], None]] = 
     statements.Members: statements.take,
     coordinator.Transaction: coordinator.take,
     transact_reads.Reads: transact_reads.take,
+    stream_requests.Walk: stream_requests.take,
 }

@@ -78,12 +78,12 @@ def may_split(replica: Replica, now_ns: int) -> bool:
 def halves_of(replica: Replica, at: bytes) -> tuple[m.GroupSpec, m.GroupSpec]:
     """The children of a group that is split at this key, as of the next slot of its log."""
     spec, origin = replica.spec, len(replica.log) + 1
-    form = replica.state.form if isinstance(replica.state, Partition) else None
-    schema, stream = (spec.schema, spec.stream) if form is None else (form.schema, form.stream)
 
     def child(number: int, low: bytes, high: bytes) -> m.GroupSpec:
-        name = f"{spec.group}.{number}"
-        return m.GroupSpec(name, spec.table, spec.index, low, high, replica.members, schema, origin, stream=stream)
+        # The schema and the stream are those that the first ancestor was made with: a state that is made from the
+        # archive begins with them, and the form is inherited with the state.
+        name, stream = f"{spec.group}.{number}", spec.stream
+        return m.GroupSpec(name, spec.table, spec.index, low, high, replica.members, spec.schema, origin, stream=stream)
 
     return child(0, spec.low, at), child(1, at, spec.high)
 
@@ -215,7 +215,7 @@ def note_heat(node: StorageNode, group: str, key: bytes, parts: int, limit_parts
 
 def divided(table: m.TableMap, group: str, children: tuple[m.GroupSpec, ...]) -> m.TableMap:
     """The map with the group's children in its place; unchanged if it is not there."""
-    return m.TableMap(table.schema, table.status, replaced(table.groups, group, children))
+    return m.TableMap(table.schema, table.status, replaced(table.groups, group, children), table.version)
 
 
 def on_moved(node: StorageNode, sender: Address, message: m.Moved, effects: Effects) -> None:

@@ -18,7 +18,7 @@ from dynalab_impl.batching import Part
 from dynalab_impl.effects import JSON, NOTHING, Effects, RequestToken, Response
 from dynalab_impl.pending import Pending
 from dynalab_model import partiql
-from dynalab_model.errors import DynamoError, throttling
+from dynalab_model.errors import NO_SUCH_INDEX, DynamoError, throttling
 from dynalab_model.operations import BatchExecuteStatement, ExecuteStatement
 
 if TYPE_CHECKING:
@@ -61,6 +61,10 @@ def begin(router: Router, pending: Pending, effects: Effects) -> None:
         run = partiql.begin(schema, operation)
         target = partiql.target(schema, run) if pending.batch else b""
     except DynamoError as error:
+        if error.message.startswith(NO_SUCH_INDEX) and not pending.rechecked:
+            pending.rechecked = True  # it may have come since
+            router.wait_for_table(pending, effects)
+            return
         router.finish_with(pending, error, effects)
         return
     del router.pending[pending.number]

@@ -24,6 +24,7 @@ from dynalab_impl import (
     scrub,
     splitting,
     stalled,
+    stream_duties,
     transact_duties,
 )
 from dynalab_impl import messages as m
@@ -57,6 +58,7 @@ from dynalab_impl.replication.replica import Replica
 from dynalab_impl.routes import Directory
 from dynalab_impl.snapshot import Incoming, SnapshotTaken, TakeSnapshot
 from dynalab_impl.snapshot_writer import SnapshotWriter
+from dynalab_impl.stream_messages import FindShard, ListShards, ReadShard
 from dynalab_impl.transact_messages import CancelItem, CommitItem, PrepareItem, ReadItem
 from dynalab_model.events import Event
 from dynalab_model.operations import Operation
@@ -86,6 +88,7 @@ class StorageNode:
         "left",
         "maps",
         "propagators",
+        "readers",
         "registered",
         "replicas",
         "scrubber",
@@ -112,6 +115,9 @@ class StorageNode:
         self.ticks = 0
         self.stalled_told = 0  # transactions that a router was told of: another one each time
         self.autoadmin: autoadmin.Autoadmin | None = None  # at the catalog's leader
+        self.readers: dict[
+            str, dict[int, int]
+        ] = {}  # of shards of streams, where they are counted: when each last read
         self.heats: dict[str, Heat] = {}  # of the partitions that this node leads
         self.snapshots = SnapshotWriter(topology.log_records_max)
         self.scrubber = scrub.Scrubber() if topology.scrub else None
@@ -217,7 +223,7 @@ class StorageNode:
         if replica.leading is not None and not replica.spec.index:
             state = replica.state
             if isinstance(state, Partition):
-                if state.owed:
+                if state.owed or state.backfills:
                     self.propagate(replica, effects, retry=False)
             elif replica.leading.pending_requests == {}:
                 catalog_duties.keep_catalog(self, effects)
@@ -324,6 +330,9 @@ class StorageNode:
     on_alive = autoadmin.on_alive
     on_replaced = autoadmin.on_replaced
     settle = splitting.settle
+    on_list_shards = stream_duties.on_list_shards
+    on_find_shard = stream_duties.on_find_shard
+    on_read_shard = stream_duties.on_read_shard
     on_split_now = splitting.on_split_now
     on_alter = reforming.on_alter
     on_altered = reforming.on_altered
@@ -419,6 +428,9 @@ HANDLERS: dict[type, str] = {
     m.Alive: "on_alive",
     m.Replaced: "on_replaced",
     m.SplitNow: "on_split_now",
+    ListShards: "on_list_shards",
+    FindShard: "on_find_shard",
+    ReadShard: "on_read_shard",
     m.Alter: "on_alter",
     m.Altered: "on_altered",
     m.SplitWanted: "on_split_wanted",

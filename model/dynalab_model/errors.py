@@ -48,6 +48,7 @@ STATUS: dict[str, int] = {
     "ReplicatedWriteConflictException": 409,
 }
 
+NO_SUCH_INDEX = "The table does not have the specified index: "
 INVALID = "One or more parameter values were invalid: "
 
 TEXTS: dict[str, str] = {

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from dynalab_model.capacity import consumed_read, consumed_write, fetched_units
 from dynalab_model.collections import asks_for_metrics, collection_metrics, growth_bytes
-from dynalab_model.errors import DynamoError, invalid, validation
+from dynalab_model.errors import NO_SUCH_INDEX, DynamoError, invalid, validation
 from dynalab_model.expressions import (
     check_filter_keys,
     condition_holds,
@@ -120,7 +120,7 @@ def _index_of(schema: TableSchema, op: Query | Scan) -> IndexSchema | None:
         return None
     index = schema.index(op.index)
     if index is None:
-        raise validation(f"The table does not have the specified index: {op.index}")
+        raise validation(f"{NO_SUCH_INDEX}{op.index}")
     if schema.is_local(op.index):
         return index  # in the table's own partitions: strong reads, and whatever is not projected is at hand
     if op.consistent:

@@ -68,7 +68,7 @@ def test_an_answer_to_an_earlier_leadership_is_not_taken_for_another_change() ->
     later.pump(replica, MAP, {}, outbox)
     [second] = outbox.requests()
     assert second.number != first.number, "the old answer would pass for the new one"
-    later.on_reply(first.number, replica, outbox)
+    later.on_reply(first.number, "", replica, outbox)
     assert later.flights, "the blue item would never reach the index"
 
 

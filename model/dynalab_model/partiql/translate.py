@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cmp_to_key
 from typing import TypeAlias
 
-from dynalab_model.errors import DynamoError, invalid, validation
+from dynalab_model.errors import NO_SUCH_INDEX, DynamoError, invalid, validation
 from dynalab_model.expressions import check_expressions
 from dynalab_model.operations import (
     ConditionCheck,
@@ -164,7 +164,7 @@ def _keys_read(schema: TableSchema, select: Select) -> KeySchema:
         return schema.key
     index = schema.index(select.index)
     if index is None:
-        raise validation(f"The table does not have the specified index: {select.index}")
+        raise validation(f"{NO_SUCH_INDEX}{select.index}")
     return index.key
 
 
