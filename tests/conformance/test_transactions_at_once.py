@@ -38,7 +38,7 @@ class Service:
     """The replicated service with one table, `Hot`, asked without waiting."""
 
     def __init__(self, limits: Limits | None = None, **billing: Any) -> None:
-        topology = layout(nodes_per_zone=1, routers=2, partitions=1, **({} if limits is None else {"limits": limits}))
+        topology = layout(nodes_per_zone=1, routers=2, partitions=1, limits=limits)
         form = Format(codec.encode, codec.decode, wal.frame, wal.recover)
         self.simulation = Simulation(1, topology, make_node, form)
         self.answers: dict[RequestToken, Response] = {}
@@ -66,7 +66,7 @@ class Service:
         return self.simulation.request(0, router, parse(operation, body))
 
     def answer(self, token: RequestToken) -> tuple[int, dict[str, Any]]:
-        for _ in range(10 * SECOND_NS // SECOND_NS * 100):
+        for _ in range(1_000):
             if token in self.answers:
                 return self.answers[token].status, dict(self.answers[token].body)
             self.run(SECOND_NS // 100)
@@ -133,7 +133,7 @@ def test_a_transaction_that_meets_another_is_cancelled_at_that_item(service: Ser
 
 @pytest.mark.row("error:TransactionInProgress")
 def test_the_same_token_while_it_is_at_work_is_in_progress(service: Service) -> None:
-    asked = {"TransactItems": [put("progress")], "ClientRequestToken": "at work"}
+    asked: dict[str, Any] = {"TransactItems": [put("progress")], "ClientRequestToken": "at work"}
     running = service.ask("TransactWriteItems", **asked)
     service.until_held()
     again = service.ask("TransactWriteItems", 1, **asked)
