@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from dynalab_fault_injection.cluster import Cluster
 from dynalab_fault_injection.simulator import CERTAIN, LinkRule, below, between, pick, shuffled
 
 MILLISECOND = 1_000_000
+STRANDED_NS = 3_000 * MILLISECOND  # more than an election and a lease
+REACHED_NS = 1_000 * MILLISECOND
 
 # Message classes that carry index changes; `index-lag` holds back these alone, so the base table stays quick.
 INDEX_TRAFFIC = ("IndexRequest", "IndexReply")
@@ -87,6 +90,50 @@ class LogLag:
         self._rules = []
 
 
+@dataclass(slots=True)
+class StrandedLeader:
+    """The leader that has the longest log is alone with a router for a while: by its own clock its lease holds on,
+    clients of that router go on reading from it, and the others elect another one. Then the next leader, and so on.
+    """
+
+    evidence: dict[str, int] = field(default_factory=dict)
+    _rule: LinkRule | None = None
+    _over: bool = False
+
+    def start(self, cluster: Cluster) -> None:
+        simulation = cluster.simulation
+        if self._over:
+            return
+        leading = [
+            (replica.commit_index, index)
+            for index in cluster.leaders()
+            if (node := cluster.storage(index)) is not None
+            for replica in node.replicas.values()
+            if replica.is_leader and replica.spec.table
+        ]
+        routers = cluster.routers_up()
+        if leading and routers:
+            inside = [max(leading)[1], pick(cluster.random, routers)]
+            outside = [index for index in range(len(simulation.hosts)) if index not in inside]
+            self._rule = LinkRule("cut", simulation.network.links(inside, outside, both_ways=True))
+            simulation.network.add_rule(self._rule)
+        simulation.at(simulation.now + STRANDED_NS, "the leader is reached again", partial(self._rest, cluster))
+
+    def stop(self, cluster: Cluster) -> None:
+        self._over = True
+        self._lift(cluster)
+
+    def _rest(self, cluster: Cluster) -> None:
+        self._lift(cluster)
+        if not self._over:
+            cluster.simulation.at(cluster.simulation.now + REACHED_NS, "strand a leader", partial(self.start, cluster))
+
+    def _lift(self, cluster: Cluster) -> None:
+        if self._rule is not None:
+            lift(cluster, self._rule, self.evidence)
+            self._rule = None
+
+
 def partition(cluster: Cluster) -> LinkRule | None:
     """A leader (mostly), with a machine or two and perhaps some routers, against all others."""
     victim = cluster.victim()
@@ -103,26 +150,6 @@ def partition(cluster: Cluster) -> LinkRule | None:
     if below(cluster.random, 2):
         for router in routers:
             (inside if below(cluster.random, 2) else outside).append(router)
-    return LinkRule("cut", simulation.network.links(inside, outside, both_ways=True))
-
-
-def stranded_leader(cluster: Cluster) -> LinkRule | None:
-    """The leader that has the longest log, alone with a router: by its own clock its lease holds on, clients of that
-    router go on reading from it, and the others elect another one.
-    """
-    simulation = cluster.simulation
-    leading = [
-        (replica.commit_index, index)
-        for index in cluster.leaders()
-        if (node := cluster.storage(index)) is not None
-        for replica in node.replicas.values()
-        if replica.is_leader and replica.spec.table
-    ]
-    routers = cluster.routers_up()
-    if not leading or not routers:
-        return None
-    inside = [max(leading)[1], pick(cluster.random, routers)]
-    outside = [index for index in range(len(simulation.hosts)) if index not in inside]
     return LinkRule("cut", simulation.network.links(inside, outside, both_ways=True))
 
 

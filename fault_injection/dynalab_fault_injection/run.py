@@ -35,6 +35,7 @@ POLL_NS = 250_000_000
 
 
 TIGHT = Limits(partition_read=90, partition_write=30, burst_s=2, node_partitions=2)  # so that a run's load meets them
+SPLIT_AFTER_S = 3  # so that a run sees partitions divided for heat
 DEAD_AFTER_S = 6  # so that a run sees the autoadmin replace a replica
 
 
@@ -70,11 +71,12 @@ class Setting:
             partitions=self.partitions,
             log_records_max=self.log_records_max,
             # What appeared in one replica may be written down before it is found: the archive knows better.
-            archive=not diverges and (drawn & 3 == 1 or "archive-outage" in faults),
+            archive=not diverges and (drawn & 3 == 1 or "archive-outage" in faults or "archive-rot" in faults),
             scrub=diverges or drawn >> 2 & 3 == 1,
             refresh_on_hit=drawn >> 4 & 1 == 1,
             limits=USUAL if "throttling" in faults else TIGHT if drawn >> 5 == 1 else None,
             dead_after_s=DEAD_AFTER_S,
+            split_after_s=SPLIT_AFTER_S,
         )
 
 

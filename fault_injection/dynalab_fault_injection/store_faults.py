@@ -1,5 +1,5 @@
 """Faults of what is stored: disks that are slow or whose syncs fail, rows that appear in one replica's memory, an
-object store that is away. Crashes that hurt a disk are in `faults`, with the other crashes.
+object store that is away or whose objects rot. Crashes that hurt a disk are in `faults`, with the other crashes.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from typing import Protocol, runtime_checkable
 
 from dynalab_fault_injection.cluster import Cluster
 from dynalab_fault_injection.link_faults import add
-from dynalab_fault_injection.simulator import CERTAIN, between, pick
+from dynalab_fault_injection.simulator import CERTAIN, below, between, pick
 
 GHOST = b"\0ghost"
 SETTLED_NS = 1_000_000_000
+ROT_EVERY_NS = 700_000_000
+NEWEST_OBJECTS = 4
 
 
 @runtime_checkable
@@ -170,3 +172,32 @@ class ArchiveOutage:
         store.chance = 0
         add(self.evidence, "object-requests-that-failed", store.failed - self._before)
         self._before = None
+
+
+@dataclass(slots=True)
+class ArchiveRot:
+    """Now and then a bit of an archived object flips: mostly in one of the newest files, which not every replica has
+    compared yet, sometimes in a manifest. Whoever reads it must notice, and nobody may archive more behind it.
+    """
+
+    evidence: dict[str, int] = field(default_factory=dict)
+    _over: bool = False
+
+    def start(self, cluster: Cluster) -> None:
+        self._strike(cluster)
+
+    def stop(self, cluster: Cluster) -> None:
+        self._over = True
+
+    def _strike(self, cluster: Cluster) -> None:
+        simulation = cluster.simulation
+        store = simulation.objects
+        if self._over:
+            return
+        manifests = [name for name in store.objects if name.endswith("/manifest")]
+        files = [name for name in store.objects if not name.endswith("/manifest")][-NEWEST_OBJECTS:]
+        if files:
+            name = pick(cluster.random, manifests if below(cluster.random, 4) == 0 else files)
+            store.rot(name, cluster.random.getrandbits(31))
+            add(self.evidence, "archived-objects-rotten", 1)
+        simulation.at(simulation.now + ROT_EVERY_NS, "an archived object rots", partial(self._strike, cluster))

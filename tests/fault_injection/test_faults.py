@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from dynalab_fault_injection.archive_judge import archive_agrees
 from dynalab_fault_injection.cluster import Cluster
-from dynalab_fault_injection.faults import CATALOGUE, HARMS, SECOND, Fault, NodeCrash, SlowDisk, SyncFailure, heal, plan
+from dynalab_fault_injection.crash_faults import HARMS, NodeCrash
+from dynalab_fault_injection.faults import CATALOGUE, SECOND, Fault, SlowDisk, SyncFailure, heal, plan
 from dynalab_fault_injection.implementation import implementation_format
 from dynalab_fault_injection.link_faults import ACKNOWLEDGEMENTS, INDEX_TRAFFIC, LOG_TRAFFIC, LinkFault
 from dynalab_fault_injection.operator import Operator
 from dynalab_fault_injection.simulator import LinkRule, Simulation, stream
+from dynalab_fault_injection.table_fault import TABLE
 from dynalab_fault_injection.throttle_fault import USUAL
 from dynalab_fault_injection.workloads import Index, Recorder
 from dynalab_fault_injection.workloads.items import get, put, value_of
@@ -19,9 +22,11 @@ from dynalab_impl import messages
 from dynalab_impl.effects import Address, Message, Topology, layout
 from dynalab_impl.service import make_node
 from dynalab_impl.storage_node import HANDLERS
+from dynalab_model.operations import DeleteTable
 from tests.fault_injection.toys import HERE, Pulse, Scripted, scripted
 
 N1 = Address("r1", "z1", "n1")
+MISSING_OR_BUSY = ("ResourceNotFoundException", "ResourceInUseException")
 
 
 @dataclass(slots=True)
@@ -308,8 +313,43 @@ def test_a_stranded_leader_holds_its_lease_when_the_next_one_is_elected_and_not_
             ended = [at for at, what, where in told if (what, where) == ("lease-ran-out", group)]
             elected = [at for at, what, where in told if (what, where) == ("leader-elected", group)]
             assert ended and min(ended) < now
-            overlapping += elected[0] < ended[0]
+            overlapping += elected[0] < ended[0] < elected[0] + SECOND
     assert overlapping, "the lease that has to be waited for"
+
+
+def test_what_rots_in_the_archive_is_noticed_by_who_reads_it_and_nobody_archives_behind_it() -> None:
+    told: dict[str, int] = {}
+    for seed in range(3):
+        formed = form(seed, layout(archive=True))
+        window(formed, CATALOGUE["clock-offset"].make(), 4)  # something to archive
+        fault = CATALOGUE["archive-rot"].make()
+        window(formed, fault, 12)
+        store = formed.simulation.objects
+        assert fault.evidence == {"archived-objects-rotten": len(store.rotten)}
+        for kind in ("archive-damaged", "archive-stopped"):
+            told[kind] = told.get(kind, 0) + formed.simulation.told.get(kind, 0)
+        judged = archive_agrees(formed.cluster, "colours")
+        assert judged.verdict == "valid", judged.why
+        store.rotten.clear()  # had nobody hurt it, what lies there would be a bug
+        assert archive_agrees(formed.cluster, "colours").verdict == "invalid"
+    assert told["archive-damaged"] and told["archive-stopped"]
+
+
+def test_another_table_comes_and_goes_and_leaves_nothing_behind() -> None:
+    formed = form(2)
+    fault = CATALOGUE["table-churn"].make()
+    window(formed, fault, 6)
+    assert fault.evidence["tables-that-came-and-went"] >= 2
+    assert formed.simulation.told["table-gone"] >= 2
+    gone = formed.operator.ask(DeleteTable(TABLE))
+    assert gone is not None and (
+        gone.status == 200 or gone.error in ("ResourceNotFoundException", "ResourceInUseException")
+    )
+    formed.simulation.run_until(formed.simulation.now + 5 * SECOND)
+    if gone.error != "ResourceInUseException":
+        for index in formed.cluster.storage_up():
+            node = formed.cluster.storage(index)
+            assert node is not None and not [g for g, held in node.replicas.items() if held.spec.table == TABLE]
 
 
 def test_a_blackout_comes_in_the_middle_of_a_snapshot_and_nothing_acknowledged_is_lost() -> None:

@@ -24,6 +24,7 @@ class ObjectStore:
     objects: dict[str, bytes] = field(default_factory=dict)
     requests: int = 0
     failed: int = 0
+    rotten: list[str] = field(default_factory=list)  # objects that were hurt, in order
 
     def delay_ns(self) -> int:
         """How long the next request takes."""
@@ -45,6 +46,14 @@ class ObjectStore:
             return ObjectDone(name, "failed")
         data = self.objects.get(name)
         return ObjectDone(name, "missing") if data is None else ObjectDone(name, "done", data)
+
+    def rot(self, name: str, bit: int) -> None:
+        """Flip a bit of an object, counted from its beginning and around its end."""
+        data = bytearray(self.objects[name])
+        bit %= 8 * len(data)
+        data[bit // 8] ^= 1 << bit % 8
+        self.objects[name] = bytes(data)
+        self.rotten.append(name)
 
     def _tag(self, name: str) -> str:
         data = self.objects.get(name)

@@ -4,8 +4,8 @@ What two leaders of one group do at the same time lasts for tenths of a second. 
 read on every item only now and then, and a client that waits for a write at a leader that is cut off reads nothing;
 here readers only read, so an answer that is too old does not go unseen.
 
-A few cold items are written once in a while. What a replica has lost of hot ones comes again with the next write; what
-it has lost of these is missed.
+A few cold items are written once in a while, and read at the end. What a replica has lost of hot ones comes again with
+the next write; what it has lost of these is missed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WRITERS = (1, 2)  # these clients write, the others read; client 0 is the operat
 THINK_BITS = 25  # up to 34 ms
 EVENTUAL_OF_16 = 2  # reads out of sixteen
 HOT_KEYS = 2
-COLD_OF_64 = 2  # operations out of sixty-four
+COLD_OF_64 = 2  # writes out of sixty-four
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class HotKey(Register):
 
     def next(self, client: int, random: Random, now_ns: int) -> tuple[Call, int]:
         think_ns = random.getrandbits(THINK_BITS)
-        cold = below(random, 64) < COLD_OF_64
+        cold = client in WRITERS and below(random, 64) < COLD_OF_64
         key = f"k{HOT_KEYS + below(random, self.key_count - HOT_KEYS) if cold else below(random, HOT_KEYS)}"
         if client in WRITERS:
             value = self._fresh()
