@@ -23,11 +23,13 @@ from dynalab_impl.effects import Response
 from dynalab_model import dialects, errors
 from dynalab_model.errors import DynamoError
 from dynalab_model.operations import Operation, ReadSettings
+from dynalab_model.stream_requests import STREAM_OPERATIONS
 
 Answer: TypeAlias = Callable[[Response], None]
 Parse: TypeAlias = Callable[[str, dict[str, object]], Operation]
 
 TARGET_PREFIX = b"DynamoDB_20120810."
+STREAMS_PREFIX = b"DynamoDBStreams_20120810."  # the same endpoint serves both
 NOT_FOUND_BODY = b"<UnknownOperationException/>\n"
 LAB_PATH = b"/_dynalab/"
 REQUEST_ID_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -70,7 +72,10 @@ class Endpoint:
     ) -> None:
         self._backend = backend
         self._parse = parse
-        self._targets = {TARGET_PREFIX + name.encode(): name for name in operation_names}
+        self._targets = {
+            (STREAMS_PREFIX if name in STREAM_OPERATIONS else TARGET_PREFIX) + name.encode(): name
+            for name in operation_names
+        }
         self._credentials = credentials
         self._lab = lab
         self._dialect = None if dialect == dialects.CLASSIC else dialect

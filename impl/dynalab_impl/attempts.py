@@ -14,6 +14,7 @@ from dynalab_impl import messages as m
 from dynalab_impl.effects import Address, Effects, Message
 from dynalab_impl.pending import Pending
 from dynalab_impl.steps import STEPS, Step, message_of
+from dynalab_impl.stream_messages import StreamStep
 from dynalab_model.operations import DeleteItem, GetItem, PutItem, UpdateItem
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def compose(router: Router, pending: Pending, spec: m.GroupSpec, consistent: boo
             (plan.index or "") if plan.local else "",
             plan.fetches,
         )
+    if type(operation) is StreamStep:
+        return operation.message(spec.group, pending.number)
     pending.sent = True
     request = (router.identity, pending.number)
     number = pending.number + pending.attempts

@@ -124,6 +124,7 @@ class StorageNode:
         self.archiver = archive.Archiver() if topology.archive else None
         self.admission = None if topology.limits is None else Admission(topology.limits)
         self.counting = counting.Counting()
+        self.sweeper = sweeping.Sweeper()
         self.directory = Directory()  # for the questions of routers, while this node leads the catalog
 
     # --- life -------------------------------------------------------------------------------------------------------
@@ -169,6 +170,7 @@ class StorageNode:
         self.beat(effects, list(self.replicas.values()))
         catalog_duties.keep_catalog(self, effects)
         admission_duties.tick(self, effects)
+        sweeping.tick(self, effects)
         splitting.watch(self, effects)
         stalled.tick(self, effects)
         autoadmin.report(self, effects)

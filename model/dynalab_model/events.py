@@ -78,6 +78,7 @@ KINDS: dict[str, str] = {
     "hot-unsplittable": "a partition was hot for long, and a split would not help",
     "reformed": "a leader logged that its table looks otherwise now",
     "moved": "a router was told that the partition was split, and into which",
+    "stream-read": "a leader told records of a shard",
     "index-sent": "the propagator sent an index change",
     "index-applied": "an index partition applied a change",
     "index-ignored": "an index partition had a newer version already",
