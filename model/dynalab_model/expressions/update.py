@@ -220,7 +220,9 @@ class _Overlay:
         if wanted not in wire:
             if self._writes(below):
                 raise refused_whole("bad-path")
-            return old  # removing something below nothing is no error
+            # "Removing what is not there is no error" (documented), taken by its words. Emulators refuse it where the
+            # parent is missing, too; nobody has measured the service, whose documents speak of a parent for SET alone.
+            return old
         if wanted == "M":
             return {"M": self.members(wire["M"], below, place)}
         return {"L": self._elements(wire["L"], below, place)}
