@@ -12,14 +12,17 @@ from dataclasses import dataclass, field
 from dynalab_checkers.committed import check_committed
 from dynalab_checkers.convergence import check_index, check_replicas
 from dynalab_checkers.history import History, Json, Operation
+from dynalab_checkers.invariants import check_bank
 from dynalab_checkers.isolation import check_transactions
 from dynalab_checkers.linearizability import check_register
+from dynalab_checkers.on_call import check_on_call
 from dynalab_checkers.pages import check_page_items
 from dynalab_checkers.sessions import check_sessions
 from dynalab_checkers.staleness import measure
-from dynalab_checkers.tokens import check_tokens, once_per_token
+from dynalab_checkers.tokens import check_effects_once, check_tokens, once_per_token
 from dynalab_checkers.verdict import Verdict
 from dynalab_fault_injection.cluster import Cluster
+from dynalab_fault_injection.workloads.bank import ACCOUNTS, TOTAL, list_part
 from dynalab_fault_injection.workloads.index import index_reads, register_part
 from dynalab_fault_injection.workloads.pages import Pages
 from dynalab_model.items import index_entry
@@ -44,12 +47,8 @@ class Judgement:
 
 def judge(history: History, workload: str, budget: int) -> tuple[list[Judgement], dict[str, Json]]:
     """All verdicts on a run's history, and how stale its eventual reads were."""
-    if workload == "transact":
-        merged, _ = once_per_token(history)
-        transactions = check_transactions(
-            merged, kind="rw-register", mixed=True, budget=ISOLATION_STEPS_PER_STEP * budget
-        )
-        return [_judgement("isolation", transactions), _judgement("tokens", check_tokens(history))], {}
+    if workload in TRANSACTIONAL:
+        return TRANSACTIONAL[workload](history, budget), {}
     base = register_part(history)
     checks: list[tuple[str, Callable[[], Verdict]]] = [
         ("linearizability", lambda: check_register(base, budget=budget)),
@@ -63,6 +62,27 @@ def judge(history: History, workload: str, budget: int) -> tuple[list[Judgement]
         checks.append(("pages", lambda: check_page_items(history, Pages().key_names(), budget=budget)))
     lagging = measure(seen, flavours=("index",) if workload == "index" else ("eventual",))
     return [_judgement(name, check()) for name, check in checks], lagging.to_json()
+
+
+def _judge_pairs(history: History, budget: int) -> list[Judgement]:
+    merged, _ = once_per_token(history)
+    isolation = check_transactions(merged, kind="rw-register", mixed=True, budget=ISOLATION_STEPS_PER_STEP * budget)
+    return [_judgement("isolation", isolation), _judgement("tokens", check_tokens(history))]
+
+
+def _judge_bank(history: History, budget: int) -> list[Judgement]:
+    lists = list_part(history)
+    merged, _ = once_per_token(lists)
+    return [
+        _judgement("bank", check_bank(history, ACCOUNTS, TOTAL)),
+        _judgement("effects-once", check_effects_once(lists)),
+        _judgement("isolation", check_transactions(merged, mixed=True, budget=ISOLATION_STEPS_PER_STEP * budget)),
+        _judgement("on-call", check_on_call(history)),
+    ]
+
+
+# The workloads of transactions have judges of their own.
+TRANSACTIONAL: dict[str, Callable[[History, int], list[Judgement]]] = {"transact": _judge_pairs, "bank": _judge_bank}
 
 
 def replicas_agree(cluster: Cluster, schema: TableSchema) -> list[Judgement]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from dynalab_fault_injection.workloads.actor import Actor, Call, Workload
+from dynalab_fault_injection.workloads.bank import Bank
 from dynalab_fault_injection.workloads.hot_key import HotKey
 from dynalab_fault_injection.workloads.index import Index
 from dynalab_fault_injection.workloads.local_index import LocalIndex
@@ -18,6 +19,7 @@ WORKLOADS: dict[str, Callable[[], Workload]] = {
     "hot-key": HotKey,
     "local-index": LocalIndex,
     "transact": Transact,
+    "bank": Bank,
 }
 
 __all__ = [
