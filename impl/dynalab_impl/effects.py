@@ -193,6 +193,7 @@ class Timing:
     election_spread_bits: int = 29  # up to 0.54 s more, drawn at random, so that two candidates rarely start together
     lease_ns: Nanoseconds = 1_500_000_000
     accepts_in_flight: int = 4  # a peer has at most so many unanswered Accepts; what comes meanwhile goes in one batch
+    gathers: bool = False  # leaders send an entry when their own disk has it: what comes meanwhile goes in one batch
     drift_ppm: int = 200  # bound on each clock's rate error; leases are stretched by it
     attempt_ns: Nanoseconds = 400_000_000  # a router tries another replica after this
     request_ns: Nanoseconds = 5_000_000_000  # a router gives up on a client request after this
@@ -202,6 +203,7 @@ class Timing:
     counts_ns: Nanoseconds = 0  # how often leaders count what their partitions hold; 0: never
     stream_roll_s: int = ROLL_NS // 1_000_000_000  # a shard of a stream is followed by another after so long
     stream_keep_s: int = KEEP_NS // 1_000_000_000  # a record of a stream is kept for so long
+    sweep_ns: Nanoseconds = 1_000_000_000  # a leader looks for expired items so often
     refresh_ns: Nanoseconds = 1_000_000_000  # a router that refreshes on hits does it once in this time, a partition
 
     def stretched_lease_ns(self) -> Nanoseconds:
@@ -239,6 +241,8 @@ class Topology:
     split_after_s: int = 60  # and one that was hot for so long without a pause, where limits are set
     log_records_max: int = 20_000  # after so many records a node writes snapshots, and lets go of the log before them
     cached_partitions_max: int = 10_000  # a router remembers where so many partitions lie
+    index_backlog_max: int = 2_000  # a partition that owes its indexes so many changes takes no write that owes more
+    sweep_rows: int = 500  # ... and looks at so many of its items for expired ones, each time
     limits: Limits | None = None  # None: nothing is throttled
     refresh_on_hit: bool = False  # routers ask the metadata service also for what they know (ATC'22 §4)
     archive: bool = False  # committed entries go to the object store, and no log lets go of them before
@@ -269,6 +273,8 @@ def layout(
     collection_bytes_max: int = COLLECTION_BYTES_MAX,
     split_after_s: int = 60,
     dead_after_s: int = 30,
+    index_backlog_max: int = 2_000,
+    sweep_rows: int = 500,
 ) -> Topology:
     """A topology of one region: z1/n1, z2/n2, z3/n3, z1/n4, …
 
@@ -291,4 +297,6 @@ def layout(
         collection_bytes_max=collection_bytes_max,
         split_after_s=split_after_s,
         dead_after_s=dead_after_s,
+        index_backlog_max=index_backlog_max,
+        sweep_rows=sweep_rows,
     )

@@ -60,10 +60,26 @@ def step(replica: Replica, effects: Effects) -> None:
     lead = replica.leading
     if lead is None or lead.splitting or lead.changing or replica.commit_index < lead.barrier_slot:
         return
+    if _is_whole(replica, lead):
+        return  # as almost always
     for change in _wanted_changes(replica, lead, effects.now_ns):
         if replica.could_go_on(after(replica.members, change), effects.now_ns):
             replica.change(change, effects)
             return
+
+
+def _is_whole(replica: Replica, lead: Leading) -> bool:
+    """Whether the group is as it is to be: nobody stands for anybody, nobody is to join, no disk is new."""
+    if lead.fresh or lead.joining is not None or len(replica.members) != len(replica.spec.members):
+        return False
+    peers = lead.peers
+    for member in replica.members:
+        if member.stands_for is not None:
+            return False
+        peer = peers.get(member.address)
+        if peer is not None and peer.incarnation > member.incarnation:
+            return False
+    return True
 
 
 def _target(replica: Replica) -> int:

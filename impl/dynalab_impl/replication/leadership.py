@@ -18,11 +18,12 @@ from dynalab_impl.messages import (
     Entry,
     IndexReply,
     RequestId,
+    TransactWhole,
 )
 from dynalab_impl.records import AcceptedEntries, CommittedUpTo
 from dynalab_impl.replication import catchup, elections, healing, membership
 from dynalab_impl.replication.leading import Leading, Peer
-from dynalab_impl.replication.log import SHARE_ENTRIES_MAX, shares
+from dynalab_impl.replication.log import first_share
 from dynalab_impl.replication.membership import Change
 from dynalab_model.events import Event
 
@@ -41,7 +42,7 @@ def propose(replica: Replica, command: Command, request: RequestId, expiry_ns: N
     assert replica.commit_index >= lead.barrier_slot, "nothing is proposed behind an uncommitted barrier"
     assert not lead.splitting, "nothing is proposed behind a Split"
     log = replica.log
-    slot = len(log) + 1
+    slot = log.last + 1
     time_ns = max(effects.wall_ns, replica.last_time_ns())
     entry = Entry(lead.ballot, slot, time_ns, request, expiry_ns, command)
     log.append(entry)
@@ -50,7 +51,8 @@ def propose(replica: Replica, command: Command, request: RequestId, expiry_ns: N
     lead.unsynced.append((position, slot))
     if request[1]:
         lead.pending_requests[request] = slot
-    replica.pump(effects)
+    if not replica.timing.gathers:  # else `on_durable` sends it
+        replica.pump(effects)
     return slot
 
 
@@ -171,7 +173,7 @@ def _commit(replica: Replica, effects: Effects) -> None:
     assert lead is not None
     # The last of the answers comes when all is committed: then there is nothing to count.
     commit_index = replica.commit_index
-    if commit_index < len(replica.log):
+    if commit_index < replica.log.last:
         commit_index = lead.committable(replica.members)
     while replica.commit_index < commit_index:
         entry = replica.log.entry(replica.commit_index + 1)
@@ -193,10 +195,11 @@ def _answer(replica: Replica, lead: Leading, entry: Entry, effects: Effects) -> 
     if entry.request[1]:
         lead.pending_requests.pop(entry.request, None)
     pending = getattr(entry.command, "key", None)
-    if pending is not None and lead.pending_items.get(pending, (0, None))[0] == entry.slot:
-        del lead.pending_items[pending]
-    if lead.pending_held and pending is not None and lead.pending_held.get(pending, (0, None))[0] == entry.slot:
-        del lead.pending_held[pending]
+    if pending is not None:
+        _settle_key(lead, pending, entry.slot)
+    elif type(entry.command) is TransactWhole:
+        for change in entry.command.changes:
+            _settle_key(lead, change.key, entry.slot)
     waiters = lead.waiters.pop(entry.slot, None)
     if waiters is None:
         return
@@ -209,6 +212,14 @@ def _answer(replica: Replica, lead: Leading, entry: Entry, effects: Effects) -> 
             effects.send(waiter.to, answer, NOTHING)
 
 
+def _settle_key(lead: Leading, key: bytes, slot: int) -> None:
+    """What was appended for this key in this slot is applied."""
+    if lead.pending_items.get(key, (0, None))[0] == slot:
+        del lead.pending_items[key]
+    if lead.pending_held and lead.pending_held.get(key, (0, None))[0] == slot:
+        del lead.pending_held[key]
+
+
 def pump(replica: Replica, effects: Effects) -> None:
     """Send each peer what it lacks, a few messages ahead of its answers; a bare commit index if that is all there
     is.
@@ -216,7 +227,8 @@ def pump(replica: Replica, effects: Effects) -> None:
     lead = replica.leading
     assert lead is not None
     log, commit_index = replica.log, replica.commit_index
-    last = len(log)
+    last = log.last
+    accept: Accept | None = None  # peers mostly lack the same
     for peer in lead.peers.values():
         if peer.sending is not None:
             continue  # entries follow when the snapshot is taken
@@ -227,12 +239,13 @@ def pump(replica: Replica, effects: Effects) -> None:
                 catchup.begin_sending(replica, peer, effects)
                 continue
             first = peer.next
-            entries = next(shares(log.after(first - 1, SHARE_ENTRIES_MAX)))
-            peer.next = first + len(entries)
+            if accept is None or accept.first_slot != first:
+                accept = Accept(replica.spec.group, lead.ballot, first, first_share(log, first - 1), commit_index)
+            peer.next = first + len(accept.entries)
             peer.in_flight += 1
             peer.told_commit = commit_index
             # Not after our own append: the leader's vote counts when its own disk says so (`on_durable`).
-            effects.send(peer.address, Accept(replica.spec.group, lead.ballot, first, entries, commit_index), NOTHING)
+            effects.send(peer.address, accept, NOTHING)
         elif commit_index > peer.told_commit and not peer.in_flight:
             # A peer with Accepts on their way learns it from the next one, or here when the last is answered.
             peer.told_commit = commit_index

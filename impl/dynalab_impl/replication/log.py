@@ -18,6 +18,12 @@ SHARE_BYTES = 1 << 20  # ... and about so many bytes: a share ends with the entr
 FEW_ENTRIES = 4  # so few are never weighed: each is an item and the one that it replaced, at most
 
 
+def first_share(log: Log, slot: int) -> tuple[Entry, ...]:
+    """The first share of what lies behind this slot."""
+    entries = log.after(slot, SHARE_ENTRIES_MAX)
+    return tuple(entries) if len(entries) <= FEW_ENTRIES else next(shares(entries))
+
+
 def shares(entries: Sequence[Entry]) -> Iterator[tuple[Entry, ...]]:
     """The entries in shares of bounded size, each for one record or message: records have a largest size, and a log
     of large items would outgrow it.
@@ -57,15 +63,16 @@ class Log:
     (1, 1, [])
     """
 
-    __slots__ = ("_entries", "base", "base_ballot")
+    __slots__ = ("_entries", "base", "base_ballot", "last")
 
     def __init__(self, base: int = 0) -> None:
         self.base = base
+        self.last = base  # the length, which is asked for more often than anything else
         self.base_ballot: Ballot = NO_BALLOT  # of the entry that stood in slot `base`
         self._entries: list[Entry] = []
 
     def __len__(self) -> int:
-        return self.base + len(self._entries)
+        return self.last
 
     def entry(self, slot: int) -> Entry:
         """The entry in this slot, which must be held."""
@@ -87,8 +94,9 @@ class Log:
         return self._entries[-1].time_ns if self._entries else 0
 
     def append(self, entry: Entry) -> None:
-        assert entry.slot == len(self) + 1
+        assert entry.slot == self.last + 1
         self._entries.append(entry)
+        self.last = entry.slot
 
     def store(self, first_slot: int, entries: Sequence[Entry]) -> None:
         """Put entries from `first_slot` on into their places; they replace what older ballots had put there."""
@@ -101,6 +109,7 @@ class Log:
         assert at <= len(held), "a log has no holes"
         if at == len(held):
             held.extend(entries)
+            self.last += len(entries)
             return
         held[at : at + len(entries)] = entries
         for entry in entries:
@@ -110,11 +119,13 @@ class Log:
                 behind = entry.slot - self.base
                 if len(held) > behind and held[behind].ballot < command.ballot:
                     del held[behind:]
+        self.last = self.base + len(held)
 
     def cut(self, slot: int) -> None:
         """Forget what lies behind this slot."""
         assert slot >= self.base
         del self._entries[slot - self.base :]
+        self.last = min(self.last, slot)
 
     def trim(self, slot: int, ballot: Ballot = NO_BALLOT) -> None:
         """Let go of everything up to this slot. Beyond the end it leaves an empty log that goes on behind the slot.
@@ -122,6 +133,7 @@ class Log:
         `ballot` is that of the entry in this slot, if what is held there may be older.
         """
         if slot > self.base:
-            self.base_ballot = max(ballot, self.entry(slot).ballot) if slot <= len(self) else ballot
+            self.base_ballot = max(ballot, self.entry(slot).ballot) if slot <= self.last else ballot
             del self._entries[: slot - self.base]
             self.base = slot
+            self.last = max(self.last, slot)

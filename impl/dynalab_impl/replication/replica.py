@@ -37,6 +37,7 @@ from dynalab_impl.messages import (
     Promise,
     Refuse,
     RequestId,
+    Write,
 )
 from dynalab_impl.partition import Outcome, Partition
 from dynalab_impl.records import AcceptedEntries, Promised
@@ -296,13 +297,16 @@ class Replica:
 
     def advance(self, commit_index: int, effects: Effects) -> None:
         """Apply what has become committed."""
-        assert commit_index <= len(self.log)
+        log = self.log
+        assert commit_index <= log.last
         while self.commit_index < commit_index:
             self.commit_index += 1
-            entry = self.log.entry(self.commit_index)
+            entry = log.entry(self.commit_index)
             if not self.log_only:
                 self.state.apply(entry)
             command = entry.command
+            if type(command) is Write:
+                continue  # most entries are one
             if type(command) is Barrier:
                 self.barrier = max(self.barrier, command.ballot)
             elif membership.is_change(command):
