@@ -42,7 +42,9 @@ def digest(state: Partition, slot: int, after: bytes, rows_max: int) -> StateDig
         stones = sorted((key.hex(), *known) for key, known in state.tombstones.items())
         owed = [(change.sequence, change.slot, change.index, change.key.hex()) for change in state.owed]
         filled = [(one.index, one.after.hex(), one.slot, one.done) for one in state.backfills.values()]
-        held = sorted((key.hex(), one.txn, one.attempt, one.stamp_ns) for key, one in state.held.items())
+        held = sorted(
+            (key.hex(), one.txn, one.attempt, one.stamp_ns, len(one.beside)) for key, one in state.held.items()
+        )
         form = 0 if state.form is None else state.form.version
         shards = digested(state.shards)
         figures = [state.owed_count, form, state.deleted_ns, state.deleted_slot]

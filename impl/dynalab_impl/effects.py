@@ -191,7 +191,7 @@ class Timing:
     heartbeat_ns: Nanoseconds = 250_000_000
     election_min_ns: Nanoseconds = 750_000_000
     election_spread_bits: int = 29  # up to 0.54 s more, drawn at random, so that two candidates rarely start together
-    lease_ns: Nanoseconds = 1_500_000_000
+    lease_ns: Nanoseconds = 2_000_000_000
     accepts_in_flight: int = 4  # a peer has at most so many unanswered Accepts; what comes meanwhile goes in one batch
     gathers: bool = False  # leaders send an entry when their own disk has it: what comes meanwhile goes in one batch
     drift_ppm: int = 200  # bound on each clock's rate error; leases are stretched by it
@@ -247,6 +247,7 @@ class Topology:
     refresh_on_hit: bool = False  # routers ask the metadata service also for what they know (ATC'22 §4)
     archive: bool = False  # committed entries go to the object store, and no log lets go of them before
     scrub: bool = False  # replicas compare their states again and again
+    transaction_rules: tuple[str, ...] = ()  # names of `transaction_rules.RULES`
     timing: Timing = field(default_factory=Timing)
 
     def catalog_members(self) -> tuple[Address, ...]:
@@ -275,6 +276,7 @@ def layout(
     dead_after_s: int = 30,
     index_backlog_max: int = 2_000,
     sweep_rows: int = 500,
+    transaction_rules: tuple[str, ...] = (),
 ) -> Topology:
     """A topology of one region: z1/n1, z2/n2, z3/n3, z1/n4, …
 
@@ -297,6 +299,7 @@ def layout(
         collection_bytes_max=collection_bytes_max,
         split_after_s=split_after_s,
         dead_after_s=dead_after_s,
+        transaction_rules=transaction_rules,
         index_backlog_max=index_backlog_max,
         sweep_rows=sweep_rows,
     )

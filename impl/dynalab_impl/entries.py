@@ -192,6 +192,8 @@ class Held:
     item: Item | None
     check: bool = False
     blind: bool = False
+    hidden: bool = False  # a younger write is there already: a commit changes nothing (`transaction_rules`)
+    beside: tuple[Held, ...] = ()  # other transactions that hold the same key, where the rules allow it
 
 
 @dataclass(slots=True)
@@ -211,6 +213,26 @@ class TransactCommit:
 
     key: bytes
     txn: str
+
+
+@dataclass(slots=True)
+class ItemChange:
+    """What a transaction does to one key; a check leaves the item as it is."""
+
+    key: bytes
+    item: Item | None
+    check: bool
+
+
+@dataclass(slots=True)
+class TransactWhole:
+    """A transaction that has all its items in this partition happens here (`transaction_rules`). `body` is what its
+    coordinator is told.
+    """
+
+    changes: tuple[ItemChange, ...]
+    stamp_ns: Nanoseconds
+    body: dict[str, JSON]
 
 
 @dataclass(slots=True)
@@ -275,6 +297,7 @@ Command: TypeAlias = (
     | TransactPrepare
     | TransactCommit
     | TransactCancel
+    | TransactWhole
     | Backfill
     | Sweep
     | Scrub

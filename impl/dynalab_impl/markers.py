@@ -1,10 +1,17 @@
-"""Who holds an item, as its leader sees it: the markers that are applied, and those that are appended only."""
+"""Who holds an item, as its leader sees it: the markers that are applied, and those that are appended only.
+
+Leaders ask here whether something may pass them; what the markers do when they are applied stands in `transact_apply`.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 from dynalab_impl.entries import Held
 from dynalab_impl.partition import Partition
 from dynalab_impl.replication.leading import Leading
+from dynalab_impl.transact_apply import holders
+from dynalab_impl.transaction_rules import MANY_PREPARED, OLD_WRITE_IGNORED, WRITE_BEFORE_PREPARED
 from dynalab_model.errors import transaction_conflict
 
 
@@ -14,7 +21,53 @@ def holder(partition: Partition, lead: Leading, key: bytes) -> Held | None:
     return partition.held.get(key) if pending is None else pending[1]
 
 
-def check_free(partition: Partition, lead: Leading, key: bytes) -> None:
-    """Refuse a single write where a transaction is under way; raises TransactionConflictException."""
-    if key in lead.pending_held or key in partition.held:
+def check_free(partition: Partition, lead: Leading, key: bytes, rules: Collection[str]) -> None:
+    """Refuse a single write where a transaction is under way; raises TransactionConflictException.
+
+    One that is hidden changes nothing any more. One that is blind overwrites whatever is there, so with the rule for
+    it a single write may be ordered just before it.
+    """
+    if key not in lead.pending_held and key not in partition.held:
+        return
+    passable = key not in lead.pending_held and all(
+        held.hidden or (held.blind and WRITE_BEFORE_PREPARED in rules) for held in holders(partition.held[key])
+    )
+    if not passable:
         raise transaction_conflict()
+
+
+def check_rivals(held: Held | None, fresh: Held, rules: Collection[str]) -> None:
+    """Refuse to prepare where another transaction is prepared; raises TransactionConflictException.
+
+    An earlier attempt of the same ledger entry is no other: whoever sends a later one has read there that the earlier
+    never commits. With the rule for it several blind ones hold a key together.
+    """
+    for other in holders(held):
+        same = other.txn == fresh.txn or (other.ledger == fresh.ledger and other.attempt < fresh.attempt)
+        if not same and not (fresh.blind and other.blind and MANY_PREPARED in rules):
+            raise transaction_conflict()
+
+
+OVERWRITES_MAX = 10_000
+
+
+def note_overwrite(lead: Leading, key: bytes, slot: int, rules: Collection[str]) -> None:
+    """The entry in this slot replaces the whole item. Remembered of the last writes alone, where the rule is on."""
+    if OLD_WRITE_IGNORED in rules:
+        lead.overwritten.pop(key, None)
+        lead.overwritten[key] = slot
+        if len(lead.overwritten) > OVERWRITES_MAX:
+            del lead.overwritten[next(iter(lead.overwritten))]
+
+
+def is_hidden(partition: Partition, lead: Leading, key: bytes, fresh: Held, rules: Collection[str]) -> bool:
+    """Whether a transaction that is older than the item may happen all the same, since the item's last write replaced
+    all of it.
+    """
+    stored = partition.items.get(key)
+    return (
+        OLD_WRITE_IGNORED in rules
+        and fresh.blind
+        and stored is not None
+        and lead.overwritten.get(key) == stored.version
+    )

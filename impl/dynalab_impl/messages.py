@@ -24,6 +24,7 @@ from dynalab_impl.entries import (
     GroupSpec,
     Held,
     IndexWrite,
+    ItemChange,
     Member,
     Propagated,
     Readmit,
@@ -37,6 +38,7 @@ from dynalab_impl.entries import (
     TransactCancel,
     TransactCommit,
     TransactPrepare,
+    TransactWhole,
     Write,
 )
 from dynalab_model.operations import TableOperation, WriteOperation
@@ -60,6 +62,7 @@ __all__ = [  # what `entries` gives and is to be had here, too
     "GroupSpec",
     "Held",
     "IndexWrite",
+    "ItemChange",
     "Member",
     "Propagated",
     "Readmit",
@@ -73,6 +76,7 @@ __all__ = [  # what `entries` gives and is to be had here, too
     "TransactCancel",
     "TransactCommit",
     "TransactPrepare",
+    "TransactWhole",
     "Write",
 ]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from sortedcontainers import SortedDict
 
-from dynalab_impl import backfilling, stream_shards
+from dynalab_impl import backfilling, stream_shards, transact_apply
 from dynalab_impl.digests import StateDigest, digest
 from dynalab_impl.effects import JSON, Nanoseconds
 from dynalab_impl.local_indexes import LocalIndexes, keys_between, whole_collections
@@ -32,9 +32,8 @@ from dynalab_impl.messages import (
     Scrub,
     Split,
     Sweep,
-    TransactCancel,
-    TransactCommit,
     TransactPrepare,
+    TransactWhole,
     Write,
 )
 from dynalab_impl.snapshot import (
@@ -244,13 +243,8 @@ class Partition:
             self._divide(command)
         elif type(command) is Reform:
             self._reform(command.form)
-        elif type(command) is TransactPrepare:
-            self.held[command.key] = command.held
-        elif type(command) is TransactCommit:
-            self._transact(entry, command)
-        elif type(command) is TransactCancel:
-            if self.is_held(command.key, command.txn):
-                del self.held[command.key]
+        elif type(command) in transact_apply.APPLY:
+            transact_apply.APPLY[type(command)](self, entry, command)
         elif type(command) is Backfill:
             backfilling.owe_rows(self, entry, command)
         elif type(command) is Sweep:
@@ -304,7 +298,7 @@ class Partition:
             return Outcome(entry.expiry_ns, 200, "", command.body)
         if type(command) is Failed:
             return Outcome(entry.expiry_ns, command.status, command.error, command.body)
-        if type(command) is TransactPrepare:
+        if type(command) is TransactPrepare or type(command) is TransactWhole:
             return Outcome(entry.expiry_ns, 200, "", command.body)
         return Outcome(entry.expiry_ns, 200, "", {})
 
@@ -328,46 +322,22 @@ class Partition:
                     self.owe_change(entry, change.index, change.put_key, change.entry, key, entry.slot, free)
         if self.shards:
             stream_shards.note(self.shards, self.schema, entry.slot, entry.time_ns, before, item, identity)
-        stamp_ns = stamp_ns or self._next_stamp(stored, entry.time_ns)
+        stamp_ns = stamp_ns or self._next_stamp(key, stored, entry.time_ns)
         if item is not None:
             self.items[key] = StoredItem(item, entry.slot, entry.time_ns, stamp_ns)
         elif stored is not None:
             del self.items[key]
             self.deleted_ns, self.deleted_slot = max(self.deleted_ns, stamp_ns), entry.slot
 
-    def _next_stamp(self, stored: StoredItem | None, time_ns: Nanoseconds) -> Nanoseconds:
+    def _next_stamp(self, key: bytes, stored: StoredItem | None, time_ns: Nanoseconds) -> Nanoseconds:
         """The timestamp of a single write now: behind that of whatever was there. What is not there was deleted at the
-        latest when anything was.
+        latest when anything was. A write that may pass a prepared transaction stays before it (`transaction_rules`).
         """
-        return max(time_ns, (self.deleted_ns if stored is None else stored.stamp_ns) + 1)
-
-    def stamp_of(self, key: bytes) -> Nanoseconds:
-        """The timestamp of the last write to this key, as far as it is known: a transaction must be younger."""
-        stored: StoredItem | None = self.items.get(key)
-        return self.deleted_ns if stored is None else stored.stamp_ns
-
-    def is_held(self, key: bytes, txn: str) -> bool:
-        """Whether this transaction holds the key."""
-        held = self.held.get(key)
-        return held is not None and held.txn == txn
-
-    def _transact(self, entry: Entry, command: TransactCommit) -> None:
-        """A transaction's action on one key happens. A condition that was checked counts as a write of the same: no
-        transaction that is older may change the item any more.
-        """
-        key = command.key
-        if not self.is_held(key, command.txn):
-            return
-        held = self.held.pop(key)
-        stored: StoredItem | None = self.items.get(key)
-        if not held.check:
-            self._change(entry, key, held.item, held.stamp_ns)
-        elif stored is not None:
-            stamp_ns = max(stored.stamp_ns, held.stamp_ns)
-            self.items[key] = StoredItem(stored.item, stored.version, stored.time_ns, stamp_ns)
-        if held.item is None:
-            # Nothing is there that could remember the timestamp, also if nothing was there before.
-            self.deleted_ns = max(self.deleted_ns, held.stamp_ns)
+        stamp_ns = max(time_ns, (self.deleted_ns if stored is None else stored.stamp_ns) + 1)
+        for held in transact_apply.holders(self.held.get(key)):
+            if not held.hidden:
+                stamp_ns = min(stamp_ns, held.stamp_ns - 1)
+        return stamp_ns
 
     def _reform(self, form: Form) -> None:
         """The table looks otherwise. An older form than the one known is a copy that came late."""

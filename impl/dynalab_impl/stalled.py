@@ -21,6 +21,7 @@ from dynalab_impl.ledger import LEDGER, is_stalled, look
 from dynalab_impl.partition import Partition
 from dynalab_impl.pending import Pending
 from dynalab_impl.replication.replica import Replica
+from dynalab_impl.transact_apply import holders
 from dynalab_impl.transact_messages import Stalled
 from dynalab_model.events import Event
 
@@ -63,12 +64,11 @@ def tick(node: StorageNode, effects: Effects) -> None:
 def _name_held(node: StorageNode, replica: Replica, state: Partition, effects: Effects) -> None:
     before_ns = effects.wall_ns - node.topology.timing.stalled_ns
     told = 0
-    for key, held in state.held.items():
-        if held.since_ns < before_ns:
-            told += 1
-            _tell(node, replica, Stalled(held.ledger, held.txn, replica.spec.table, key), effects)
-            if told == TOLD_MAX:
-                break
+    for key, newest in state.held.items():
+        for held in holders(newest):
+            if held.since_ns < before_ns and told < TOLD_MAX:
+                told += 1
+                _tell(node, replica, Stalled(held.ledger, held.txn, replica.spec.table, key), effects)
 
 
 def _name_unfinished(node: StorageNode, replica: Replica, state: Partition, effects: Effects) -> None:

@@ -16,25 +16,27 @@ These functions are methods of `StorageNode`, kept in a room of their own.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dynalab_impl import messages as m
-from dynalab_impl.data_duties import is_splitting, reading
+from dynalab_impl.data_duties import reading
 from dynalab_impl.effects import JSON, NOTHING, Address, Effects
 from dynalab_impl.jsons import as_json
-from dynalab_impl.markers import holder
+from dynalab_impl.markers import check_rivals, holder, is_hidden, note_overwrite
 from dynalab_impl.partition import Partition
 from dynalab_impl.replication.leading import UNCOMMITTED_MAX, Leading, Waiter
 from dynalab_impl.replication.replica import Replica
-from dynalab_impl.splitting import note_heat
+from dynalab_impl.splitting import is_splitting, note_heat
+from dynalab_impl.transact_apply import joined, marker_of, stamp_of, without
 from dynalab_impl.transact_messages import CancelItem, CommitItem, ItemRead, PrepareItem, ReadItem
 from dynalab_model.capacity import item_write_units, read_half_units
 from dynalab_model.collections import check_collection, growth_bytes
 from dynalab_model.errors import DynamoError, transaction_conflict
 from dynalab_model.events import Event
-from dynalab_model.items import index_units, local_changes
+from dynalab_model.items import WriteEffect, index_units, local_changes
 from dynalab_model.keys import collection_of
-from dynalab_model.operations import ConditionCheck, DeleteItem, PutItem
+from dynalab_model.operations import ConditionCheck, DeleteItem, PutItem, TransactAction
 from dynalab_model.transactions import action_body, judge_action, reason_of
 from dynalab_model.values import Item, item_size
 
@@ -53,8 +55,8 @@ def on_prepare_item(node: StorageNode, sender: Address, message: PrepareItem, ef
     partition, lead = replica.state, replica.leading
     assert isinstance(partition, Partition) and lead is not None
     pending = lead.pending_held.get(message.key)
-    held = holder(partition, lead, message.key)
-    if pending is not None and held is not None and held.txn == message.txn:
+    held = marker_of(holder(partition, lead, message.key), message.txn)
+    if pending is not None and held is not None:
         replica.wait(pending[0], Waiter(sender, message.number))  # somebody else has asked for the same just now
         return
     if node.admission is not None:
@@ -67,60 +69,72 @@ def on_prepare_item(node: StorageNode, sender: Address, message: PrepareItem, ef
         vote = _judge(node, replica, partition, lead, message, effects)
     except DynamoError as error:
         _charge(node, replica, partition, message.key, partition.get(message.key), effects)
-        _vote_no(sender, message, error, _stamps(node, partition, message, error, effects), effects)
+        _vote_no(sender, message, error, {}, effects)
+        return
+    if vote is None:
+        # The timestamp alone is wrong: between these two another one would do.
+        until_ns = effects.wall_ns + node.topology.timing.stamp_ahead_ns
+        stamps: dict[str, JSON] = {"After": stamp_of(partition, message.key), "Until": until_ns}
+        _vote_no(sender, message, transaction_conflict(), stamps, effects)
         return
     _charge(node, replica, partition, message.key, vote.held.item, effects)
-    if held is not None and held.txn == message.txn:
+    if held is not None:
         effects.send(sender, m.Answer(message.number, 200, vote.body), NOTHING)  # asked again: it holds the key
         effects.tell(Event("item-prepared-before", message.group))
         return
     slot = replica.propose(vote, message.request, message.expiry_ns, effects)
-    lead.pending_held[message.key] = (slot, vote.held)
+    lead.pending_held[message.key] = (slot, joined(holder(partition, lead, message.key), vote.held))
     replica.wait(slot, Waiter(sender, message.number))
     effects.tell(Event("item-prepared", message.group, lead.ballot[0], slot, message.ledger))
 
 
 def _judge(
     node: StorageNode, replica: Replica, partition: Partition, lead: Leading, message: PrepareItem, effects: Effects
-) -> m.TransactPrepare:
-    """The marker for this action. Raises the action's own error, or a conflict."""
-    key, action, schema = message.key, message.action, partition.schema
-    if key in lead.pending_items or _is_others(holder(partition, lead, key), message):
-        raise transaction_conflict()
-    current = partition.get(key)
-    effect = judge_action(schema, action, current)
-    collection_bytes = 0
-    if partition.local is not None and not isinstance(action, ConditionCheck):
-        collection_bytes = partition.local.held_bytes(key, lead.pending_items, partition.get)
-        promised = _promised_bytes(partition, key)
-        growth = growth_bytes(schema, current, effect.item)
-        check_collection(collection_bytes + promised, growth, node.topology.collection_bytes_max)
-    timing = node.topology.timing
-    if not partition.is_held(key, message.txn) and (
-        message.stamp_ns <= partition.stamp_of(key) or message.stamp_ns > effects.wall_ns + timing.stamp_ahead_ns
-    ):
-        raise transaction_conflict()
+) -> m.TransactPrepare | None:
+    """The marker for this action; None if its timestamp is too old, or too far ahead. Raises the action's own error, or
+    a conflict.
+    """
+    key, action, rules = message.key, message.action, node.topology.transaction_rules
     held = m.Held(
         message.txn,
         message.ledger,
         message.attempt,
         message.stamp_ns,
         effects.wall_ns,
-        effect.item,
+        None,
         isinstance(action, ConditionCheck),
         isinstance(action, PutItem | DeleteItem) and action.condition is None,
     )
-    body = as_json(action_body(schema, action, current, effect, collection_bytes))
+    if key in lead.pending_items:
+        raise transaction_conflict()
+    check_rivals(holder(partition, lead, key), held, rules)
+    effect, body = judge(node, partition, lead, key, action)
+    held = replace(held, item=effect.item)
+    if marker_of(partition.held.get(key), message.txn) is None:
+        if message.stamp_ns > effects.wall_ns + node.topology.timing.stamp_ahead_ns:
+            return None
+        if message.stamp_ns <= stamp_of(partition, key):
+            if not is_hidden(partition, lead, key, held, rules):
+                return None
+            held = replace(held, hidden=True)
     return m.TransactPrepare(key, held, {"Vote": "yes", "Body": body})
 
 
-def _is_others(held: m.Held | None, message: PrepareItem) -> bool:
-    """Whether another transaction holds the key. An earlier attempt of the same ledger entry is no other: whoever sends
-    a later one has read there that the earlier never commits.
+def judge(
+    node: StorageNode, partition: Partition, lead: Leading, key: bytes, action: TransactAction
+) -> tuple[WriteEffect, JSON]:
+    """What an action does to what is committed, and what its coordinator is told of it. Raises the action's own
+    error.
     """
-    if held is None or held.txn == message.txn:
-        return False
-    return held.ledger != message.ledger or held.attempt >= message.attempt
+    current = partition.get(key)
+    effect = judge_action(partition.schema, action, current)
+    collection_bytes = 0
+    if partition.local is not None and not isinstance(action, ConditionCheck):
+        collection_bytes = partition.local.held_bytes(key, lead.pending_items, partition.get)
+        growth = growth_bytes(partition.schema, current, effect.item)
+        promised = _promised_bytes(partition, key)
+        check_collection(collection_bytes + promised, growth, node.topology.collection_bytes_max)
+    return effect, as_json(action_body(partition.schema, action, current, effect, collection_bytes))
 
 
 def _promised_bytes(partition: Partition, key: bytes) -> int:
@@ -131,19 +145,6 @@ def _promised_bytes(partition: Partition, key: bytes) -> int:
         if other != key and other.startswith(collection):
             promised += max(0, growth_bytes(partition.schema, partition.get(other), held.item))
     return promised
-
-
-def _stamps(
-    node: StorageNode, partition: Partition, message: PrepareItem, error: DynamoError, effects: Effects
-) -> dict[str, JSON]:
-    """What else the coordinator is told, if it is the timestamp alone: between which two another one would do."""
-    lead = node.replicas[message.group].leading
-    assert lead is not None
-    free = message.key not in lead.pending_items and not _is_others(holder(partition, lead, message.key), message)
-    if error.code != "TransactionConflictException" or not free:
-        return {}
-    until_ns = effects.wall_ns + node.topology.timing.stamp_ahead_ns
-    return {"After": partition.stamp_of(message.key), "Until": until_ns}
 
 
 def _vote_no(
@@ -170,9 +171,11 @@ def on_commit_item(node: StorageNode, sender: Address, message: CommitItem, effe
     # The second half of the price: the first was paid for the vote.
     _charge(node, replica, partition, message.key, held.item, effects)
     slot = replica.propose(m.TransactCommit(message.key, message.txn), message.request, message.expiry_ns, effects)
-    lead.pending_held[message.key] = (slot, None)
-    if not held.check:
+    lead.pending_held[message.key] = (slot, without(holder(partition, lead, message.key), message.txn))
+    if not held.check and not held.hidden:
         lead.pending_items[message.key] = (slot, held.item)
+        if held.blind and held.item is not None:
+            note_overwrite(lead, message.key, slot, node.topology.transaction_rules)
     replica.wait(slot, Waiter(sender, message.number))
     effects.tell(Event("item-committed", message.group, lead.ballot[0], slot, held.ledger))
 
@@ -188,7 +191,7 @@ def on_cancel_item(node: StorageNode, sender: Address, message: CancelItem, effe
     if held is None:
         return
     slot = replica.propose(m.TransactCancel(message.key, message.txn), message.request, message.expiry_ns, effects)
-    lead.pending_held[message.key] = (slot, None)
+    lead.pending_held[message.key] = (slot, without(holder(partition, lead, message.key), message.txn))
     replica.wait(slot, Waiter(sender, message.number))
     effects.tell(Event("item-cancelled", message.group, lead.ballot[0], slot, held.ledger))
 
@@ -204,10 +207,10 @@ def _let_go(
     """The marker, if this transaction holds the key. Otherwise it did and was told before, or never will: that is
     confirmed, when it is committed.
     """
-    held = holder(partition, lead, message.key)
-    if held is not None and held.txn == message.txn:
+    held = marker_of(holder(partition, lead, message.key), message.txn)
+    if held is not None:
         return held
-    if partition.is_held(message.key, message.txn):
+    if marker_of(partition.held.get(message.key), message.txn) is not None:
         replica.wait(lead.pending_held[message.key][0], Waiter(sender, message.number))
     else:
         effects.send(sender, m.Answer(message.number, 200, {}), NOTHING)

@@ -70,6 +70,7 @@ class Leading:
     pending_requests: dict[RequestId, int] = field(default_factory=dict)
     # Of keys with a transaction's entry that is not committed yet: its slot, and who holds the key after it.
     pending_held: dict[bytes, tuple[int, Held | None]] = field(default_factory=dict)
+    overwritten: dict[bytes, int] = field(default_factory=dict)  # keys whose whole item the entry in that slot replaced
     ledger_seen: bytes = b""  # of the ledger's leaders: the last key looked at (`stalled`)
     lease_from_ns: Nanoseconds = -1
     served: bool = False
