@@ -16,6 +16,7 @@ from dynalab.lab import network
 from dynalab.lab.calls import THROTTLES, CallRule
 from dynalab.lab.control import BadFault, Entry, Lab
 from dynalab_impl.effects import JSON, Address, Limits
+from dynalab_impl.messages import SplitNow
 
 MS = 1_000_000
 INDEX_MESSAGES = ("IndexRequest",)
@@ -135,6 +136,26 @@ def _kill_leader(lab: Lab, parameters: Parameters, entry: Entry) -> Stop:
     victim = max(led, key=lambda address: (len(led[address]), str(address)))
     entry.parameters["node"] = str(victim)
     return _down(lab, [victim], entry, restart_ms)
+
+
+def _split(lab: Lab, parameters: Parameters, entry: Entry) -> Stop:
+    table = parameters.need("table", parameters.text("table"))
+    parameters.finish()
+    sizes: dict[str, tuple[int, Address]] = {}
+    for node in lab.cluster.nodes():
+        for group in lab.groups_led(table).get(node.address, []):
+            replica = getattr(node, "replicas", {})[group]
+            if not replica.spec.index and replica.state.split is None:
+                sizes[group] = (replica.state.size, node.address)
+    if not sizes:
+        raise BadFault(f"nobody leads a partition of {table!r} now")
+    group = max(sizes, key=lambda name: (sizes[name][0], name))
+    if sizes[group][0] < 2:
+        raise BadFault(f"no partition of {table!r} has two items")
+    entry.parameters["partition"] = group
+    entry.hits.count += 1
+    lab.cluster.post(sizes[group][1], sizes[group][1], SplitNow(group))
+    return lambda: None  # partitions are not merged
 
 
 def _node_crash(lab: Lab, parameters: Parameters, entry: Entry) -> Stop:
@@ -337,6 +358,7 @@ def _call_rule(lab: Lab, parameters: Parameters, entry: Entry) -> Stop:
 
 FAULTS: dict[str, Fault] = {
     "kill-leader": Fault("kill the node that leads most partitions [of table]; back after restart_ms", _kill_leader),
+    "split": Fault("divide the largest partition of table, for good", _split),
     "node-crash": Fault("kill a node [node]; back after restart_ms, or when healed", _node_crash),
     "node-crash-wipe": Fault("kill a node and lose its disk; back empty after restart_ms", _node_crash_wipe),
     "zone-loss": Fault("all storage nodes of a zone are down until healed", _zone_loss),

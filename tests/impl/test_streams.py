@@ -410,7 +410,7 @@ def test_shards_outlive_the_log_before_a_snapshot(make_lab: MakeLab) -> None:
 
 
 def test_a_replica_that_takes_a_snapshot_has_the_stream_too(make_lab: MakeLab) -> None:
-    lab = make_lab(partitions=1, log_records_max=300)
+    lab = make_lab(partitions=1, log_records_max=100)
     lab.create()
     enable(lab)
     lab.put("a", 0)
