@@ -51,7 +51,7 @@ from dynalab_impl.table_entry import (
     stream_described,
     streams_listed,
 )
-from dynalab_model.errors import DynamoError, resource_not_found, table_exists
+from dynalab_model.errors import DynamoError, limit_exceeded, resource_not_found, table_exists
 from dynalab_model.events import Event
 from dynalab_model.online_indexes import deleting
 from dynalab_model.operations import (
@@ -72,6 +72,7 @@ from dynalab_model.tables import ACTIVE, CREATING, DELETING, UPDATING, check_del
 
 CATALOG = "catalog"
 KEY_SPACE_BITS = 64  # the hash that leads every key has eight bytes
+CHANGES_AT_A_TIME_MAX = 500  # tables that are being created, updated and deleted (developer guide, quotas)
 
 ACTIONS: dict[str, str] = {
     "register": "a storage node came up with this disk",
@@ -175,6 +176,10 @@ class Catalog:
 
         Changes of settings are judged when they are applied: their rules look at the time, and the log has one.
         """
+        if isinstance(operation, CreateTable | UpdateTable | DeleteTable):
+            busy = sum(table.status != ACTIVE for table in self.tables.values())
+            if busy >= CHANGES_AT_A_TIME_MAX:
+                raise limit_exceeded()
         if isinstance(operation, CreateTable):
             if operation.schema.name in self.tables:
                 raise table_exists(operation.schema.name)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from dynalab_fault_injection.simulator import Format, Simulation
-from dynalab_impl import codec
+from dynalab_fault_injection.simulator.network import LinkRule
+from dynalab_impl import catalog, codec
 from dynalab_impl.effects import Limits, RequestToken, Response, layout
 from dynalab_impl.service import make_node
 from dynalab_impl.storage import wal
@@ -16,6 +17,10 @@ from dynalab_model.requests import parse
 SECOND_NS = 1_000_000_000
 ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/Hot"
 KEY = {"pk": {"S": "hot"}}
+KEYS: dict[str, Any] = {
+    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+    "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+}
 ON_INDEX = {
     "IndexName": "by_g",
     "KeyConditionExpression": "g = :g",
@@ -143,3 +148,34 @@ def test_an_index_beyond_what_was_bought_is_refused(provisioned: Limited) -> Non
         "message": INDEX,
         "ThrottlingReasons": reason("IndexReadProvisionedThroughputExceeded", ARN + "/index/by_g"),
     }
+
+
+@pytest.mark.row("error:LimitExceeded-operations")
+def test_a_table_too_many_that_is_being_changed_at_a_time(on_demand: Limited, monkeypatch: pytest.MonkeyPatch) -> None:
+    def send(operation: str, **body: Any) -> Response:
+        """The answer, at once: what was asked for may still be under way."""
+        token = on_demand.simulation.request(0, 0, parse(operation, body))
+        while token not in on_demand.answers:
+            on_demand.run(SECOND_NS // 10_000)
+        return on_demand.answers[token]
+
+    def create(name: str) -> Response:
+        return send("CreateTable", TableName=name, BillingMode="PAY_PER_REQUEST", **KEYS)
+
+    assert catalog.CHANGES_AT_A_TIME_MAX == 500
+    monkeypatch.setattr(catalog, "CHANGES_AT_A_TIME_MAX", 1)
+    # Nodes are not told to host the new table's partitions: it stays as it is.
+    network = on_demand.simulation.network
+    everybody = list(range(network.nodes))
+    untold = LinkRule("cut", network.links(everybody, everybody), names=("Host",))
+    network.add_rule(untold)
+    assert create("One").status == 200
+    refused = {
+        "__type": "com.amazonaws.dynamodb.v20120810#LimitExceededException",
+        "message": "Too many operations for a given subscriber.",
+    }
+    for answer in (create("Two"), send("DeleteTable", TableName="Hot")):
+        assert (answer.status, dict(answer.body)) == (400, refused)
+    network.remove_rule(untold)
+    on_demand.run(8 * SECOND_NS)
+    assert create("Two").status == 200, "the other one is ACTIVE now"
