@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dynalab_impl import admission_duties
+from dynalab_impl import admission_duties, index_duties
 from dynalab_impl import messages as m
 from dynalab_impl.effects import NOTHING, Address, Effects
 from dynalab_impl.jsons import as_json
@@ -16,7 +16,7 @@ from dynalab_impl.markers import check_free, note_overwrite
 from dynalab_impl.partition import Partition
 from dynalab_impl.replication.leading import UNCOMMITTED_MAX, Waiter
 from dynalab_impl.replication.replica import Replica
-from dynalab_impl.splitting import moved, note_heat
+from dynalab_impl.splitting import is_splitting, moved, note_heat
 from dynalab_model.capacity import READ_UNIT_BYTES, fetched_units, item_write_units, read_half_units
 from dynalab_model.collections import check_collection, growth_bytes
 from dynalab_model.errors import DynamoError
@@ -55,11 +55,6 @@ def was_moved(replica: Replica, sender: Address, number: int, effects: Effects) 
     effects.send(sender, m.Moved(number, replica.spec.group, split.left, split.right), NOTHING)
     effects.tell(Event("moved", replica.spec.group))
     return True
-
-
-def is_splitting(replica: Replica) -> bool:
-    """A Split is logged and not committed yet: what comes now must wait for the children."""
-    return replica.leading is not None and replica.leading.splitting
 
 
 def answered_before(
@@ -120,6 +115,14 @@ def on_write(node: StorageNode, sender: Address, message: m.WriteRequest, effect
         if lead.pending_held or partition.held:
             check_free(partition, lead, key, node.topology.transaction_rules)
         effect = apply_write(schema, operation, current)
+        if len(partition.owed) >= node.topology.index_backlog_max:
+            full = index_duties.back_pressure(node, replica, current, effect.item, effects)
+            if full is not None and admission is not None:
+                admission_duties.turn_away(admission, message)
+                effects.send(sender, m.Answer(message.number, full.status, as_json(full.body()), full.code), NOTHING)
+                return
+            if full is not None:
+                raise full  # nobody remembers what was turned away: the log must
         held_bytes = 0
         if partition.local is not None:
             growth = growth_bytes(schema, current, effect.item)

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dynalab_impl import admission_duties
+from dynalab_impl import admission_duties, splitting
 from dynalab_impl import messages as m
-from dynalab_impl.data_duties import is_splitting
-from dynalab_impl.effects import NOTHING, Address, Effects
+from dynalab_impl.admission import PARTITION, WRITE, throttled
+from dynalab_impl.effects import NOTHING, Address, Effects, Nanoseconds
 from dynalab_impl.partition import Partition
 from dynalab_impl.replication.leading import Waiter
 from dynalab_impl.replication.replica import Replica
 from dynalab_model.capacity import write_units
+from dynalab_model.errors import DynamoError
 from dynalab_model.events import Event
-from dynalab_model.values import item_size
+from dynalab_model.items import index_changes
+from dynalab_model.values import Item, item_size
 
 if TYPE_CHECKING:
     from dynalab_impl.storage_node import StorageNode
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 def on_index_request(node: StorageNode, sender: Address, message: m.IndexRequest, effects: Effects) -> None:
     replica = node.serving(sender, message.group, message.number, effects)
-    if replica is None or is_splitting(replica) or node.expired(replica, message.expiry_ns, effects):
+    if replica is None or splitting.is_splitting(replica) or node.expired(replica, message.expiry_ns, effects):
         return
     partition = replica.state
     assert isinstance(partition, Partition)
@@ -42,6 +44,43 @@ def on_index_request(node: StorageNode, sender: Address, message: m.IndexRequest
     slot = replica.propose(message.write, message.request, message.expiry_ns, effects)
     replica.wait(slot, Waiter(sender, message.number, message.source))
     effects.tell(Event("index-applied", message.group, 0, slot))
+
+
+def back_pressure(
+    node: StorageNode, replica: Replica, before: Item | None, after: Item | None, effects: Effects
+) -> DynamoError | None:
+    """Why a write that takes an item from `before` to `after` is refused while much is owed to the indexes; None if it
+    owes them nothing more, or has room (S63, S94: the backlog is bounded, and a slow index slows its table).
+    """
+    partition, propagator = replica.state, node.propagators.get(replica.spec.group)
+    assert isinstance(partition, Partition)
+    if propagator is None or propagator.backlog(partition) < node.topology.index_backlog_max:
+        return None  # most of it has arrived, and the log does not say so yet
+    changes = index_changes(partition.schema, before, after)
+    if not changes:
+        return None
+    slow = next((change.index for change in changes if change.index in propagator.limits), changes[0].index)
+    limit, admission, table = propagator.limits.get(slow, PARTITION), node.admission, replica.spec.table
+    effects.tell(Event("index-back-pressure", replica.spec.group, detail=slow))
+    return throttled(table, slow, WRITE, limit, admission is not None and admission.is_provisioned(table, slow))
+
+
+def queues(node: StorageNode, wall_ns: Nanoseconds) -> dict[tuple[str, str], tuple[int, Nanoseconds]]:
+    """How far the indexes of the partitions that this node leads are behind: (table, index) → changes that have not
+    been acknowledged, and how long ago the oldest of them was logged (S93, S94).
+    """
+    found: dict[tuple[str, str], tuple[int, Nanoseconds]] = {}
+    for group, propagator in node.propagators.items():
+        replica = node.replicas.get(group)
+        if replica is None or not replica.is_leader or not isinstance(replica.state, Partition):
+            continue
+        for index in replica.state.schema.indexes if replica.state.form is not None else ():
+            found.setdefault((replica.spec.table, index.name), (0, 0))
+        for change in replica.state.owed:
+            if change.sequence >= propagator.sent_to or change.sequence + 1 in propagator.flights:
+                count, lag_ns = found.get((replica.spec.table, change.index), (0, 0))
+                found[replica.spec.table, change.index] = count + 1, max(lag_ns, wall_ns - change.time_ns)
+    return found
 
 
 def _units(partition: Partition, write: m.IndexWrite) -> int:

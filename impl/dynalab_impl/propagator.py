@@ -58,7 +58,7 @@ class Propagator:
     flights: dict[int, Flight] = field(default_factory=dict)  # by number: the change's sequence plus one
     logged_slot: int = 0
     asked: bool = False  # for the table's map
-    filling: Backfill | None = None  # the piece of a backfill that was logged last
+    filling: tuple[int, Backfill] | None = None  # the piece of a backfill that was logged last, in which form
     limits: dict[str, str] = field(default_factory=dict)  # by index: what it lacked when it last took no change
 
     def backlog(self, partition: Partition) -> int:
@@ -71,10 +71,13 @@ class Propagator:
         partition, lead = replica.state, replica.leading
         assert isinstance(partition, Partition)
         piece = backfilling.next_piece(partition)
-        if piece is None or piece == self.filling or lead is None or self.backlog(partition) > backfilling.OWED_MAX:
+        if piece is None or lead is None or partition.form is None or self.backlog(partition) > backfilling.OWED_MAX:
+            return
+        asked = (partition.form.version, piece)  # an index of this name may come again later
+        if asked == self.filling:
             return
         if len(replica.log) - replica.commit_index < UNCOMMITTED_MAX:
-            self.filling = piece
+            self.filling = asked
             slot = replica.propose(piece, NO_REQUEST, 0, effects)
             effects.tell(Event("backfill-logged", self.group, lead.ballot[0], slot, piece.index))
 

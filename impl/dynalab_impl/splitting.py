@@ -44,6 +44,11 @@ def moved(replica: Replica) -> m.Split | None:
     return state.split if type(state) is Partition else None
 
 
+def is_splitting(replica: Replica) -> bool:
+    """A Split is logged and not committed yet: what comes now must wait for the children."""
+    return replica.leading is not None and replica.leading.splitting
+
+
 def on_split_now(node: StorageNode, sender: Address, message: m.SplitNow, effects: Effects) -> None:
     """Divide this partition, if it is whole and has something to divide; else nothing happens, and it is asked again
     or not.

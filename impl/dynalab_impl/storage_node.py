@@ -25,6 +25,7 @@ from dynalab_impl import (
     splitting,
     stalled,
     stream_duties,
+    sweeping,
     transact_duties,
 )
 from dynalab_impl import messages as m
@@ -94,6 +95,7 @@ class StorageNode:
         "scrubber",
         "snapshots",
         "stalled_told",
+        "sweeper",
         "ticks",
         "topology",
     )
