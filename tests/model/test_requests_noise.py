@@ -50,6 +50,23 @@ STATEMENT = members(
     Limit=st.integers(0, 2),
 )
 
+ACTION: dict[str, Any] = {
+    "TableName": NAMES,
+    "Key": ITEM,
+    "ConditionExpression": st.sampled_from(["a = :v", "#a", "("]),
+    "ExpressionAttributeNames": st.dictionaries(st.sampled_from(["#a", "b"]), st.just("a")),
+    "ExpressionAttributeValues": st.dictionaries(st.sampled_from([":v", "v"]), VALUE),
+    "ReturnValuesOnConditionCheckFailure": st.sampled_from(["ALL_OLD", "SOME"]),
+    "Expected": CONDITIONS,
+}
+ACTIONS = members(
+    Put=members(**ACTION, Item=ITEM),
+    Update=members(**ACTION, UpdateExpression=st.sampled_from(["SET a = :v", "REMOVE", ""])),
+    Delete=members(**ACTION),
+    ConditionCheck=members(**ACTION),
+)
+TOKENS = st.sampled_from(["t", "", "t" * 37])
+
 BODIES: dict[str, st.SearchStrategy[Any]] = {
     "BatchGetItem": members(RequestItems=st.dictionaries(NAMES, KEYS | WILD, max_size=2)),
     "BatchWriteItem": members(RequestItems=st.dictionaries(NAMES, st.lists(WRITE, max_size=3) | WILD, max_size=2)),
@@ -67,6 +84,14 @@ BODIES: dict[str, st.SearchStrategy[Any]] = {
     "Scan": members(ScanFilter=CONDITIONS, ConditionalOperator=st.just("OR"), Select=st.just("COUNT")),
     "ExecuteStatement": STATEMENT,
     "BatchExecuteStatement": members(Statements=st.lists(STATEMENT, max_size=3)),
+    "TransactWriteItems": members(TransactItems=st.lists(ACTIONS, max_size=3), ClientRequestToken=TOKENS),
+    "TransactGetItems": members(
+        TransactItems=st.lists(
+            members(Get=members(TableName=NAMES, Key=ITEM, ProjectionExpression=st.sampled_from(["a", "#a", "("]))),
+            max_size=3,
+        )
+    ),
+    "ExecuteTransaction": members(TransactStatements=st.lists(STATEMENT, max_size=3), ClientRequestToken=TOKENS),
     "UpdateTable": members(
         BillingMode=st.sampled_from(["PROVISIONED", "PAY_PER_REQUEST"]),
         ProvisionedThroughput=UNITS,
