@@ -24,8 +24,8 @@ PRINTED = ROOT / "docs" / "transcripts" / "puzzlers"
 CHAPTERS = ROOT / "docs" / "chapters"
 HELPERS = ("crowd", "meter")
 NAMES = sorted(path.stem for path in PUZZLERS.glob("*.py") if path.stem not in HELPERS)
-# They bring their own service: three need virtual time, one lays a hundred thousand items into the model's table.
-WITH_THEIR_OWN = ("customers", "offices_throttled", "parallel_scan", "votes")
+# They bring their own service: four need virtual time, one lays a hundred thousand items into the model's table.
+WITH_THEIR_OWN = ("customers", "offices_throttled", "old_events_written", "parallel_scan", "votes")
 ANYWHERE = [name for name in NAMES if name not in WITH_THEIR_OWN]
 # Over HTTP an index lags by real time, and a puzzler waits for none: these read no index, and make few tables.
 OVER_HTTP = ["cart", "five_indexes", "rounding"]
@@ -222,6 +222,19 @@ def test_queries_over_the_parts_of_an_index_return_exactly_the_old_events() -> N
     assert found["index on everything"] == ["1", "240", "1", "100 %"]
     assert found["index on part"] == ["10", "240", "5", "10 %"]
     assert found["scan, filter"][1:3] == ["480", "30"]
+
+
+@pytest.mark.claim("S63")
+def test_a_table_takes_what_the_one_key_of_its_index_takes() -> None:
+    found = {
+        name: [int(cell.replace(",", "")) for cell in row]
+        for name, row in list(cells("old_events_written").items())[1:]
+    }
+    sent = 2_400
+    assert found["none"] == found["part, at"] == [sent, sent, 0]
+    served, throttled = found["everything, at"][1:]
+    # 100 a second for six seconds, and 8 partitions that may each owe 75.
+    assert 1_200 <= served <= 1_300 and served + throttled == sent
 
 
 @pytest.mark.claim("S73")

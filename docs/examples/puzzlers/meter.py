@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias, cast
 
 from dynalab_fault_injection.simulator import Format, Simulation
@@ -129,8 +129,17 @@ class Reference:
 class Simulated:
     """The replicated service in virtual time: three replicas behind every write, and limits where they are given."""
 
-    def __init__(self, *, partitions: int = 1, limits: Limits | None = None, seed: int = 1) -> None:
-        topology = layout(3, 1, 1, partitions=partitions, limits=limits)
+    def __init__(
+        self,
+        *,
+        partitions: int = 1,
+        limits: Limits | None = None,
+        seed: int = 1,
+        index_partitions: int = 2,
+        backlog_max: int = 2_000,
+    ) -> None:
+        topology = layout(3, 1, 1, partitions=partitions, limits=limits, index_backlog_max=backlog_max)
+        topology = replace(topology, partitions_per_index=index_partitions)
         form = Format(codec.encode, codec.decode, wal.frame, wal.recover)
         self.simulation = Simulation(seed, topology, make_node, form)
         self.answers: dict[RequestToken, tuple[int, Response]] = {}
