@@ -28,6 +28,7 @@ from typing import Protocol, TypeAlias
 from dynalab.drivers.host import Host
 from dynalab.drivers.objects import MemoryObjects, Objects
 from dynalab.drivers.store import Store, StoreError
+from dynalab.drivers.syncing import SyncThread
 from dynalab_impl.effects import (
     Address,
     Message,
@@ -48,6 +49,7 @@ EVENTS_PER_TICK_MAX = 512
 QUEUE_MAX = 200_000  # messages beyond this are dropped, as a full network queue would
 REQUESTS_MAX = 8_192
 RESTART_NS = 300_000_000
+STOP_POLL_SECONDS = 0.001
 
 log = logging.getLogger("dynalab.embedded")
 
@@ -90,7 +92,7 @@ class EmbeddedCluster:
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_ns = 0
         self._object_pool: ThreadPoolExecutor | None = None
-        self._pool = ThreadPoolExecutor(max_workers=max(1, min(8, len(addresses))), thread_name_prefix="dynalab-sync")
+        self._sync_threads: dict[Address, SyncThread] = {}  # of machines whose disks are waited for
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -108,14 +110,15 @@ class EmbeddedCluster:
         """
         for host in self.hosts.values():
             self.crash(host.address)
-        while running := [host.syncing for host in self.hosts.values() if host.syncing is not None]:
-            await asyncio.wait(running)
-            await asyncio.sleep(0)  # the callbacks of the syncs close the disks
+        while any(host.syncing for host in self.hosts.values()):
+            await asyncio.sleep(STOP_POLL_SECONDS)  # when a sync ends, its disk is closed
         if self._alarm is not None:
             self._alarm.cancel()
         self._queue.clear()
         self._heap.clear()
-        self._pool.shutdown()
+        for thread in self._sync_threads.values():
+            thread.close()
+        self._sync_threads.clear()
         if self._object_pool is not None:
             self._object_pool.shutdown()
 
@@ -134,7 +137,7 @@ class EmbeddedCluster:
         host = self.hosts[address]
         if host.node is not None:
             return
-        if host.syncing is not None:  # the last life's sync still writes to the file: come back when it is over
+        if host.syncing:  # the last life's sync still writes to the file: come back when it is over
             self.call_later(1_000_000, lambda: self.restart(address))
             return
         try:
@@ -162,7 +165,7 @@ class EmbeddedCluster:
         """Kill the machine and lose its disk; it stays down until `restart`."""
         self.crash(address)
         host = self.hosts[address]
-        if host.syncing is not None:
+        if host.syncing:
             self.call_later(1_000_000, lambda: self.wipe(address))
             return
         self.store.wipe(address)
@@ -325,20 +328,25 @@ class EmbeddedCluster:
         dirty, self._dirty = self._dirty, []
         for host in dirty:
             host.dirty = False
-            if host.node is None or host.disk is None or host.syncing is not None:
+            if host.node is None or host.disk is None or host.syncing:
                 continue  # a running sync looks again when it ends: that is the group commit
             position = host.appended
             job = host.disk.take()
             if job is None:
                 self._reached_disk(host, position)
             else:
-                assert self._loop is not None
-                host.syncing = self._loop.run_in_executor(self._pool, job)
-                host.syncing.add_done_callback(partial(self._synced, host, host.epoch, position))
+                host.syncing = True
+                self._thread_of(host).submit(job, partial(self._synced, host, host.epoch, position))
 
-    def _synced(self, host: Host, epoch: int, position: Position, done: asyncio.Future[None]) -> None:
-        host.syncing = None
-        error = done.exception()
+    def _thread_of(self, host: Host) -> SyncThread:
+        thread = self._sync_threads.get(host.address)
+        if thread is None:
+            assert self._loop is not None
+            thread = self._sync_threads[host.address] = SyncThread(self._loop, f"dynalab-sync-{host.address.node}")
+        return thread
+
+    def _synced(self, host: Host, epoch: int, position: Position, error: BaseException | None) -> None:
+        host.syncing = False
         if host.epoch != epoch or host.node is None:
             if host.node is None and host.disk is not None:
                 host.disk.close()

@@ -6,7 +6,6 @@ loop and routing belong to `embedded`.
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from collections import Counter
@@ -74,7 +73,7 @@ class Host:
         self.appended: Position = 0
         self.durable: Position = 0
         self.dirty = False
-        self.syncing: asyncio.Future[None] | None = None
+        self.syncing = False  # a sync runs, perhaps that of an earlier life
         self.timers: dict[TimerName, int] = {}
         self.now_ns = 0
         self.wall_ns = 0
@@ -169,7 +168,7 @@ class Host:
 
     def start(self, node: Node, disk: NodeDisk, records: list[Record], incarnation: int) -> None:
         """A process begins: `on_start` is its first call."""
-        assert self.node is None and self.syncing is None
+        assert self.node is None and not self.syncing
         self.disk, self.incarnation, self.node = disk, incarnation, node
         self.appended = self.durable = len(records)
         self._records = records
@@ -183,7 +182,7 @@ class Host:
         self.epoch += 1
         self.timers.clear()
         self._waiting.clear()
-        if self.disk is not None and self.syncing is None:
+        if self.disk is not None and not self.syncing:
             self.disk.close()
             self.disk = None
 

@@ -43,6 +43,7 @@ TIMING = Timing(
     lease_ns=400_000_000,
     attempt_ns=400_000_000,
     counts_ns=5_000_000_000,
+    gathers=True,
 )
 
 
@@ -77,9 +78,8 @@ class Settings:
         """One region, one router: a process of its own needs no more."""
         zones, nodes = self.zones or 3, self.nodes_per_zone or 1
         limits = Limits() if self.admission else None
-        # Where no disk is waited for, entries are on it once the messages at hand are handled. So whatever came with
-        # them goes in one Accept, and a second one on its way would save no time, and cost as much as the first.
-        timing = TIMING if self.data is not None else replace(TIMING, gathers=True, accepts_in_flight=1)
+        # Where no disk is waited for, a second Accept on its way saves no time, and costs as much as the first.
+        timing = TIMING if self.data is not None else replace(TIMING, accepts_in_flight=1)
         return layout(zones, nodes, 1, partitions=self.partitions, timing=timing, limits=limits)
 
 

@@ -193,7 +193,7 @@ class Timing:
     election_spread_bits: int = 29  # up to 0.54 s more, drawn at random, so that two candidates rarely start together
     lease_ns: Nanoseconds = 2_000_000_000
     accepts_in_flight: int = 4  # a peer has at most so many unanswered Accepts; what comes meanwhile goes in one batch
-    gathers: bool = False  # leaders send an entry when their own disk has it: what comes meanwhile goes in one batch
+    gathers: bool = False  # leaders send what they log when the messages at hand are handled: in one batch, not singly
     drift_ppm: int = 200  # bound on each clock's rate error; leases are stretched by it
     attempt_ns: Nanoseconds = 400_000_000  # a router tries another replica after this
     request_ns: Nanoseconds = 5_000_000_000  # a router gives up on a client request after this

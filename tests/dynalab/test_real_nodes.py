@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -10,7 +12,7 @@ from dynalab.drivers.embedded import EmbeddedCluster
 from dynalab.drivers.power_loss import PowerLossFileSystem
 from dynalab.drivers.store import FileStore, MemoryStore, Store
 from dynalab.endpoint.server import TIMING
-from dynalab_impl.effects import layout
+from dynalab_impl.effects import Timing, layout
 from dynalab_impl.service import make_node
 from dynalab_model.operations import CreateTable, DescribeTable, GetItem, ListTables, Operation, PutItem
 from dynalab_model.schema import KeyAttribute, KeySchema, TableSchema
@@ -146,3 +148,22 @@ def test_larger_clusters_serve_too(zones: int, nodes_per_zone: int) -> None:
         await cluster.stop()
 
     run(work)
+
+
+async def accepts_of(count: int, timing: Timing) -> int:
+    """How many Accepts the followers took for so many writes that were sent together."""
+    cluster = await start(MemoryStore(replace(TOPOLOGY, timing=timing)), create=True)
+    before = cluster.told["accepted"]
+    puts = [cluster.call(PutItem("kept", {"pk": {"S": str(number)}})) for number in range(count)]
+    assert {response.status for response in await asyncio.gather(*puts)} == {200}
+    accepts = cluster.told["accepted"] - before
+    for number in range(count):
+        assert "Item" in await until_ok(cluster, GetItem("kept", {"pk": {"S": str(number)}}, consistent=True))
+    await cluster.stop()
+    return accepts
+
+
+def test_a_leader_that_gathers_sends_writes_that_came_together_in_one_accept() -> None:
+    gathered, singly = (run(partial(accepts_of, 40, replace(TIMING, gathers=gathers))) for gathers in (True, False))
+    # Two partitions with two followers each; a tick of the nodes may fall between the requests.
+    assert gathered <= 8 and singly >= 2 * gathered, (gathered, singly)

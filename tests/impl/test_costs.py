@@ -161,20 +161,3 @@ def test_with_one_accept_in_flight_writes_that_come_meanwhile_go_in_one_batch(ma
     # Two followers: the first write alone, and the others while it is on its way.
     assert sum(batches[1]) <= 2 * 3, batches
     assert sum(batches[1]) < sum(batches[4]) <= 2 * 10, batches
-
-
-def test_a_leader_that_gathers_sends_what_came_together_once_its_own_disk_has_it(make_lab: MakeLab) -> None:
-    sent: dict[bool, int] = {}
-    for gathers in (True, False):
-        lab = make_lab(partitions=1, timing=Timing(gathers=gathers, accepts_in_flight=1))
-        lab.create()
-        heard = len(lab.told)
-        tokens = [lab.send("PutItem", TableName="things", Item={"pk": {"S": f"k{n}"}}) for n in range(40)]
-        lab.run(2 * SECOND)
-        assert all(lab.answers[token].status == 200 for token in tokens)
-        group = lab.leader("k0")[1]
-        sent[gathers] = sum(event.kind == "accepted" and event.group == group for _, _, event in lab.told[heard:])
-        lab.simulation.crash(lab.leader("k0")[0])  # what its own disk had is on the others' by now
-        found = lab.call("GetItem", TableName="things", Key={"pk": {"S": "k39"}}, ConsistentRead=True)
-        assert found.body == {"Item": {"pk": {"S": "k39"}}}
-    assert sent[True] < sent[False], sent

@@ -30,6 +30,7 @@ from dynalab_model.events import Event
 if TYPE_CHECKING:
     from dynalab_impl.replication.replica import Replica
 
+SEND = "send"  # the name of a leader's timer, with its group
 DESERTED_LEASES = 4  # a leader whose renewals no quorum has answered for so many leases steps down
 
 
@@ -51,9 +52,19 @@ def propose(replica: Replica, command: Command, request: RequestId, expiry_ns: N
     lead.unsynced.append((position, slot))
     if request[1]:
         lead.pending_requests[request] = slot
-    if not replica.timing.gathers:  # else `on_durable` sends it
+    if not replica.timing.gathers:
         replica.pump(effects)
+    elif not lead.gathering:
+        lead.gathering = True
+        effects.set_timer((SEND, replica.spec.group), 0)
     return slot
+
+
+def send_gathered(replica: Replica, effects: Effects) -> None:
+    """What was logged since the timer was set goes out."""
+    if replica.leading is not None:
+        replica.leading.gathering = False
+        replica.pump(effects)
 
 
 def change(replica: Replica, command: Change, effects: Effects) -> int:

@@ -76,6 +76,7 @@ class Leading:
     served: bool = False
     lease_lost: bool = False
     changing: bool = False  # a change of the membership is logged: one at a time
+    gathering: bool = False  # a timer will send what is logged until then
     splitting: bool = False  # a Split is logged: nothing goes behind it
     form_version: int = 0  # of the newest form of the table that this leader has logged
     seat: Address | None = None  # of a silent member, that a log replica is sought for
