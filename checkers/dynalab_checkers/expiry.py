@@ -120,13 +120,14 @@ def check_sweeps(
     records: Iterable[Record],
     expires_of: Callable[[Json], int | None],
     *,
+    epoch_ns: int = 0,
     error_ns: int = 0,
     clients: Iterable[tuple[str, Json]] = (),
 ) -> Verdict:
     """Judge the removals of a stream: whose they are, and whether what the service removed had expired.
 
-    `expires_of` gives the second at which an image expires, None if never. A record's `time_ns` is its time by the
-    system's wall clock. `clients`: key and old image of removals that clients certainly made themselves.
+    `expires_of` gives the second at which an image expires, None if never. A record's `time_ns`, `epoch_ns` later, is
+    its time by the system's wall clock. `clients`: key and old image of removals that clients certainly made.
 
     >>> swept = Record("s", 1, "k", "REMOVE", old={"ttl": 3}, identity=SERVICE, time_ns=2_000_000_000)
     >>> check_sweeps([swept], lambda image: image["ttl"]).why
@@ -151,10 +152,13 @@ def check_sweeps(
             return broken(
                 "early", record, f"{name_of(record)} was made by the service, and what it removed never expires"
             )
-        if record.time_ns is not None and expires * SECOND_NS >= record.time_ns + error_ns:
+        if record.time_ns is None:
+            continue
+        due_ns = expires * SECOND_NS - epoch_ns
+        if due_ns >= record.time_ns + error_ns:
             when = f"was made by the service at {seconds(record.time_ns)}"
-            told = f"and what it removed expires at {seconds(expires * SECOND_NS)}"
+            told = f"and what it removed expires at {seconds(due_ns)}"
             return broken("early", record, f"{name_of(record)} {when}, {told}")
-        if record.time_ns is not None and (expires + TOO_OLD_S) * SECOND_NS < record.time_ns - error_ns:
+        if due_ns + TOO_OLD_S * SECOND_NS < record.time_ns - error_ns:
             return broken("early", record, f"{name_of(record)} removed what had expired more than five years before")
     return Verdict(VALID, STREAMS, details={"sweeps": sweeps})

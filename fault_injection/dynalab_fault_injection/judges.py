@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from dynalab_checkers.committed import check_committed
 from dynalab_checkers.convergence import check_index, check_replicas
-from dynalab_checkers.history import History, Json, Operation
+from dynalab_checkers.history import History, Json
 from dynalab_checkers.invariants import check_bank
 from dynalab_checkers.isolation import check_transactions
 from dynalab_checkers.linearizability import check_register
@@ -22,6 +21,9 @@ from dynalab_checkers.staleness import measure
 from dynalab_checkers.tokens import check_effects_once, check_tokens, once_per_token
 from dynalab_checkers.verdict import Verdict
 from dynalab_fault_injection.cluster import Cluster
+from dynalab_fault_injection.judgement import Judgement as Judgement
+from dynalab_fault_injection.judgement import judgement as _judgement
+from dynalab_fault_injection.stream_judges import judge_expiry, judge_stream
 from dynalab_fault_injection.workloads.bank import ACCOUNTS, TOTAL, list_part
 from dynalab_fault_injection.workloads.index import index_reads, register_part
 from dynalab_fault_injection.workloads.pages import Pages
@@ -33,22 +35,10 @@ from dynalab_model.values import Item
 ISOLATION_STEPS_PER_STEP = 10
 
 
-@dataclass(slots=True)
-class Judgement:
-    """One checker's verdict on a run, with the smallest part of the history that shows it."""
-
-    checker: str
-    verdict: str
-    why: str = ""
-    key: str | None = None
-    operations: list[Operation] = field(default_factory=list)
-    highlight: list[Operation] = field(default_factory=list)
-
-
 def judge(history: History, workload: str, budget: int) -> tuple[list[Judgement], dict[str, Json]]:
     """All verdicts on a run's history, and how stale its eventual reads were."""
-    if workload in TRANSACTIONAL:
-        return TRANSACTIONAL[workload](history, budget), {}
+    if workload in OWN_JUDGES:
+        return OWN_JUDGES[workload](history, budget), {}
     base = register_part(history)
     checks: list[tuple[str, Callable[[], Verdict]]] = [
         ("linearizability", lambda: check_register(base, budget=budget)),
@@ -81,8 +71,13 @@ def _judge_bank(history: History, budget: int) -> list[Judgement]:
     ]
 
 
-# The workloads of transactions have judges of their own.
-TRANSACTIONAL: dict[str, Callable[[History, int], list[Judgement]]] = {"transact": _judge_pairs, "bank": _judge_bank}
+# Workloads whose histories have more in them than operations on registers.
+OWN_JUDGES: dict[str, Callable[[History, int], list[Judgement]]] = {
+    "transact": _judge_pairs,
+    "bank": _judge_bank,
+    "stream": judge_stream,
+    "ttl": judge_expiry,
+}
 
 
 def replicas_agree(cluster: Cluster, schema: TableSchema) -> list[Judgement]:
@@ -129,10 +124,6 @@ def _index_matches(
         differing = sorted(name for name in {**expected, **entries} if expected.get(name) != entries.get(name))
         judgement.key = differing[0].rsplit("/", 1)[-1]
     return judgement
-
-
-def _judgement(name: str, verdict: Verdict) -> Judgement:
-    return Judgement(name, verdict.verdict, verdict.why, verdict.key, verdict.operations, verdict.highlight)
 
 
 def _name(item: Item, schema: TableSchema, index: IndexSchema | None) -> str:

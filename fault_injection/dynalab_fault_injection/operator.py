@@ -7,10 +7,14 @@ there at the latest.
 
 from __future__ import annotations
 
-from dynalab_fault_injection.simulator import Simulation
+from collections.abc import Sequence
+
+from dynalab_fault_injection.simulator import Simulation, stream
 from dynalab_fault_injection.workloads.actor import Call, Workload
 from dynalab_fault_injection.workloads.items import get, put, value_of
 from dynalab_fault_injection.workloads.recorder import Recorder
+from dynalab_fault_injection.workloads.stream import Stream
+from dynalab_fault_injection.workloads.stream_reader import Reader
 from dynalab_impl.effects import RequestToken, Response
 from dynalab_model.operations import CreateTable, DescribeTable, Operation
 from dynalab_model.schema import TableSchema
@@ -19,6 +23,7 @@ from dynalab_model.values import Item
 STEP_NS = 2_000_000
 PATIENCE_NS = 6_000_000_000  # a router gives up on a request before this
 PAUSE_NS = 200_000_000
+OWN_STREAM = 10_000  # of the random numbers of clients: behind those of all others
 
 
 class Operator:
@@ -49,12 +54,13 @@ class Operator:
             simulation.run_until(simulation.now + STEP_NS)
         return self._answers.pop(token, None)
 
-    def create_table(self, schema: TableSchema, within_ns: int) -> bool:
+    def create_table(self, schema: TableSchema, within_ns: int, settings: dict[str, object] | None = None) -> bool:
         """Create the table and wait until it is active."""
+        wanted = {**SETTINGS, **(settings or {})}
         deadline_ns = self.simulation.now + within_ns
         created = False
         while self.simulation.now < deadline_ns:
-            answer = self.ask(DescribeTable(schema.name) if created else CreateTable(schema, dict(SETTINGS)))
+            answer = self.ask(DescribeTable(schema.name) if created else CreateTable(schema, wanted))
             if answer is not None:
                 created = created or answer.status == 200 or answer.error == "ResourceInUseException"
                 table = answer.body.get("Table")
@@ -90,6 +96,23 @@ class Operator:
                 return f"a strong read of {key} was not served"
             if value_of(answer.body.get("Item")) != number + 1:
                 return f"a strong read of {key} did not show the write before it"
+        return ""
+
+    def prepare(self, operations: Sequence[Operation], within_ns: int) -> bool:
+        """Ask for these one after the other until each is done."""
+        deadline_ns = self.simulation.now + within_ns
+        return all(self._insist(operation, deadline_ns) is not None for operation in operations)
+
+    def drain(self, workload: Stream, deadline_ns: int) -> str:
+        """Read the stream from its beginning to its end, parents before children. Empty, or what was not served."""
+        process = self.recorder.new_process()
+        random = stream(self.simulation.seed, "client", OWN_STREAM)
+        reader = workload.readers.setdefault(self.index, Reader(workload.table, "operator"))
+        while not reader.drained:
+            if self.simulation.now >= deadline_ns:
+                return "the stream could not be read to its end"
+            call = workload.read(self.index, random, self.simulation.now)
+            _, process = self._recorded(process, call, workload)
         return ""
 
     def _recorded(self, process: int, call: Call, workload: Workload) -> tuple[bool, int]:

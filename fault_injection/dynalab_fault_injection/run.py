@@ -22,13 +22,16 @@ from dynalab_fault_injection.operator import Operator
 from dynalab_fault_injection.simulator import Parameters, Simulation, stream
 from dynalab_fault_injection.throttle_fault import USUAL
 from dynalab_fault_injection.workloads import WORKLOADS, Actor, Recorder, Workload
-from dynalab_impl.effects import Limits, Topology, layout
+from dynalab_fault_injection.workloads.stream import Stream
+from dynalab_impl.effects import Limits, Timing, Topology, layout
 from dynalab_impl.service import make_node
 
 SECOND = 1_000_000_000
 TABLE_MAX_NS = 30 * SECOND  # a healthy cluster has the table active long before
 LIVENESS_MAX_NS = 20 * SECOND  # an election, a lease to wait out, and a second try of both
 CONVERGENCE_MAX_NS = 30 * SECOND
+DRAIN_MAX_NS = 30 * SECOND  # to read a stream once more
+STREAM_ROLL_S = 7  # so that a run sees shards that are followed by others
 LONGER_NS = 12 * SECOND  # clients of a run that was out of service for most of its time go on for so long
 PROBES = 24  # keys written and read at the end: enough that every partition has some
 POLL_NS = 250_000_000
@@ -77,6 +80,7 @@ class Setting:
             limits=USUAL if "throttling" in faults else TIGHT if drawn >> 5 == 1 else None,
             dead_after_s=DEAD_AFTER_S,
             split_after_s=SPLIT_AFTER_S,
+            timing=Timing(stream_roll_s=STREAM_ROLL_S),
         )
 
 
@@ -178,8 +182,14 @@ class Run:
     def _stages(self) -> None:
         simulation = self.simulation
         simulation.start()
-        if not self.operator.create_table(self.workload.schema(), TABLE_MAX_NS):
+        workload = self.workload
+        settings = workload.settings() if isinstance(workload, Stream) else None
+        prepared = workload.prepared() if isinstance(workload, Stream) else []
+        if not self.operator.create_table(workload.schema(), TABLE_MAX_NS, settings):
             self.problems.append(Judgement("liveness", "invalid", "the table was not active within 30 s"))
+            return
+        if not self.operator.prepare(prepared, TABLE_MAX_NS):
+            self.problems.append(Judgement("liveness", "invalid", "the table could not be changed within 30 s"))
             return
         self._set_off()
         end_ns = simulation.now + self.setting.seconds * SECOND
@@ -227,6 +237,11 @@ class Run:
             self.simulation.run_until(self.simulation.now + POLL_NS)
             verdicts = replicas_agree(self.cluster, schema)
         self.problems += verdicts
+        if isinstance(workload, Stream):
+            stuck = operator.drain(workload, self.simulation.now + DRAIN_MAX_NS)
+            if stuck:
+                why = f"{DRAIN_MAX_NS // SECOND} s after everything healed, {stuck}"
+                self.problems.append(Judgement("liveness", "invalid", why))
         if self.simulation.topology.archive:
             self.problems.append(archive_agrees(self.cluster, schema.name))
 

@@ -8,11 +8,12 @@ from dynalab_fault_injection.simulator.disk import Disk, Format, PowerLoss
 from dynalab_fault_injection.simulator.host import Host
 from dynalab_fault_injection.simulator.network import CERTAIN, CHANCE_BITS, Delays, LinkRule, Network
 from dynalab_fault_injection.simulator.randomness import below, between, pick, shuffled, stream
-from dynalab_fault_injection.simulator.simulation import Client, NodeFactory, Parameters, Simulation
+from dynalab_fault_injection.simulator.simulation import WALL_EPOCH_NS, Client, NodeFactory, Parameters, Simulation
 
 __all__ = [
     "CERTAIN",
     "CHANCE_BITS",
+    "WALL_EPOCH_NS",
     "Client",
     "Delays",
     "Disk",

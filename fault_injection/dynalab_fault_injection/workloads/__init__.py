@@ -10,7 +10,9 @@ from dynalab_fault_injection.workloads.local_index import LocalIndex
 from dynalab_fault_injection.workloads.pages import Pages
 from dynalab_fault_injection.workloads.recorder import Recorder
 from dynalab_fault_injection.workloads.register import Register
+from dynalab_fault_injection.workloads.stream import Stream
 from dynalab_fault_injection.workloads.transact import Transact
+from dynalab_fault_injection.workloads.ttl import Ttl
 
 WORKLOADS: dict[str, Callable[[], Workload]] = {
     "register": Register,
@@ -20,6 +22,8 @@ WORKLOADS: dict[str, Callable[[], Workload]] = {
     "local-index": LocalIndex,
     "transact": Transact,
     "bank": Bank,
+    "stream": Stream,
+    "ttl": Ttl,
 }
 
 __all__ = [

@@ -22,6 +22,7 @@ WRITERS = (1, 2)  # these clients write, the others read; client 0 is the operat
 THINK_BITS = 25  # up to 34 ms
 EVENTUAL_OF_16 = 2  # reads out of sixteen
 HOT_KEYS = 2
+STAYS_NS = 5_000_000_000  # a reader reads one of them for so long: it must not wait for the other one's leader
 COLD_OF_64 = 2  # writes out of sixty-four
 
 
@@ -35,12 +36,13 @@ class HotKey(Register):
 
     def next(self, client: int, random: Random, now_ns: int) -> tuple[Call, int]:
         think_ns = random.getrandbits(THINK_BITS)
-        cold = client in WRITERS and below(random, 64) < COLD_OF_64
-        key = f"k{HOT_KEYS + below(random, self.key_count - HOT_KEYS) if cold else below(random, HOT_KEYS)}"
         if client in WRITERS:
+            cold = below(random, 64) < COLD_OF_64
+            key = f"k{HOT_KEYS + below(random, self.key_count - HOT_KEYS) if cold else below(random, HOT_KEYS)}"
             value = self._fresh()
             known = self._known.get((client, key), UNKNOWN)
             if known == UNKNOWN:
                 return Call(put(self.table, key, value), "write", key, {"value": value}), think_ns
             return Call(put_if(self.table, key, known, value), "cas", key, {"value": [known, value]}), think_ns
+        key = f"k{(client + now_ns // STAYS_NS) % HOT_KEYS}"
         return self._read(key, consistent=below(random, 16) >= EVENTUAL_OF_16), think_ns
