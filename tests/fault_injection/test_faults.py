@@ -9,11 +9,12 @@ import pytest
 from dynalab_fault_injection.archive_judge import archive_agrees
 from dynalab_fault_injection.cluster import Cluster
 from dynalab_fault_injection.crash_faults import HARMS, NodeCrash
-from dynalab_fault_injection.faults import CATALOGUE, SECOND, Fault, SlowDisk, SyncFailure, heal, plan
+from dynalab_fault_injection.faults import CATALOGUE, SECOND, Fault, heal, plan
 from dynalab_fault_injection.implementation import implementation_format
 from dynalab_fault_injection.link_faults import ACKNOWLEDGEMENTS, INDEX_TRAFFIC, LOG_TRAFFIC, LinkFault
 from dynalab_fault_injection.operator import Operator
 from dynalab_fault_injection.simulator import LinkRule, Simulation, stream
+from dynalab_fault_injection.store_faults import SlowDisk, SyncFailure
 from dynalab_fault_injection.table_fault import TABLE
 from dynalab_fault_injection.throttle_fault import USUAL
 from dynalab_fault_injection.workloads import Index, Recorder
@@ -22,6 +23,7 @@ from dynalab_impl import messages
 from dynalab_impl.effects import Address, Message, Topology, layout
 from dynalab_impl.service import make_node
 from dynalab_impl.storage_node import HANDLERS
+from dynalab_model.events import Event
 from dynalab_model.operations import DeleteTable
 from tests.fault_injection.toys import HERE, Pulse, Scripted, scripted
 
@@ -302,9 +304,11 @@ def test_a_stranded_leader_holds_its_lease_when_the_next_one_is_elected_and_not_
         window(formed, CATALOGUE["clock-offset"].make(), 1)  # some items
         fault = CATALOGUE["stranded-leader"].make()
         told: list[tuple[int, str, str]] = []
-        formed.simulation.listeners.append(
-            lambda now, who, event, told=told: told.append((now, event.kind, event.group))
-        )
+
+        def listen(now: int, who: Address, event: Event, told: list[tuple[int, str, str]] = told) -> None:
+            told.append((now, event.kind, event.group))
+
+        formed.simulation.listeners.append(listen)
         window(formed, fault, 4)
         assert fault.evidence["messages-cut"] > 10
         for now, kind, group in told:
