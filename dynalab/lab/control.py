@@ -25,8 +25,10 @@ from dynalab.endpoint.service import Answer
 from dynalab.lab.calls import CallRule
 from dynalab.lab.network import Hits, LabNetwork
 from dynalab.lab.recorder import Recorder
+from dynalab_impl import index_duties
 from dynalab_impl.admission import Admission
 from dynalab_impl.effects import JSON, Address, Limits, Node, Response
+from dynalab_impl.storage_node import StorageNode
 from dynalab_model.operations import CreateTable, DeleteTable, DescribeTable, ListTables, Operation
 from dynalab_model.schema import IndexSchema, KeyAttribute, KeySchema, TableSchema
 
@@ -205,11 +207,25 @@ class Lab:
         return {
             "faults": [entry.to_json() for entry in self.entries],
             "nodes": nodes,
+            "indexes": self.index_queues(),
             "told": cast(JSON, dict(sorted(self.cluster.told.items()))),
             "failures": cast(JSON, list(self.cluster.failures)),
             "recorded": len(self.recorder),
             "left_out": cast(JSON, sorted(self.recorder.left_out)),
         }
+
+    def index_queues(self) -> list[JSON]:
+        """For each global index: how many changes are on their way to it, and for how long the oldest has been."""
+        queues: dict[tuple[str, str], tuple[int, int]] = {}
+        for host in self.cluster.hosts.values():
+            if isinstance(host.node, StorageNode):
+                for name, (changes, lag_ns) in index_duties.queues(host.node, host.wall_ns).items():
+                    before, most_ns = queues.get(name, (0, 0))
+                    queues[name] = before + changes, max(most_ns, lag_ns)
+        return [
+            {"table": table, "index": index, "queued": changes, "lag_ms": lag_ns // 1_000_000}
+            for (table, index), (changes, lag_ns) in sorted(queues.items())
+        ]
 
     # --- requests of clients ------------------------------------------------------------------------------------------
 

@@ -164,7 +164,10 @@ def test_a_wiped_node_comes_back_as_a_learner_and_is_readmitted() -> None:
 
 
 @pytest.mark.claim("S27")
+@pytest.mark.claim("S93")
 def test_an_index_lags_until_it_is_healed_and_then_converges() -> None:
+    """The state tells how many changes are on their way to it, and for how long."""
+
     async def work(client: Client) -> None:
         await client.create(index=True)
         query: JSON = {
@@ -180,8 +183,14 @@ def test_an_index_lags_until_it_is_healed_and_then_converges() -> None:
         assert (await client.ok("Query", query))["Count"] == 0
         state = await client.state()
         assert cast("list[JSON]", state["faults"])[0]["hits"] != 0
+        [told] = cast("list[JSON]", state["indexes"])
+        assert (told["table"], told["index"], told["queued"]) == ("orders", "by-v", 1)
+        await asyncio.sleep(0.6)
+        assert cast("list[JSON]", (await client.state())["indexes"])[0]["lag_ms"] >= 500
         await client.fault("heal")
         while (await client.ok("Query", query))["Count"] == 0:
+            await asyncio.sleep(0.02)
+        while cast("list[JSON]", (await client.state())["indexes"])[0]["queued"]:
             await asyncio.sleep(0.02)
 
     in_the_lab(work)
