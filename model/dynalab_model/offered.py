@@ -15,7 +15,6 @@ from dynalab_model.errors import validation
 
 STATUSES: dict[str, str] = {
     "offered": "does what the service does",
-    "settings": "keeps and tells settings; what they would set in motion is not there yet",
     "off": "answers what the service answers where the feature is switched off",
     "refused": "answers with a ValidationException that says so",
 }
