@@ -191,7 +191,7 @@ class Timing:
     heartbeat_ns: Nanoseconds = 250_000_000
     election_min_ns: Nanoseconds = 750_000_000
     election_spread_bits: int = 29  # up to 0.54 s more, drawn at random, so that two candidates rarely start together
-    lease_ns: Nanoseconds = 2_000_000_000
+    lease_ns: Nanoseconds = 1_500_000_000
     accepts_in_flight: int = 4  # a peer has at most so many unanswered Accepts; what comes meanwhile goes in one batch
     gathers: bool = False  # leaders send what they log when the messages at hand are handled: in one batch, not singly
     drift_ppm: int = 200  # bound on each clock's rate error; leases are stretched by it
