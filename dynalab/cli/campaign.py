@@ -72,7 +72,9 @@ def campaign(
 ) -> int:
     """Run seeded workloads under faults and judge every history.
 
-    Exit code: 0 all valid and every fault bit; 1 a run is invalid; 2 a run is unknown, or a fault never fired.
+    Exit code: 0 all valid and every fault bit; 1 a run is invalid; 2 a run is unknown, a fault never fired, or a
+    campaign of a thousand runs or more, with faults of its own choice, never came to something that ought to happen
+    sometimes.
     """
     if driver == "cluster":
         from dynalab.cli.cluster import run_campaign
@@ -104,7 +106,7 @@ def campaign(
             show(result)
             if as_json:
                 click.echo(json.dumps(result.as_json()))
-    summary = campaigns.summarise(finished)
+    summary = campaigns.summarise(finished, drawn=asked is None)
     if as_json:
         click.echo(json.dumps(summary.as_json()))
     else:
@@ -198,14 +200,19 @@ def _show_run(result: RunResult) -> None:
 
 def _show_summary(summary: Summary, results: list[RunResult], directory: Path) -> None:
     from dynalab_fault_injection.replay_line import replay_line
+    from dynalab_fault_injection.sometimes import RUNS_MIN
 
     counts = ", ".join(f"{count} {verdict}" for verdict, count in summary.verdicts.items())
     click.echo(f"\n{summary.runs} runs, {summary.operations} operations: {counts}")
     click.echo("what happened inside:")
     for name, count in summary.sometimes.items():
         click.echo(f"  {count:>9}  {name}")
+    for name in summary.unseen:
+        click.echo(f"  {0:>9}  {name}")
     if summary.silent:
         click.echo(f"NEVER FIRED: {', '.join(summary.silent)}; a fault that hits nothing proves nothing")
+    if summary.unseen and summary.runs >= RUNS_MIN:
+        click.echo(f"NEVER HAPPENED: {', '.join(summary.unseen)}; what holds without it was not put to the test")
     failing = [result for result in results if result.verdict != "valid"]
     for number, result in enumerate(failing[:FAILURES_SHOWN]):
         click.echo(f"\n{result.verdict}: {result.why}")

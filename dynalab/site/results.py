@@ -16,7 +16,7 @@ from dynalab_checkers.staleness import Staleness
 from dynalab_fault_injection.campaign import campaign, replay_line
 from dynalab_fault_injection.planted_bugs import BUGS, hunt
 from dynalab_fault_injection.results import DEFAULT_PATH, Results, StoredBug, StoredRun
-from dynalab_fault_injection.run import WORDS
+from dynalab_fault_injection.sometimes import WORDS
 from dynalab_model.events import KINDS
 
 STORE: Final = DEFAULT_PATH

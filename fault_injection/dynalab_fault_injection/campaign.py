@@ -1,8 +1,9 @@
 """Campaigns: seeds × workloads × faults, in parallel processes, resumable, summed up.
 
 A campaign is valid if every run is, and if every fault that it planned bit at least once: a fault that never fired
-makes it `unknown` (exit code 2), because then it did not test what it says. Results come in the order of the jobs,
-whatever the number of processes.
+makes it `unknown` (exit code 2), because then it did not test what it says. So does, in a long campaign that draws its
+faults itself, anything that ought to happen sometimes and never did (`sometimes`). Results come in the order of the
+jobs, whatever the number of processes.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from dynalab_fault_injection.replay_line import replay_line
 from dynalab_fault_injection.results import Results, RunKey, StoredRun
 from dynalab_fault_injection.run import FaultBand, RunResult, Setting, run_one
 from dynalab_fault_injection.simulator import between, shuffled, stream
+from dynalab_fault_injection.sometimes import RUNS_MIN, unseen
 from dynalab_fault_injection.version import source_version
 from dynalab_fault_injection.workloads import WORKLOADS
 
@@ -74,7 +76,9 @@ class Job:
 
 @dataclass(slots=True)
 class Summary:
-    """What a campaign came to. `silent` are the planned faults that never bit."""
+    """What a campaign came to. `silent` are the planned faults that never bit, `unseen` what ought to happen sometimes
+    and did not (of a campaign that drew its faults itself).
+    """
 
     runs: int
     verdict: str
@@ -82,10 +86,11 @@ class Summary:
     operations: int
     sometimes: dict[str, int]
     silent: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
-        """0 valid, 1 invalid, 2 unknown or a fault that never fired."""
+        """0 valid, 1 invalid, 2 unknown, a fault that never fired, or a long campaign that missed something."""
         return {"valid": 0, "invalid": 1, "unknown": 2}[self.verdict]
 
     def as_json(self) -> dict[str, Json]:
@@ -97,6 +102,7 @@ class Summary:
             "operations": self.operations,
             "sometimes": dict(self.sometimes),
             "silent": list(self.silent),
+            "unseen": list(self.unseen),
         }
 
 
@@ -194,8 +200,9 @@ def run_job(job: Job) -> RunResult:
     return result
 
 
-def summarise(results: Iterable[RunResult]) -> Summary:
-    """Add up the results of a campaign."""
+def summarise(results: Iterable[RunResult], *, drawn: bool = False) -> Summary:
+    """Add up the results of a campaign. `drawn`: it named no faults, so each run drew its own."""
+    workloads: dict[str, bool] = {}
     verdicts: dict[str, int] = {}
     sometimes: dict[str, int] = {}
     bites: dict[str, int] = {}
@@ -203,6 +210,7 @@ def summarise(results: Iterable[RunResult]) -> Summary:
     for result in results:
         runs += 1
         operations += result.operations
+        workloads[result.workload] = True
         verdicts[result.verdict] = verdicts.get(result.verdict, 0) + 1
         for name, count in result.sometimes.items():
             sometimes[name] = sometimes.get(name, 0) + count
@@ -213,9 +221,10 @@ def summarise(results: Iterable[RunResult]) -> Summary:
     silent = [name for name, count in bites.items() if not count]
     # A campaign without a single run has shown nothing.
     verdict = worst(verdicts) if runs else "unknown"
-    if verdict == "valid" and silent:
+    missed = unseen(workloads, sometimes) if drawn and runs else []
+    if verdict == "valid" and (silent or (missed and runs >= RUNS_MIN)):
         verdict = "unknown"
-    return Summary(runs, verdict, verdicts, operations, dict(sorted(sometimes.items())), silent)
+    return Summary(runs, verdict, verdicts, operations, dict(sorted(sometimes.items())), silent, missed)
 
 
 @dataclass(slots=True)

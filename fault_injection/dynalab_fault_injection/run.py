@@ -20,6 +20,7 @@ from dynalab_fault_injection.implementation import implementation_format
 from dynalab_fault_injection.judges import Judgement, judge, replicas_agree
 from dynalab_fault_injection.operator import Operator
 from dynalab_fault_injection.simulator import Parameters, Simulation, stream
+from dynalab_fault_injection.sometimes import WORDS
 from dynalab_fault_injection.throttle_fault import USUAL
 from dynalab_fault_injection.workloads import WORKLOADS, Actor, Recorder, Workload
 from dynalab_fault_injection.workloads.stream import Stream
@@ -302,13 +303,3 @@ def _where(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     last = frames[-1]
     return f"{type(error).__name__}: {error} ({Path(last.filename).name}, line {last.lineno}, in {last.name})"
-
-
-# Told events under the words of the report; the others keep the names of `dynalab_model.events.KINDS`.
-WORDS: dict[str, str] = {
-    "leader-elected": "elections",
-    "redirected": "redirects",
-    "lease-ran-out": "leases-that-ran-out",
-    "learner-joined": "wiped-learners",
-    "learner-readmitted": "learners-readmitted",
-}

@@ -24,6 +24,9 @@ from dynalab_fault_injection.campaign import (
 )
 from dynalab_fault_injection.results import Results, StoredBug, WrongStore
 from dynalab_fault_injection.run import FaultBand, RunResult
+from dynalab_fault_injection.sometimes import COUNTED, NEVER, ONLY_UNDER, RUNS_MIN, WORDS, promised
+from dynalab_fault_injection.workloads import WORKLOADS
+from dynalab_model.events import KINDS
 
 SHORT = Setting(seconds=6, operations_min=20, windows=1, bites_min=0)
 
@@ -50,7 +53,7 @@ def test_a_fault_that_can_do_nothing_to_a_workload_is_left_out_there() -> None:
     with pytest.raises(ValueError, match="no such fault"):
         jobs(range(1), ["register"], ["gremlins"])
     with pytest.raises(ValueError, match="no such workload"):
-        jobs(range(1), ["bank"])
+        jobs(range(1), ["gremlins"])
 
 
 def test_two_processes_give_the_same_results_in_the_same_order_as_one() -> None:
@@ -108,6 +111,30 @@ def test_a_fault_that_never_fired_makes_the_campaign_unknown() -> None:
     assert summary.sometimes == {"elections": 4} and summary.operations == 20
     # Once is enough: the other window may miss.
     assert summarise([missed, result_of(("delay",), {"messages-delayed": 1})]).verdict == "valid"
+
+
+def test_a_long_campaign_that_never_saw_what_ought_to_happen_sometimes_is_unknown() -> None:
+    everything = dict.fromkeys(promised(["register"]), 1)
+    whole = result_of(("loss",), {"messages-lost": 3})
+    whole.sometimes = everything
+    assert summarise([whole] * RUNS_MIN, drawn=True).verdict == "valid"
+    less = result_of(("loss",), {"messages-lost": 3})
+    less.sometimes = {name: count for name, count in everything.items() if name != "table-gone"}
+    summary = summarise([less] * RUNS_MIN, drawn=True)
+    assert (summary.verdict, summary.exit_code, summary.unseen) == ("unknown", 2, ["table-gone"])
+    assert summary.as_json()["unseen"] == ["table-gone"]
+    # A short campaign lists it; one whose faults somebody chose has promised nothing.
+    short = summarise([less] * (RUNS_MIN - 1), drawn=True)
+    assert (short.verdict, short.unseen) == ("valid", ["table-gone"])
+    assert (summarise([less] * RUNS_MIN).verdict, summarise([less] * RUNS_MIN).unseen) == ("valid", [])
+
+
+def test_every_step_that_nodes_tell_of_is_promised_under_some_workload_or_said_to_be_out_of_reach() -> None:
+    assert {*promised(WORKLOADS)} - {*COUNTED} == {WORDS.get(kind, kind) for kind in KINDS if kind not in NEVER}
+    assert {*NEVER} <= {*KINDS}
+    for name, workloads in ONLY_UNDER.items():
+        assert {*workloads} <= {*WORKLOADS} and any(kind.startswith(name) for kind in KINDS)
+    assert "index-sent" not in promised(["register"]) and "elections" in promised(["register"])
 
 
 def test_one_invalid_run_outweighs_everything_and_no_run_at_all_is_no_pass() -> None:

@@ -30,7 +30,8 @@ from dynalab.drivers.cluster.operations import Shape
 from dynalab.drivers.cluster.shop import Report, Shop
 from dynalab_checkers.history import History, Json
 from dynalab_fault_injection.judges import Judgement, judge
-from dynalab_fault_injection.run import WORDS, RunResult
+from dynalab_fault_injection.run import RunResult
+from dynalab_fault_injection.sometimes import WORDS
 from dynalab_fault_injection.workloads import Call, Register, Workload
 from dynalab_fault_injection.workloads.items import get, put, value_of
 from dynalab_impl.effects import Response
