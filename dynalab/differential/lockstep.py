@@ -13,7 +13,7 @@ from typing import cast
 
 from dynalab.differential.quiescence import is_quiet
 from dynalab.differential.script import boto3_script
-from dynalab.differential.tables import Body, TableShape
+from dynalab.differential.tables import Body, Index, TableShape, definitions
 from dynalab_fault_injection.simulator import Format, Simulation
 from dynalab_impl import codec
 from dynalab_impl.effects import RequestToken, Response, Topology, layout
@@ -24,7 +24,7 @@ from dynalab_impl.storage import wal
 from dynalab_impl.storage_node import StorageNode
 from dynalab_model.database import State, apply
 from dynalab_model.errors import DynamoError
-from dynalab_model.operations import BatchExecuteStatement, ExecuteStatement, Operation, Query, Scan
+from dynalab_model.operations import BatchExecuteStatement, ExecuteStatement, Operation, Query, ReadSettings, Scan
 from dynalab_model.requests import parse
 
 SECOND_NS = 1_000_000_000
@@ -105,8 +105,29 @@ class Pair:
         self._run(2 * SECOND_NS)  # every group has elected a leader
 
     def _status(self, table: str) -> str:
+        return str(self._described(table)["TableStatus"])
+
+    def _described(self, table: str) -> Body:
         body = self._ask(parse("DescribeTable", {"TableName": table})).body
-        return str(cast("Body", body.get("Table", {"TableStatus": ""}))["TableStatus"])
+        return cast("Body", body.get("Table", {"TableStatus": ""}))
+
+    def change_index(self, table: str, index: Index, *, comes: bool) -> None:
+        """Add a global index to a table, or drop it, on both sides, and wait until the service has done it."""
+        change: Body = {"Create": index.describe()} if comes else {"Delete": {"IndexName": index.name}}
+        body: Body = {"TableName": table, "GlobalSecondaryIndexUpdates": [change]}
+        if comes:
+            body["AttributeDefinitions"] = definitions(index.keys)
+        self.call("UpdateTable", body)
+        give_up_ns = self._simulation.now + SETTLE_NS_MAX
+        while not self._is_settled(table):
+            assert self._simulation.now < give_up_ns, f"the index of {table} never came or went"
+            self._run(SECOND_NS // 10)
+        self.call("DescribeTable", {"TableName": table})
+
+    def _is_settled(self, table: str) -> bool:
+        told = self._described(table)
+        indexes = cast("list[Body]", told.get("GlobalSecondaryIndexes", []))
+        return told["TableStatus"] == "ACTIVE" and all(index["IndexStatus"] == "ACTIVE" for index in indexes)
 
     def call(self, name: str, body: Body) -> Body | DynamoError:
         """The answer that both gave. Raises Difference when they gave two."""
@@ -120,6 +141,8 @@ class Pair:
         self.state, wanted = apply(self.state, operation, now_ns)
         if _reads_an_index(operation):
             self.settle()
+        elif isinstance(operation, ReadSettings):
+            self._run(SECOND_NS)  # what items expire by is told to every partition first
         got = self._ask(operation)
         refused = isinstance(wanted, DynamoError)
         self.answered["refused" if refused else "ok"] += 1

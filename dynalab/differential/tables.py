@@ -5,7 +5,7 @@ Few keys, so that requests meet; few attributes, so that conditions are true as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -37,6 +37,13 @@ class Index:
     is_global: bool = True
     hashes: int = 1
 
+    def describe(self) -> Body:
+        """The index as CreateTable and UpdateTable take it."""
+        projection: Body = {"ProjectionType": self.projection}
+        if isinstance(self.projection, tuple):
+            projection = {"ProjectionType": "INCLUDE", "NonKeyAttributes": list(self.projection)}
+        return {"IndexName": self.name, "KeySchema": _schema(self.keys, self.hashes), "Projection": projection}
+
 
 @dataclass(frozen=True, slots=True)
 class TableShape:
@@ -57,10 +64,10 @@ class TableShape:
             "TableName": self.name,
             "BillingMode": "PAY_PER_REQUEST",
             "KeySchema": _schema(self.keys),
-            "AttributeDefinitions": [{"AttributeName": name, "AttributeType": TYPES[name]} for name in names],
+            "AttributeDefinitions": definitions(names),
         }
         for member, is_global in (("GlobalSecondaryIndexes", True), ("LocalSecondaryIndexes", False)):
-            described = [_describe(index) for index in self.indexes if index.is_global is is_global]
+            described = [index.describe() for index in self.indexes if index.is_global is is_global]
             if described:
                 body[member] = described
         return body
@@ -72,11 +79,13 @@ def _schema(names: tuple[str, ...], hashes: int = 1) -> list[dict[str, str]]:
     ]
 
 
-def _describe(index: Index) -> Body:
-    projection: Body = {"ProjectionType": index.projection}
-    if isinstance(index.projection, tuple):
-        projection = {"ProjectionType": "INCLUDE", "NonKeyAttributes": list(index.projection)}
-    return {"IndexName": index.name, "KeySchema": _schema(index.keys, index.hashes), "Projection": projection}
+def definitions(names: Iterable[str]) -> list[dict[str, str]]:
+    """The AttributeDefinitions of these keys.
+
+    >>> definitions(["n"])
+    [{'AttributeName': 'n', 'AttributeType': 'N'}]
+    """
+    return [{"AttributeName": name, "AttributeType": TYPES[name]} for name in names]
 
 
 THINGS = TableShape(

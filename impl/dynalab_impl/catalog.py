@@ -64,6 +64,7 @@ from dynalab_model.operations import (
     SettingsChange,
     TableOperation,
     UpdateTable,
+    UpdateTimeToLive,
 )
 from dynalab_model.schema import TableSchema
 from dynalab_model.settings import change_settings, read_settings
@@ -82,6 +83,7 @@ ACTIONS: dict[str, str] = {
     "updated": "an UpdateTable is through; a new index is being filled from here on",
     "indexed": "a new index has got what was in its table before it",
     "unindexed": "a majority of every group of a deleted index is dropped and no lease can run: its name is free",
+    "expiring": "all partitions know by which attribute items expire now",
     "delete": "the table goes; its replicas are being dropped",
     "forget": "a majority of every group is dropped and no lease can run: the table is gone, its name is free",
     "clean": "the last replicas of a deleted table, or of a divided partition, are dropped",
@@ -223,7 +225,7 @@ class Catalog:
         elif change.action == "updated" and table.status == UPDATING:
             table.status = step(UPDATING, ACTIVE)
             index_steps.apply(self, table, change)
-        elif change.action in ("indexed", "unindexed"):
+        elif change.action in ("indexed", "unindexed", "expiring"):
             index_steps.apply(self, table, change)
         elif change.action == "delete":
             if table.status != DELETING:
@@ -288,6 +290,8 @@ class Catalog:
         if isinstance(change.operation, UpdateTable):
             table.status = step(table.status, UPDATING)
             return {"TableDescription": table.description()}
+        if isinstance(change.operation, UpdateTimeToLive):
+            table.settings["TimeToLiveChanging"] = change.operation.attribute
         return cast("dict[str, JSON]", changed.body)
 
     def _place(self, schema: TableSchema, slot: int, stream: StreamForm | None = None) -> tuple[GroupSpec, ...]:

@@ -14,6 +14,9 @@ An index that goes:
    lease.
 3. "unindexed": its name is free; nodes that were down drop what they hold when they come back.
 
+A change of the attribute by which items expire takes one step: when all partitions know it, it is no longer ENABLING or
+DISABLING ("expiring").
+
 Each step is a change in the catalog's log, so a new leader goes on where the old one was. Steps are proposed while
 nothing else is under way there: they need no memory of their own.
 """
@@ -55,6 +58,8 @@ def keep(keeper: CatalogKeeper, table: Table, replica: Replica, effects: Effects
         groups = _groups_of(table, gone)
         if keeper.drop(groups, effects) and keeper.is_silent(groups, groups[0].group, replica, effects):
             _propose("unindexed", table, replica, effects)
+    if "TimeToLiveChanging" in table.settings and is_told(keeper, table):
+        _propose("expiring", table, replica, effects)
     return True
 
 
@@ -95,7 +100,7 @@ def _groups_of(table: Table, indexes: list[str]) -> tuple[m.GroupSpec, ...]:
 
 
 def apply(catalog: Catalog, table: Table, change: m.CatalogChange) -> None:
-    """One of the steps "updated", "indexed", "unindexed" in the catalog's log. One that was asked for before the table
+    """One of the steps "updated", "indexed", "unindexed", "expiring" in the catalog's log. One that was asked for before the table
     changed again counts for nothing.
     """
     settings = table.settings = dict(table.settings)
@@ -104,6 +109,8 @@ def apply(catalog: Catalog, table: Table, change: m.CatalogChange) -> None:
             online_indexes.begin_backfill(settings)
     elif change.slot != table.form.version:
         return
+    elif change.action == "expiring":
+        settings.pop("TimeToLiveChanging", None)
     elif change.action == "indexed" and online_indexes.is_backfilling(settings):
         schema = online_indexes.ready(settings, table.schema)
         table.form = replace(table.form, schema=schema, version=table.form.version + 1)

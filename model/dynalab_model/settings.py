@@ -6,7 +6,8 @@ data in wire form, beginning with CreateTable's, and a change gives new ones. Ti
 come in as arguments. A feature that is not there yet answers what the service answers where it is switched off, so
 that Terraform and the waiters of SDKs go on.
 
-Not kept: that a change of time to live may come once an hour, and that it takes up to an hour to hold.
+Not kept: that a change of time to live may come once an hour, and that it takes up to an hour to hold. (A service that
+has to tell others of it says ENABLING or DISABLING until then: `TimeToLiveChanging` has the attribute.)
 """
 
 from __future__ import annotations
@@ -264,9 +265,11 @@ def _endpoints(op: ReadSettings, status: str, settings: Settings) -> Body:
 
 def _time_to_live(op: ReadSettings, status: str, settings: Settings) -> Body:
     attribute = settings.get("TimeToLive")
-    if attribute is None:
+    changing = settings.get("TimeToLiveChanging")  # the attribute of a change that not every partition knows yet
+    if attribute is None and changing is None:
         return {"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}}
-    return {"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": attribute}}
+    status = "DISABLING" if attribute is None else "ENABLED" if changing is None else "ENABLING"
+    return {"TimeToLiveDescription": {"TimeToLiveStatus": status, "AttributeName": attribute or changing}}
 
 
 def _tags(op: ReadSettings, status: str, settings: Settings) -> Body:

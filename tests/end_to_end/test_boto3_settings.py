@@ -81,7 +81,11 @@ def test_settings_are_changed_and_read_back(client: DynamoDBClient) -> None:
     client.update_time_to_live(
         TableName="orders", TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires"}
     )
-    told = client.describe_time_to_live(TableName="orders")["TimeToLiveDescription"]
+    for _ in range(200):
+        told = client.describe_time_to_live(TableName="orders")["TimeToLiveDescription"]
+        if told["TimeToLiveStatus"] != "ENABLING":
+            break
+        time.sleep(0.02)
     assert told == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires"}
     client.update_table(
         TableName="orders",

@@ -78,6 +78,7 @@ def test_settings_that_were_acknowledged_survive_the_loss_of_the_catalogs_leader
     lab.simulation.crash(leader)
     tags = lab.call("ListTagsOfResource", router=1, ResourceArn=ARN)
     assert tags.body == {"Tags": [{"Key": "team", "Value": "red"}]}
+    lab.run(8 * SECOND)
     told = lab.call("DescribeTimeToLive", router=1, TableName="things").body
     assert told == {"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires"}}
 
@@ -121,6 +122,7 @@ def test_a_snapshot_of_the_catalog_keeps_every_setting(lab: Any, messages: str) 
         "BillingMode": "PROVISIONED",
         "PayPerRequestMs": None,
         "ProvisionedThroughput": {"ReadCapacityUnits": 7, "WriteCapacityUnits": 5},
+        "TimeToLiveChanging": "expires",
         "DeletionProtectionEnabled": True,
         "Tags": [{"Key": "team", "Value": "red"}, {"Key": "env", "Value": ""}],
         "TimeToLive": "expires",

@@ -125,6 +125,25 @@ def test_nothing_is_swept_when_expiry_is_switched_off_or_looks_at_another_attrib
     assert lab.get("a") is None and swept(lab) == 1
 
 
+def test_a_change_of_expiry_shows_until_every_partition_knows_it(lab: Any) -> None:
+    def status() -> tuple[str, str]:
+        told = lab.call("DescribeTimeToLive", TableName="things").body["TimeToLiveDescription"]
+        return told["TimeToLiveStatus"], told.get("AttributeName", "")
+
+    def seen(enabled: bool) -> list[tuple[str, str]]:
+        specification = {"Enabled": enabled, "AttributeName": "expires"}
+        lab.call("UpdateTimeToLive", TableName="things", TimeToLiveSpecification=specification)
+        out: list[tuple[str, str]] = []
+        for _ in range(100):
+            out += [told for told in [status()] if told not in out]
+            lab.run(SECOND // 50)
+        return out
+
+    assert status() == ("DISABLED", "")
+    assert seen(True) == [("ENABLING", "expires"), ("ENABLED", "expires")]
+    assert seen(False) == [("DISABLING", "expires"), ("DISABLED", "")]
+
+
 @pytest.mark.claim("S80")
 def test_a_sweep_costs_the_table_nothing(make_lab: Callable[..., Any]) -> None:
     """The table has bought one write a second; after the sweep of many items it still has all that it had saved up."""

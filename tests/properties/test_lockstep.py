@@ -22,7 +22,7 @@ from dynalab.differential.chance import Chance, seeded
 from dynalab.differential.lockstep import Difference, Pair, offered
 from dynalab.differential.requests import Request, Requests
 from dynalab.differential.statements import execute
-from dynalab.differential.tables import SEVERAL, SHAPES, Body
+from dynalab.differential.tables import SEVERAL, SHAPES, Body, Index
 from dynalab.differential.transactions import Transactions
 from dynalab_model.database import State, apply
 from dynalab_model.errors import DynamoError
@@ -43,6 +43,8 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("UpdateTimeToLive", {"TableName": "plain", "TimeToLiveSpecification": {"Enabled": False, "AttributeName": "n"}}),
     ("DescribeTimeToLive", {"TableName": "plain"}),
 ]
+# Indexes that come to a table in use and go again, with keys that items of all kinds have or have not.
+COMING = (("plain", Index("late", ("owner", "n"))), ("things", Index("later", ("when",), ("v",))))
 
 told: Counter[str] = Counter()
 
@@ -87,6 +89,16 @@ class Lockstep(RuleBasedStateMachine):
             self.ask(data.draw(requests_of(self.transactions.make), label="transaction"))
         self.ask(setting)
 
+    @rule(number=st.integers(0, len(COMING) - 1))
+    def an_index_comes_or_goes(self, number: int) -> None:
+        table, index = COMING[number]
+        comes = index.name not in [known.name for known in self.pair.state.tables[table].schema.indexes]
+        self.pair.change_index(table, index, comes=comes)
+        if comes:
+            self.ask(("Scan", {"TableName": table, "IndexName": index.name, "ReturnConsumedCapacity": "INDEXES"}))
+        told["indexes that came"] += comes
+        told["indexes that went"] += not comes
+
     @rule(which=st.integers(0, 15))
     def a_partition_splits(self, which: int) -> None:
         self.pair.split(which)
@@ -129,6 +141,7 @@ def test_model_and_service_answer_alike_step_by_step() -> None:
     assert told["pages of indexes"] > STEPS // 30
     assert told["pages of long keys"] > STEPS // 150
     assert told["halves made"] > 0
+    assert told["indexes that came"] > told["indexes that went"] > 0
     assert told["pages cut at 1 MB"] > 0
     assert told["TransactionCanceledException"] > STEPS // 50
     assert told["IdempotentParameterMismatchException"] > 0
