@@ -142,13 +142,17 @@ def index_key(index: KeySchema, table: KeySchema, item: Item) -> bytes | None:
     The table key stands at the end since index keys need not be unique.
     """
     values: list[AttributeValue] = []
-    for attribute in index.attributes:
+    for attribute in index.hashes:
         value = item.get(attribute.name)
         if value is None or attribute.type not in value:
             return None
         values.append(value)
-    count = 1 + len(index.more_hash)
-    key = collection_prefix(*values[:count]) + encode_components(values[count:])
+    key = collection_prefix(*values)
+    for attribute in index.ranges:
+        value = item.get(attribute.name)
+        if value is None or attribute.type not in value:
+            return None
+        key += encode_component(value)
     for name in table.names:
         key += encode_component(item[name])
     return key

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dynalab_model.errors import invalid, validation
-from dynalab_model.expressions.key_terms import KeyTerm, bind_terms
+from dynalab_model.expressions.key_terms import bind_terms
 from dynalab_model.expressions.texts import refused_whole
 from dynalab_model.expressions.update import UpdateResult
 from dynalab_model.keys import KeyCondition
@@ -172,7 +172,7 @@ def bind_key_conditions(terms: Sequence[Term], schema: KeySchema) -> KeyConditio
     """
     if not terms:
         raise refused_whole("length")
-    return bind_terms({term.name: KeyTerm(_KEY_OPERATORS[term.operator], term.operands) for term in terms}, schema)
+    return bind_terms({term.name: (_KEY_OPERATORS[term.operator], list(term.operands)) for term in terms}, schema)
 
 
 def check_query_filter_keys(terms: Sequence[Term], key_names: Sequence[str]) -> None:

@@ -63,7 +63,7 @@ def matches() -> Iterator[Table]:
 
 
 PLAYED = [("eu", 10, "a"), ("eu", 2, "b"), ("eu", 2, "a"), ("us", 2, "a"), ("eu", -1, "z")]
-EUROPE = Key("cup").eq("C") & Key("area").eq("eu")
+EUROPE: Any = Key("cup").eq("C") & Key("area").eq("eu")
 
 
 def read(table: Table, condition: Any, count: int, **how: Any) -> list[str]:
@@ -92,7 +92,7 @@ def test_pages_hold_every_item_once(matches: Table) -> None:
     pages = paginator.paginate(
         TableName="Matches", IndexName="byLap", KeyConditionExpression=EUROPE, PaginationConfig={"PageSize": 1}
     )
-    assert [item["id"] for page in pages for item in page["Items"]] == ["m4", "m2", "m1", "m0"]
+    assert [str(item["id"]) for page in pages for item in page["Items"]] == ["m4", "m2", "m1", "m0"]
     page = matches.query(IndexName="byLap", KeyConditionExpression=EUROPE, Limit=2)
     assert page["LastEvaluatedKey"] == {"id": "m2", "cup": "C", "area": "eu", "lap": Decimal(2), "bracket": "a"}
 
@@ -111,3 +111,35 @@ def test_the_description_tells_the_keys_as_they_were_given(matches: Table) -> No
         ("lap", "RANGE"),
         ("bracket", "RANGE"),
     ]
+
+
+def test_such_an_index_is_made_while_its_table_is_in_use(matches: Table) -> None:
+    matches.update(
+        AttributeDefinitions=[
+            {"AttributeName": "bracket", "AttributeType": "S"},
+            {"AttributeName": "area", "AttributeType": "S"},
+            {"AttributeName": "lap", "AttributeType": "N"},
+        ],
+        GlobalSecondaryIndexUpdates=[
+            {
+                "Create": {
+                    "IndexName": "byBracket",
+                    "KeySchema": [
+                        {"AttributeName": "bracket", "KeyType": "HASH"},
+                        {"AttributeName": "area", "KeyType": "RANGE"},
+                        {"AttributeName": "lap", "KeyType": "RANGE"},
+                    ],
+                    "Projection": {"ProjectionType": "KEYS_ONLY"},
+                }
+            }
+        ],
+    )
+    give_up = time.monotonic() + SECONDS_MAX
+    states: dict[str, str] = {}
+    while states.get("byBracket") != "ACTIVE" and time.monotonic() < give_up:
+        described = matches.meta.client.describe_table(TableName="Matches")["Table"]
+        states = {index["IndexName"]: index["IndexStatus"] for index in described["GlobalSecondaryIndexes"]}
+        time.sleep(0.02)
+    assert states == {"byLap": "ACTIVE", "byBracket": "ACTIVE"}
+    found = matches.query(IndexName="byBracket", KeyConditionExpression=Key("bracket").eq("a") & Key("area").eq("eu"))
+    assert [(item["id"], item["lap"]) for item in found["Items"]] == [("m2", 2), ("m0", 10)]

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from dynalab_model.expressions import static
 from dynalab_model.expressions.condition import checked_operations
-from dynalab_model.expressions.key_terms import KeyTerm, bind_terms
+from dynalab_model.expressions.key_terms import bind_terms
 from dynalab_model.expressions.nodes import (
     Node,
     Operation,
@@ -91,7 +91,7 @@ class KeyConditionTemplate:
         """The condition on a table or index with these keys; raises ValidationException when it does not fit them."""
         self.check(values)
         terms = {
-            name: KeyTerm(term.operator, tuple([values[placeholder] for placeholder in term.values]))
+            name: (term.operator, [values[placeholder] for placeholder in term.values])
             for name, term in self._terms.items()
         }
         return bind_terms(terms, schema)

@@ -8,7 +8,7 @@ the service says of their mistakes: class and place are documented, the words ar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import TypeAlias
 
 from dynalab_model.errors import invalid
 from dynalab_model.expressions.texts import refused_whole
@@ -18,13 +18,7 @@ from dynalab_model.values import AttributeValue, value_size
 
 _TERMS_MAX = 2  # of a key of one attribute each; a longer key takes as many as it has attributes
 
-
-@dataclass(frozen=True, slots=True)
-class KeyTerm:
-    """One condition on one attribute; the operator is one of KeyCondition's."""
-
-    operator: str
-    operands: tuple[AttributeValue, ...]
+KeyTerm: TypeAlias = "tuple[str, list[AttributeValue]]"  # an operator of KeyCondition's, and its operands
 
 
 def bind_terms(terms: Mapping[str, KeyTerm], schema: KeySchema) -> KeyCondition:
@@ -32,21 +26,21 @@ def bind_terms(terms: Mapping[str, KeyTerm], schema: KeySchema) -> KeyCondition:
 
     >>> key = KeySchema(KeyAttribute("a", "S"), KeyAttribute("x", "N"), more_range=(KeyAttribute("y", "N"),))
     >>> one, two = {"N": "1"}, {"N": "2"}
-    >>> terms = {"y": KeyTerm("<", (two,)), "a": KeyTerm("=", ({"S": "k"},)), "x": KeyTerm("=", (one,))}
-    >>> condition = bind_terms(terms, key)
+    >>> condition = bind_terms({"y": ("<", [two]), "a": ("=", [{"S": "k"}]), "x": ("=", [one])}, key)
     >>> condition.equal, condition.operator, condition.low
     (({'N': '1'},), '<', {'N': '2'})
     """
-    if len(terms) > max(_TERMS_MAX, len(schema.names)):
+    if len(terms) > _TERMS_MAX and len(terms) > len(schema.names):
         raise refused_whole("length")
     hashes: list[AttributeValue] = []
     for attribute in schema.hashes:
         term = terms.get(attribute.name)
         if term is None:
             raise refused_whole("missed-key", name=attribute.name)
-        if term.operator != "=":
+        operator, operands = term
+        if operator != "=":
             raise refused_whole("unsupported")
-        hashes.append(_key_value(term.operands[0], attribute))
+        hashes.append(_key_value(operands[0], attribute))
     left = len(terms) - len(hashes)
     if not left:
         return KeyCondition(hashes[0], more_hash=tuple(hashes[1:]))
@@ -57,11 +51,13 @@ def bind_terms(terms: Mapping[str, KeyTerm], schema: KeySchema) -> KeyCondition:
         term = terms.get(attribute.name)
         if term is None:
             raise refused_whole("missed-key", name=attribute.name)
-        operands = [_key_value(operand, attribute) for operand in term.operands]
+        operator, operands = term
+        for operand in operands:
+            _key_value(operand, attribute)
         if len(equal) == left - 1:
             high = operands[1] if len(operands) == 2 else None
-            return KeyCondition(hashes[0], term.operator, operands[0], high, tuple(hashes[1:]), tuple(equal))
-        if term.operator != "=":
+            return KeyCondition(hashes[0], operator, operands[0], high, tuple(hashes[1:]), tuple(equal))
+        if operator != "=":
             raise refused_whole("unsupported")  # only the last one may be a range
         equal.append(operands[0])
     raise AssertionError("more terms than the key has attributes")
