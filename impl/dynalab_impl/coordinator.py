@@ -21,21 +21,19 @@ These functions work on a `Router`, kept in a room of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from dynalab_impl import ledger, transact_reads
 from dynalab_impl.batching import Part
-from dynalab_impl.effects import NOTHING, Effects, Nanoseconds, Response
-from dynalab_impl.jsons import as_json
-from dynalab_impl.ledger import CANCELLED, COMMITTED, PREPARING, LedgerEntry, Participant
+from dynalab_impl.effects import Effects, Nanoseconds
+from dynalab_impl.ledger import CANCELLED, COMMITTED, PREPARING, LedgerEntry
 from dynalab_impl.pending import PartOperation, Pending
-from dynalab_impl.steps import DecideStep, PrepareStep
-from dynalab_impl.transact_reads import told_of_statements
+from dynalab_impl.steps import DecideStep, PrepareStep, WholeStep
+from dynalab_impl.transaction import Transaction, answer, conclude, drop, refuse, refuse_late, results
+from dynalab_impl.transaction_rules import ONE_ROUND_WRITE
 from dynalab_model import partiql
 from dynalab_model.errors import (
     DynamoError,
-    internal_server_error,
     resource_not_found,
     throttling,
     token_mismatch,
@@ -43,13 +41,9 @@ from dynalab_model.errors import (
 )
 from dynalab_model.events import Event
 from dynalab_model.operations import ExecuteTransaction, TransactGetItems, TransactOperation, TransactWriteItems
-from dynalab_model.schema import TableSchema
 from dynalab_model.transactions import (
     bind_transaction,
-    cancelled,
     reason_of,
-    transact_replay_response,
-    transact_write_response,
 )
 from dynalab_model.values import Item
 
@@ -62,35 +56,6 @@ CARRY_ROUNDS_MAX = 3  # of the time that a request has; what is not told by then
 LOOKS_MAX = 3
 CONDITION_FAILED = "ConditionalCheckFailedException"
 GONE = "ResourceNotFoundException"
-
-
-@dataclass(slots=True)
-class Transaction:
-    """A write transaction in the hands of a router. `operation` is None where only its decision is carried out."""
-
-    asked: Pending  # the client's request; in a recovery one that nobody waits for
-    operation: TransactWriteItems | None
-    ledger: str
-    txn: str
-    attempt: int
-    stamp_ns: Nanoseconds
-    participants: tuple[Participant, ...]
-    due_ns: Nanoseconds  # when a client that waits is told something
-    waiting: bool
-    statements: ExecuteTransaction | None = None  # what the client asked for, if it was PartiQL
-    schemas: dict[str, TableSchema] = field(default_factory=dict)
-    marker: Participant | None = None  # in a recovery: the item whose leader asked for it
-    recovery: bool = False
-    phase: str = "begin"
-    left: int = 0  # parts of this phase without an outcome
-    parts: list[Part | None] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)  # participants that are told, or told again
-    state: str = PREPARING
-    outcome: list[dict[str, object]] = field(default_factory=list)
-    again: bool = False
-    closed: bool = False  # the ledger knows that every participant has confirmed
-    replayed: bool = False  # it had happened before this client asked
-    rounds: int = 0
 
 
 def begin(router: Router, pending: Pending, effects: Effects) -> None:
@@ -128,7 +93,41 @@ def begin(router: Router, pending: Pending, effects: Effects) -> None:
     )
     del router.pending[pending.number]
     router.batches[pending.number] = work
-    _enter(router, work, "", effects)
+    if _is_in_one_partition(router, work):
+        tables, whole_keys = zip(*work.participants, strict=True)
+        step = WholeStep(tables[0], whole_keys[0], whole_keys, asked.actions, work.stamp_ns)
+        launch(router, work, "whole", [step], _until(router, work, effects), effects)
+    else:
+        _enter(router, work, "", effects)
+
+
+def _is_in_one_partition(router: Router, work: Transaction) -> bool:
+    """Whether a rule lets this transaction be one entry of one log, as far as this router knows."""
+    assert work.operation is not None
+    if ONE_ROUND_WRITE not in router.topology.transaction_rules or work.operation.token is not None:
+        return False
+    specs = [router.routes.find(table, "", key) for table, key in work.participants]
+    return specs[0] is not None and all(spec is specs[0] for spec in specs)
+
+
+def _whole(router: Router, work: Transaction, effects: Effects) -> None:
+    """A partition has done all of it, or nothing; if that was for the timestamp, or since it lies in two partitions by
+    now, the long way is open.
+    """
+    part = results(work)[0]
+    if part.status != 200:
+        answer(work, part, effects)
+    elif part.body["Vote"] == "yes":
+        work.state, work.outcome = COMMITTED, cast("list[dict[str, object]]", part.body["Bodies"])
+        conclude(work, effects)
+    elif part.body["Vote"] == "no":
+        work.state, work.outcome = CANCELLED, cast("list[dict[str, object]]", part.body["Reasons"])
+        conclude(work, effects)
+    else:
+        work.stamp_ns = router.next_stamp(effects)
+        _enter(router, work, "", effects)
+        return
+    drop(router, work)
 
 
 def _tables(asked: TransactOperation) -> list[str]:
@@ -183,10 +182,6 @@ def _until(router: Router, work: Transaction, effects: Effects) -> Nanoseconds:
     return effects.now_ns + router.topology.timing.request_ns
 
 
-def _results(work: Transaction) -> list[Part]:
-    return [cast(Part, part) for part in work.parts]
-
-
 # --- begin ------------------------------------------------------------------------------------------------------------
 
 
@@ -206,7 +201,7 @@ def _enter(router: Router, work: Transaction, replaced: str, effects: Effects) -
 
 
 def _begun(router: Router, work: Transaction, effects: Effects) -> None:
-    part = _results(work)[0]
+    part = results(work)[0]
     if part.status == 200:
         effects.tell(Event("transaction-begun", detail=work.ledger))
         _prepare(router, work, effects)
@@ -266,7 +261,7 @@ def _prepare(router: Router, work: Transaction, effects: Effects) -> None:
 
 
 def _voted(router: Router, work: Transaction, effects: Effects) -> None:
-    votes = _results(work)
+    votes = results(work)
     if all(vote.status == 200 and vote.body["Vote"] == "yes" for vote in votes):
         _decide(
             router, work, COMMITTED, [cast("dict[str, object]", vote.body["Body"]) for vote in votes], False, effects
@@ -310,7 +305,7 @@ def _begin_anew(router: Router, work: Transaction, stamp_ns: Nanoseconds, effect
 
 
 def _anew(router: Router, work: Transaction, effects: Effects) -> None:
-    if _results(work)[0].status != 200:
+    if results(work)[0].status != 200:
         _decided(router, work, effects)  # somebody else has decided, or nobody knows
         return
     work.txn, work.stamp_ns = cast(str, work.outcome[0]["txn"]), cast(int, work.outcome[0]["stamp"])
@@ -332,7 +327,7 @@ def _decide(
 
 
 def _decided(router: Router, work: Transaction, effects: Effects) -> None:
-    part = _results(work)[0]
+    part = results(work)[0]
     if part.status == 200:
         effects.tell(Event("transaction-decided", detail=work.state))
         everywhere = range(len(work.participants))
@@ -351,7 +346,7 @@ def look(router: Router, work: Transaction, effects: Effects) -> None:
 
 
 def _looked(router: Router, work: Transaction, effects: Effects) -> None:
-    part = _results(work)[0]
+    part = results(work)[0]
     if part.status == 200:
         _take_word(router, work, ledger.entry_of(cast(Item, part.body.get("Item"))), effects)
         return
@@ -392,7 +387,7 @@ def _carry(router: Router, work: Transaction, places: Sequence[int], effects: Ef
 
 def _carried(router: Router, work: Transaction, effects: Effects) -> None:
     # A table that is gone has nothing to be told.
-    missing = [place for place, part in enumerate(_results(work)) if part.status != 200 and part.error != GONE]
+    missing = [place for place, part in enumerate(results(work)) if part.status != 200 and part.error != GONE]
     if not missing:
         conclude(work, effects)
         if work.closed:
@@ -418,50 +413,8 @@ def _finished(router: Router, work: Transaction, effects: Effects) -> None:
     drop(router, work)
 
 
-# --- answers ----------------------------------------------------------------------------------------------------------
-
-
-def conclude(work: Transaction, effects: Effects) -> None:
-    """Tell the client what has become of it."""
-    if not work.waiting:
-        return
-    assert work.operation is not None, "whoever waits has asked for something"
-    if work.state == CANCELLED:
-        error = cancelled(work.outcome)
-        answer(work, Part(error.status, as_json(error.body()), error.code), effects)
-        return
-    respond = transact_replay_response if work.replayed else transact_write_response
-    answer(work, Part(200, as_json(respond(work.operation, work.outcome)), ""), effects)
-
-
-def answer(work: Transaction, part: Part, effects: Effects) -> None:
-    """Answer the client, once."""
-    if not work.waiting:
-        return
-    work.waiting = False
-    if work.statements is not None:
-        part = told_of_statements(work.schemas, work.statements, part)
-    effects.reply(work.asked.token, Response(part.status, part.body, part.error or None), NOTHING)
-
-
-def refuse(router: Router, work: Transaction, error: DynamoError, effects: Effects) -> None:
-    """Nothing was begun: the client is told why."""
-    answer(work, Part(error.status, as_json(error.body()), error.code), effects)
-    drop(router, work)
-
-
-def refuse_late(work: Transaction, effects: Effects) -> None:
-    """The client is told that the outcome is unknown."""
-    error = internal_server_error()
-    answer(work, Part(error.status, as_json(error.body()), error.code), effects)
-
-
-def drop(router: Router, work: Transaction) -> None:
-    """This router is done with it."""
-    del router.batches[work.asked.number]
-
-
 PHASES: dict[str, Callable[[Router, Transaction, Effects], None]] = {
+    "whole": _whole,
     "begin": _begun,
     "prepare": _voted,
     "anew": _anew,

@@ -41,6 +41,7 @@ from dynalab_impl.routes import Routes
 from dynalab_impl.steps import STEPS, Step
 from dynalab_impl.stream_messages import StreamStep
 from dynalab_impl.transact_messages import ItemRead, Stalled
+from dynalab_impl.transaction import Transaction
 from dynalab_model.errors import DynamoError, internal_server_error, throttling
 from dynalab_model.items import bind_get, bind_write
 from dynalab_model.operations import (
@@ -79,12 +80,7 @@ _TABLES: frozenset[type] = frozenset(get_args(TableOperation))
 _STREAMS: frozenset[type] = frozenset(get_args(StreamOperation))
 _Body: TypeAlias = dict[str, JSON]
 _Whole: TypeAlias = (
-    batching.Batch
-    | statements.Running
-    | statements.Members
-    | coordinator.Transaction
-    | transact_reads.Reads
-    | stream_requests.Walk
+    batching.Batch | statements.Running | statements.Members | Transaction | transact_reads.Reads | stream_requests.Walk
 )
 
 
@@ -510,7 +506,7 @@ TAKERS: dict[type, Callable[[Router, Pending, batching.Part, Effects], None]] = 
     batching.Batch: batching.take,
     statements.Running: statements.take,
     statements.Members: statements.take,
-    coordinator.Transaction: coordinator.take,
+    Transaction: coordinator.take,
     transact_reads.Reads: transact_reads.take,
     stream_requests.Walk: stream_requests.take,
 }

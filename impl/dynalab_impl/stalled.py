@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dynalab_impl import coordinator
-from dynalab_impl.coordinator import Transaction
 from dynalab_impl.effects import NOTHING, Effects
 from dynalab_impl.ledger import LEDGER, is_stalled, look
 from dynalab_impl.partition import Partition
@@ -23,6 +22,7 @@ from dynalab_impl.pending import Pending
 from dynalab_impl.replication.replica import Replica
 from dynalab_impl.transact_apply import holders
 from dynalab_impl.transact_messages import Stalled
+from dynalab_impl.transaction import Transaction
 from dynalab_model.events import Event
 
 if TYPE_CHECKING:

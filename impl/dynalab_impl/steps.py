@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from dynalab_impl.effects import Message, Nanoseconds
 from dynalab_impl.messages import RequestId
-from dynalab_impl.transact_messages import CancelItem, CommitItem, PrepareItem, ReadItem
+from dynalab_impl.transact_messages import CancelItem, CommitItem, PrepareItem, ReadItem, WriteWhole
 from dynalab_model.operations import TransactAction
 
 
@@ -47,8 +47,19 @@ class ReadStep:
     values: bool
 
 
-Step: TypeAlias = PrepareStep | DecideStep | ReadStep
-STEPS: frozenset[type] = frozenset({PrepareStep, DecideStep, ReadStep})
+@dataclass(slots=True)
+class WholeStep:
+    """Do all of this in one step; `key` is the first of the keys, by which the partition is found."""
+
+    table: str
+    key: bytes
+    keys: tuple[bytes, ...]
+    actions: tuple[TransactAction, ...]
+    stamp_ns: Nanoseconds
+
+
+Step: TypeAlias = PrepareStep | DecideStep | ReadStep | WholeStep
+STEPS: frozenset[type] = frozenset({PrepareStep, DecideStep, ReadStep, WholeStep})
 
 
 def message_of(step: Step, group: str, number: int, request: RequestId, expiry_ns: Nanoseconds) -> Message:
@@ -69,5 +80,7 @@ def message_of(step: Step, group: str, number: int, request: RequestId, expiry_n
     if type(step) is DecideStep:
         kind = CommitItem if step.commit else CancelItem
         return kind(group, number, request, expiry_ns, step.key, step.txn)
+    if type(step) is WholeStep:
+        return WriteWhole(group, number, request, expiry_ns, step.keys, step.actions, step.stamp_ns)
     assert type(step) is ReadStep
     return ReadItem(group, number, step.key, step.values)

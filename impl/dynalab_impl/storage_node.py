@@ -27,6 +27,7 @@ from dynalab_impl import (
     stream_duties,
     sweeping,
     transact_duties,
+    transact_whole,
 )
 from dynalab_impl import messages as m
 from dynalab_impl.admission import Admission
@@ -60,7 +61,7 @@ from dynalab_impl.routes import Directory
 from dynalab_impl.snapshot import Incoming, SnapshotTaken, TakeSnapshot
 from dynalab_impl.snapshot_writer import SnapshotWriter
 from dynalab_impl.stream_messages import FindShard, ListShards, ReadShard
-from dynalab_impl.transact_messages import CancelItem, CommitItem, PrepareItem, ReadItem
+from dynalab_impl.transact_messages import CancelItem, CommitItem, PrepareItem, ReadItem, WriteWhole
 from dynalab_model.events import Event
 from dynalab_model.operations import Operation
 from dynalab_model.values import Item
@@ -321,6 +322,7 @@ class StorageNode:
     on_commit_item = transact_duties.on_commit_item
     on_cancel_item = transact_duties.on_cancel_item
     on_read_item = transact_duties.on_read_item
+    on_write_whole = transact_whole.on_write_whole
     on_object = archive.on_object
     on_digest = scrub.on_digest
     differing = scrub.differing
@@ -422,6 +424,7 @@ HANDLERS: dict[type, str] = {
     CommitItem: "on_commit_item",
     CancelItem: "on_cancel_item",
     ReadItem: "on_read_item",
+    WriteWhole: "on_write_whole",
     m.Redirect: "on_redirect",
     ObjectDone: "on_object",
     scrub.Digest: "on_digest",

@@ -29,7 +29,7 @@ from dynalab_impl.replication.leading import UNCOMMITTED_MAX, Leading, Waiter
 from dynalab_impl.replication.replica import Replica
 from dynalab_impl.splitting import is_splitting, note_heat
 from dynalab_impl.transact_apply import joined, marker_of, stamp_of, without
-from dynalab_impl.transact_messages import CancelItem, CommitItem, ItemRead, PrepareItem, ReadItem
+from dynalab_impl.transact_messages import CancelItem, CommitItem, ItemRead, PrepareItem, ReadItem, WriteWhole
 from dynalab_model.capacity import item_write_units, read_half_units
 from dynalab_model.collections import check_collection, growth_bytes
 from dynalab_model.errors import DynamoError, transaction_conflict
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 def on_prepare_item(node: StorageNode, sender: Address, message: PrepareItem, effects: Effects) -> None:
     """Vote on one action of a transaction."""
-    replica = _asked(node, sender, message, effects)
+    replica = asked_leader(node, sender, message, effects)
     if replica is None:
         return
     partition, lead = replica.state, replica.leading
@@ -60,7 +60,7 @@ def on_prepare_item(node: StorageNode, sender: Address, message: PrepareItem, ef
         replica.wait(pending[0], Waiter(sender, message.number))  # somebody else has asked for the same just now
         return
     if node.admission is not None:
-        error = node.admission.refusal(replica.spec, "Write", True, _others(node, replica), effects.now_ns)
+        error = node.admission.refusal(replica.spec, "Write", True, others_of(node, replica), effects.now_ns)
         if error is not None:
             effects.tell(Event("throttled", message.group, detail="Write"))
             _vote_no(sender, message, error, {}, effects)
@@ -68,7 +68,7 @@ def on_prepare_item(node: StorageNode, sender: Address, message: PrepareItem, ef
     try:
         vote = _judge(node, replica, partition, lead, message, effects)
     except DynamoError as error:
-        _charge(node, replica, partition, message.key, partition.get(message.key), effects)
+        charge(node, replica, partition, message.key, partition.get(message.key), effects)
         _vote_no(sender, message, error, {}, effects)
         return
     if vote is None:
@@ -77,7 +77,7 @@ def on_prepare_item(node: StorageNode, sender: Address, message: PrepareItem, ef
         stamps: dict[str, JSON] = {"After": stamp_of(partition, message.key), "Until": until_ns}
         _vote_no(sender, message, transaction_conflict(), stamps, effects)
         return
-    _charge(node, replica, partition, message.key, vote.held.item, effects)
+    charge(node, replica, partition, message.key, vote.held.item, effects)
     if held is not None:
         effects.send(sender, m.Answer(message.number, 200, vote.body), NOTHING)  # asked again: it holds the key
         effects.tell(Event("item-prepared-before", message.group))
@@ -160,7 +160,7 @@ def _vote_no(
 
 def on_commit_item(node: StorageNode, sender: Address, message: CommitItem, effects: Effects) -> None:
     """The transaction happens: its action on this item is logged, and answered when that is committed."""
-    replica = _asked(node, sender, message, effects)
+    replica = asked_leader(node, sender, message, effects)
     if replica is None:
         return
     partition, lead = replica.state, replica.leading
@@ -169,7 +169,7 @@ def on_commit_item(node: StorageNode, sender: Address, message: CommitItem, effe
     if held is None:
         return
     # The second half of the price: the first was paid for the vote.
-    _charge(node, replica, partition, message.key, held.item, effects)
+    charge(node, replica, partition, message.key, held.item, effects)
     slot = replica.propose(m.TransactCommit(message.key, message.txn), message.request, message.expiry_ns, effects)
     lead.pending_held[message.key] = (slot, without(holder(partition, lead, message.key), message.txn))
     if not held.check and not held.hidden:
@@ -182,7 +182,7 @@ def on_commit_item(node: StorageNode, sender: Address, message: CommitItem, effe
 
 def on_cancel_item(node: StorageNode, sender: Address, message: CancelItem, effects: Effects) -> None:
     """The transaction never happens: the marker goes."""
-    replica = _asked(node, sender, message, effects)
+    replica = asked_leader(node, sender, message, effects)
     if replica is None:
         return
     partition, lead = replica.state, replica.leading
@@ -218,8 +218,8 @@ def _let_go(
     return None
 
 
-def _asked(
-    node: StorageNode, sender: Address, message: PrepareItem | CommitItem | CancelItem, effects: Effects
+def asked_leader(
+    node: StorageNode, sender: Address, message: PrepareItem | CommitItem | CancelItem | WriteWhole, effects: Effects
 ) -> Replica | None:
     """The replica that answers: one that leads, to a question that is not a copy of one that was logged."""
     replica = node.serving(sender, message.group, message.number, effects)
@@ -233,11 +233,11 @@ def _asked(
     return replica
 
 
-def _others(node: StorageNode, replica: Replica) -> list[Address]:
+def others_of(node: StorageNode, replica: Replica) -> list[Address]:
     return [member.address for member in replica.members if member.address != node.address]
 
 
-def _charge(
+def charge(
     node: StorageNode, replica: Replica, partition: Partition, key: bytes, after: Item | None, effects: Effects
 ) -> None:
     """A vote costs as much as the write, and so does the commit."""
@@ -246,6 +246,8 @@ def _charge(
         return
     before = partition.get(key)
     units = item_write_units(before, after) + sum(index_units(local_changes(partition.schema, before, after)).values())
+    # What was decided is carried out, however empty the buckets are; a leader of today may have none yet.
+    admission.limit(replica.spec, "Write", True, [], effects.now_ns)
     admission.pay_write(group, units)
     note_heat(node, group, key, units * admission.parts.write, admission.parts.rate, effects)
 

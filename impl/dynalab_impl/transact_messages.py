@@ -55,6 +55,19 @@ class CancelItem(Message):
 
 
 @dataclass(slots=True)
+class WriteWhole(Message):
+    """A transaction all of whose items lie in this partition: do it, or say why not (`transaction_rules`)."""
+
+    group: str
+    number: int
+    request: RequestId
+    expiry_ns: Nanoseconds
+    keys: tuple[bytes, ...]
+    actions: tuple[TransactAction, ...]
+    stamp_ns: Nanoseconds
+
+
+@dataclass(slots=True)
 class ReadItem(Message):
     """One item of a read transaction, from the leader; without `values` only what tells whether it has changed."""
 
