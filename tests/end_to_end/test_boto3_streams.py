@@ -235,7 +235,7 @@ def test_a_consumer_misses_and_doubles_nothing_over_a_split_and_a_killed_leader(
 @pytest.mark.claim("S74", "S177", "S178", "S180")
 def test_a_trigger_keeps_the_count_of_every_list_and_the_archive(served: Served) -> None:
     arn = make(served, "todoListTask")
-    client = served.client(attempts=5)
+    client: Any = served.client(attempts=5)
     for name, keys in (("todoTaskCount", 1), ("todoListTaskArchived", 2)):
         client.create_table(
             TableName=name,
