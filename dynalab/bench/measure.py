@@ -28,14 +28,17 @@ def checkers(operations: int, keys: int) -> list[Figure]:
 
 
 def simulator(seeds: int) -> list[Figure]:
-    """Completed client operations per second of default runs, with and without faults, judging included."""
+    """Completed client operations of default runs per second of processor time, judging included: what one core can do,
+    also while others use the machine. What a process makes once (parsers) is made before.
+    """
     figures: list[Figure] = []
     for subject, faults in (("no faults", ()), ("node-crash, zone-loss", ("node-crash", "zone-loss"))):
+        run_one(seeds, "register", faults)
         operations = 0
-        started = time.perf_counter()
+        started = time.process_time()
         for seed in range(seeds):
             operations += run_one(seed, "register", faults).operations
-        seconds = time.perf_counter() - started
-        detail = f"{seeds} runs, {operations:,} operations, {seconds:.2f} s"
+        seconds = time.process_time() - started
+        detail = f"{seeds} runs, {operations:,} operations, {seconds:.2f} s of processor time"
         figures.append(Figure("simulation", subject, operations / seconds, "operations/s", detail))
     return figures

@@ -179,6 +179,7 @@ def watch(node: StorageNode, effects: Effects) -> None:
     """Once a tick, at leaders: the catalog hears of partitions that are too large or too hot, and of divided ones until
     it has them dropped. It runs the splits; while it is away none begin, and nobody misses them.
     """
+    sizes = node.snapshots.sizes
     for group, replica in node.led.items():
         if replica.leading is None:
             continue
@@ -187,7 +188,7 @@ def watch(node: StorageNode, effects: Effects) -> None:
             node.tell_catalog(m.WasSplit(group, split.left, split.right), effects)
         elif isinstance(replica.state, Partition) and replica.state.is_one_collection:
             continue  # however large or hot it is
-        elif may_split(replica, effects.now_ns):
+        elif (group in sizes or group in node.heats) and may_split(replica, effects.now_ns):
             if node.snapshots.sizes.get(group, 0) > node.topology.split_bytes:
                 node.tell_catalog(m.SplitWanted(group, b""), effects)
             elif (at := hot_at(node, replica, effects)) != b"":

@@ -55,7 +55,7 @@ from dynalab_impl.records import (
     LeftGroup,
 )
 from dynalab_impl.recovery import replay
-from dynalab_impl.replication import healing, membership
+from dynalab_impl.replication import healing, leadership, membership
 from dynalab_impl.replication.replica import Replica
 from dynalab_impl.routes import Directory
 from dynalab_impl.snapshot import Incoming, SnapshotTaken, TakeSnapshot
@@ -164,6 +164,11 @@ class StorageNode:
                 self.after(replica, effects)
 
     def on_timer(self, name: TimerName, effects: Effects) -> None:
+        if name[0] == leadership.SEND:
+            gathering = self.replicas.get(str(name[1]))
+            if gathering is not None:
+                leadership.send_gathered(gathering, effects)
+            return
         assert name == TICK
         effects.set_timer(TICK, self.topology.timing.heartbeat_ns)
         for replica in list(self.replicas.values()):

@@ -5,9 +5,12 @@ from __future__ import annotations
 from itertools import combinations, product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dynalab_impl.effects import Address, Timing
 from dynalab_impl.messages import NO_BALLOT, NO_REQUEST, Barrier, Command, Entry, Member, Write
+from dynalab_impl.replication.leading import begin
 from dynalab_impl.replication.quorum import merge_accepted, quorum_value, zones_needed
 
 ZONES = ("z1", "z2", "z3")
@@ -96,3 +99,27 @@ def test_the_old_lease_has_ended_when_the_new_leader_serves_at_any_drift_within_
     assert new_serves > old_ends
     too_short = (timing.lease_ns - 1) * million / (million + drift_ppm)
     assert too_short < old_ends, "waiting one plain lease would not do"
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(-1, 5), st.sampled_from(["z1", "z2", "z3"])), max_size=3),
+    st.integers(0, 5),
+    st.integers(1, 2),
+)
+def test_the_short_way_for_three_members_in_three_zones_counts_as_the_rule_does(
+    voters: list[tuple[int, int, str]], durable_slot: int, zones: int
+) -> None:
+    own = Address("r", "z1", "n0")
+    addresses = [Address("r", zone, f"n{number}") for number, (_, _, zone) in enumerate(voters, 1)]
+    members = tuple(Member(address, 1) for address in (own, *addresses))
+    lead = begin((1, "n0"), 0, 0, own, members)
+    lead.zones, lead.durable_slot = zones, durable_slot
+    for address, (match, renewed_ns, _) in zip(addresses, voters, strict=True):
+        lead.peers[address].match, lead.peers[address].renewed_ns = match, renewed_ns
+    counted = [(match, zone) for match, _, zone in voters]
+    slot = quorum_value([*counted, (durable_slot, "z1")], len(members), zones)
+    assert lead.committable(members) == (slot or 0)
+    lead.renew(members, now_ns=6)
+    renewed = [(renewed_ns, zone) for _, renewed_ns, zone in voters]
+    start_ns = quorum_value([*renewed, (6, "z1")], len(members), zones)
+    assert lead.lease_from_ns == (-1 if start_ns is None else start_ns)

@@ -48,6 +48,8 @@ def mend(replica: Replica, storage: tuple[Address, ...], effects: Effects) -> No
     lead = replica.leading
     if lead is None or lead.splitting or replica.commit_index < lead.barrier_slot:
         return
+    if _is_at_rest(replica, lead, effects.now_ns):
+        return
     _follow_members(replica, lead, effects.now_ns)
     _let_go(replica, lead, effects)
     step(replica, effects)
@@ -80,6 +82,21 @@ def _is_whole(replica: Replica, lead: Leading) -> bool:
         if peer is not None and peer.incarnation > member.incarnation:
             return False
     return True
+
+
+def _is_at_rest(replica: Replica, lead: Leading, now_ns: Nanoseconds) -> bool:
+    """Whether `mend` has nothing to do, as at almost every tick: the group is whole, its peers are its other members,
+    and all of them have been heard.
+    """
+    if lead.leaving or lead.seat is not None or not _is_whole(replica, lead):
+        return False
+    peers = lead.peers
+    for member in replica.members:
+        if member.address != replica.me:
+            peer = peers.get(member.address)
+            if peer is None or not peer.is_heard(now_ns, replica.timing):
+                return False
+    return len(peers) < len(replica.members)
 
 
 def _target(replica: Replica) -> int:

@@ -99,17 +99,33 @@ class Leading:
                 out.append(peer)
         return out
 
+    def in_three_zones(self, voters: list[Peer]) -> bool:
+        """Whether any two of a leader and its two voters are a quorum, as in almost every group."""
+        one, other = voters[0].zone, voters[1].zone
+        return one != other and one != self.own_zone and other != self.own_zone
+
     def committable(self, members: tuple[Member, ...]) -> int:
         """The highest slot that a quorum holds on disk."""
-        values = [(peer.match, peer.zone) for peer in self.voters(members)]
+        voters = self.voters(members)
+        if len(voters) == 2 and self.members == 3 and self.in_three_zones(voters):
+            one, other = voters[0].match, voters[1].match  # two of three: the one in the middle
+            if one > other:
+                one, other = other, one
+            return one if self.durable_slot < one else min(self.durable_slot, other)
+        values = [(peer.match, peer.zone) for peer in voters]
         values.append((self.durable_slot, self.own_zone))
         return quorum_value(values, self.members, self.zones) or 0
 
     def renew(self, members: tuple[Member, ...], now_ns: Nanoseconds) -> None:
         """Move the lease's start to the newest renewal that a quorum acknowledged (the leader itself agrees now)."""
-        values = [(peer.renewed_ns, peer.zone) for peer in self.voters(members)]
-        values.append((now_ns, self.own_zone))
-        start_ns = quorum_value(values, self.members, self.zones)
+        voters = self.voters(members)
+        start_ns: Nanoseconds | None
+        if len(voters) == 2 and self.members == 3 and self.in_three_zones(voters):
+            start_ns = max(voters[0].renewed_ns, voters[1].renewed_ns)  # and the leader's own now
+        else:
+            values = [(peer.renewed_ns, peer.zone) for peer in voters]
+            values.append((now_ns, self.own_zone))
+            start_ns = quorum_value(values, self.members, self.zones)
         if start_ns is not None and start_ns > self.lease_from_ns:
             self.lease_from_ns = start_ns
 
