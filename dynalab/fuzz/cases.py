@@ -17,6 +17,7 @@ from dynalab.bench.load import AUTHORIZATION
 from dynalab.differential.chance import Chance
 from dynalab.differential.requests import Request, Requests
 from dynalab.differential.tables import SEVERAL, SHAPES
+from dynalab.differential.transactions import Transactions
 from dynalab_model.requests import OPERATIONS
 
 JSON_1_0 = "application/x-amz-json-1.0"
@@ -75,13 +76,14 @@ class Case:
 
 
 class Cases:
-    """Makes cases, one after the other. `requests` keeps where pages ended."""
+    """Makes cases, one after the other. `requests` keeps where pages ended, `transactions` which tokens were used."""
 
-    __slots__ = ("host", "requests")
+    __slots__ = ("host", "requests", "transactions")
 
     def __init__(self, host: str) -> None:
         self.host = host
         self.requests = Requests(SHAPES, bad_one_in=BAD_ONE_IN, missing_table_one_in=MISSING_TABLE_ONE_IN)
+        self.transactions = Transactions(SHAPES, bad_one_in=BAD_ONE_IN * 4)
 
     def make(self, chance: Chance) -> Case:
         """The next case: three of four are whole requests that are JSON."""
@@ -98,6 +100,8 @@ class Cases:
                 return _of_tables(chance)
             case 1:
                 return chance.pick(sorted(OPERATIONS)), self.requests.make(chance)[1]
+            case 2:
+                return self.transactions.make(chance)
             case _:
                 return self.requests.make(chance)
 
@@ -332,7 +336,7 @@ def odd_headers(cases: Cases, chance: Chance) -> Case:
 def zipped(cases: Cases, chance: Chance) -> Case:
     """A gzip body, whole or damaged; now and then one that unpacks to very much."""
     name, body = cases.request(chance)
-    content = gzip.compress(b" " * 20_000_000 if chance.one_in(20) else _json(body))
+    content = gzip.compress(b" " * 20_000_000 if chance.one_in(20) else _json(body), mtime=0)
     if chance.below(2):
         content = content[: chance.below(len(content))] + bytes([chance.below(256)])
     return Case(
