@@ -373,3 +373,19 @@ def test_a_statement_that_names_all_of_a_long_partition_key_is_a_query_and_any_o
     assert query.filter is not None, "y stands behind x, which is not named"
     (scan,) = requests("a = ? AND x = ?", p[0], p[2])
     assert not isinstance(scan, Query)
+
+
+def test_a_long_sort_key_is_read_up_or_down_as_a_whole() -> None:
+    schema = TableSchema("T", TABLE, (IndexSchema("long", LONG, "ALL"),))
+
+    def forward(order: str) -> bool:
+        text = f"SELECT * FROM \"T\".\"long\" WHERE a = 'p' AND b = 'q' ORDER BY {order}"
+        (query,) = translate(schema, parse("ExecuteStatement", {"Statement": text})).requests  # type: ignore[arg-type]
+        assert isinstance(query, Query)
+        return query.forward
+
+    assert forward("x") and forward("x ASC, y ASC") and forward("a, x")
+    assert not forward("x DESC") and not forward("x DESC, y DESC, z DESC")
+    for other in ("x DESC, y ASC", "y", "x, z DESC", "x DESC, z DESC"):
+        with pytest.raises(DynamoError, match="in ORDER BY clause"):
+            forward(other)

@@ -189,9 +189,9 @@ def _check_order(select: Select, keys: KeySchema, hashes: list[PartitionKey]) ->
         if all(keys.hash.type in value for value, *_ in hashes):
             hashes.sort(key=cmp_to_key(_compared), reverse=by_hash is False)
     by_range = [directions.get(attribute.name) for attribute in keys.ranges]
-    for attribute, forward in zip(keys.ranges, by_range, strict=True):
+    for number, attribute in enumerate(keys.ranges):
         # A sort key of several attributes is read up or down as a whole, and ordered by its first ones alone.
-        if forward is not None and forward is not by_range[0]:
+        if by_range[number] is not None and set(by_range[:number]) - {by_range[number]}:
             raise refused("order-key", name=attribute.name)
     return not by_range or by_range[0] is not False
 
