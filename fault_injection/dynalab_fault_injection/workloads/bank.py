@@ -33,7 +33,7 @@ from dynalab_model.schema import KeyAttribute, KeySchema, TableSchema
 from dynalab_model.transactions import request_digest
 from dynalab_model.values import AttributeValue
 
-THINK_BITS = 27  # up to 0.13 s
+THINK_BITS = 28  # up to 0.27 s
 ACCOUNTS = tuple(f"a{number}" for number in range(6))
 START = 100  # an account that is not there yet has so much
 TOTAL = START * len(ACCOUNTS)

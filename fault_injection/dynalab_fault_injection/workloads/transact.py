@@ -32,7 +32,7 @@ from dynalab_model.operations import (
 from dynalab_model.schema import KeyAttribute, KeySchema, TableSchema
 from dynalab_model.transactions import request_digest
 
-THINK_BITS = 27  # up to 0.13 s
+THINK_BITS = 28  # up to 0.27 s
 UNKNOWN = -1
 TRIES_MAX = 5  # of one transaction, under its token
 
