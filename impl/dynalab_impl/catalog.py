@@ -201,7 +201,8 @@ class Catalog:
             assert table is None, "the leader checked, and logs one change at a time"
             schema = change.operation.schema
             settings = begun(change.operation.settings, entry.time_ns // 1_000_000)
-            form = Form(0, schema, stream_form(settings, None, self.topology.timing))
+            ttl = cast(str, settings.get("TimeToLive") or "")  # of a table of the service's own
+            form = Form(1 if ttl else 0, schema, stream_form(settings, None, self.topology.timing), ttl)
             groups = self._place(schema, entry.slot, form.stream)
             made = Table(form, settings, change.table_id, CREATING, entry.time_ns, groups)
             self.tables[schema.name] = made

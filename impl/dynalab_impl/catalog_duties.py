@@ -14,7 +14,7 @@ from dynalab_impl import messages as m
 from dynalab_impl.catalog import CATALOG, Catalog, change_of, is_change
 from dynalab_impl.effects import NOTHING, Address, Effects
 from dynalab_impl.jsons import as_json
-from dynalab_impl.ledger import LEDGER
+from dynalab_impl.ledger import EXPIRY, LEDGER
 from dynalab_impl.ledger import SCHEMA as LEDGER_SCHEMA
 from dynalab_impl.metadata import Find, Found
 from dynalab_impl.replication.leading import Waiter
@@ -84,7 +84,9 @@ def on_find(node: StorageNode, sender: Address, message: Find, effects: Effects)
         if table is None and replica.commit_index == len(replica.log):
             # Made when the first transaction asks for it; who asks is told when it serves.
             table_id = str(UUID(int=effects.random_bits(128), version=4))
-            replica.propose(change_of(CreateTable(LEDGER_SCHEMA), table_id), m.NO_REQUEST, 0, effects)
+            replica.propose(
+                change_of(CreateTable(LEDGER_SCHEMA, {"TimeToLive": EXPIRY}), table_id), m.NO_REQUEST, 0, effects
+            )
         return
     if table is None:
         node.directory.forget(message.table)

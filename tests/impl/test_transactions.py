@@ -281,6 +281,19 @@ def test_a_token_is_free_again_ten_minutes_after_its_transaction_was_finished(la
     assert found["Item"]["n"] == {"N": "2"}
 
 
+def test_the_ledger_forgets_a_transaction_ten_minutes_after_its_end_and_not_before(lab: Lab) -> None:
+    write(lab, put("a", 1), ClientRequestToken="t")
+    lab.run(5 * SECOND)
+    for host in lab.simulation.hosts:
+        host.wall_shift_ns += 590 * SECOND
+    lab.run(3 * SECOND)
+    assert [entry.finished for entry in entries(lab)] == [True]
+    for host in lab.simulation.hosts:
+        host.wall_shift_ns += 10 * SECOND
+    lab.run(3 * SECOND)
+    assert entries(lab) == []
+
+
 # --- prices and limits ------------------------------------------------------------------------------------------------
 
 
