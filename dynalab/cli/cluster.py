@@ -69,6 +69,28 @@ def cluster() -> None:
 @click.option("--nodes-per-zone", type=click.IntRange(1, 20), help="In each zone. [default: 3, or what DIR holds]")
 @click.option("--routers", type=click.IntRange(1, 16), help="HTTP endpoints. [default: 2, or what DIR holds]")
 @click.option("--partitions", type=click.IntRange(1, 64), help="Of a new table. [default: 4, or what DIR holds]")
+@click.option("--archive/--no-archive", default=None, help="Keep every log entry in DIR/objects. Of a new DIR alone.")
+@click.option("--scrub/--no-scrub", default=None, help="Compare replicas again and again. [default: what DIR holds]")
+@click.option(
+    "--split-bytes",
+    type=click.IntRange(1_000),
+    metavar="N",
+    help="Divide partitions that are larger. [default: 10 GiB, or what DIR holds]",
+)
+@click.option(
+    "--split-after",
+    type=click.IntRange(1, 3_600),
+    metavar="SECONDS",
+    help="Divide partitions that were hot for so long; needs --admission. [default: 60, or what DIR holds]",
+)
+@click.option("--admission", is_flag=True, help="Throttle tables and partitions, until the next `up`.")
+@click.option(
+    "--partition-read",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Read units a second. [default: 3000]",
+)
+@click.option("--partition-write", type=click.IntRange(1), metavar="N", help="Write units a second. [default: 1000]")
 @click.option("--port-base", type=click.IntRange(1024, 65000), metavar="P", help="Ports from P on, the routers' first.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where routers serve. Loopback unless you say so.")
 @click.option("--lab", is_flag=True, help="Let `dynalab fault` and /_dynalab/ break it. Loopback only.")
@@ -79,6 +101,13 @@ def up(
     nodes_per_zone: int | None,
     routers: int | None,
     partitions: int | None,
+    archive: bool | None,
+    scrub: bool | None,
+    split_bytes: int | None,
+    split_after: int | None,
+    admission: bool,
+    partition_read: int | None,
+    partition_write: int | None,
     port_base: int | None,
     host: str,
     lab: bool,
@@ -88,9 +117,12 @@ def up(
 
     if lab and host not in ("127.0.0.1", "::1", "localhost"):
         raise click.UsageError("--lab can destroy everything that is stored, so it serves on loopback only")
+    if not admission and (partition_read or partition_write or split_after):
+        raise click.UsageError("--partition-read, --partition-write and --split-after go with --admission")
     began = time.monotonic()
-    shape = operations.Shape(zones, nodes_per_zone, routers, partitions)
-    state = operations.up(_directory(data), shape, host=host, port_base=port_base, lab=lab)
+    shape = operations.Shape(zones, nodes_per_zone, routers, partitions, archive, scrub, split_bytes, split_after)
+    limits = operations.limits_of(partition_read, partition_write) if admission else None
+    state = operations.up(_directory(data), shape, host=host, port_base=port_base, lab=lab, limits=limits)
     for url in state.urls():
         click.echo(f"listening on {url}")
     click.echo(f"{len(state.places)} processes up in {time.monotonic() - began:.1f} s", err=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from dynalab.cli import exit_codes
+from dynalab_model.collections import COLLECTION_BYTES_MAX
 from dynalab_model.dialects import CLASSIC, DIALECTS
 
 
@@ -26,6 +27,13 @@ from dynalab_model.dialects import CLASSIC, DIALECTS
     default=False,
     help="Throttle: hold tables to their throughput, and each partition to 3,000 reads and 1,000 writes a second."
     " [default: no-admission]",
+)
+@click.option(
+    "--collection-bytes",
+    type=click.IntRange(1_000),
+    default=COLLECTION_BYTES_MAX,
+    metavar="N",
+    help="An item collection of a table with local indexes may grow to so many. [default: 10 GiB]",
 )
 @click.option(
     "--credentials",
@@ -51,6 +59,7 @@ def serve(
     nodes_per_zone: int | None,
     partitions: int,
     admission: bool,
+    collection_bytes: int,
     credentials: Path | None,
     dialect: str,
     verbose: bool,
@@ -79,6 +88,7 @@ def serve(
         nodes_per_zone=nodes_per_zone,
         partitions=partitions,
         admission=admission,
+        collection_bytes_max=collection_bytes,
         credentials=read_credentials(credentials),
         dialect=dialect,
     )

@@ -187,6 +187,7 @@ class Manifest:
             topology["storage"] = tuple(Address(*names) for names in topology["storage"])
             topology["routers"] = tuple(Address(*names) for names in topology["routers"])
             topology["timing"] = Timing(**topology["timing"])
+            topology["transaction_rules"] = tuple(topology.get("transaction_rules", ()))
             incarnations = {Address(*name.split("/")): int(number) for name, number in parts["incarnations"].items()}
             return cls(Topology(**topology), incarnations)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -216,7 +217,10 @@ class FileStore:
             fs.fsync_dir(root)
         else:
             self._manifest = self._begin(topology)
-        self.topology = replace(self._manifest.topology, limits=topology.limits)
+        # What is not of the disks is said anew by each process.
+        self.topology = replace(
+            self._manifest.topology, limits=topology.limits, collection_bytes_max=topology.collection_bytes_max
+        )
 
     def _begin(self, topology: Topology) -> Manifest:
         make_dir_durably(self._fs, self._root)

@@ -25,6 +25,7 @@ from dynalab.endpoint.http import Listener
 from dynalab.endpoint.service import Endpoint
 from dynalab.lab import Lab, make_lab
 from dynalab_impl.effects import Limits, Timing, Topology, layout
+from dynalab_model.collections import COLLECTION_BYTES_MAX
 from dynalab_model.dialects import CLASSIC
 from dynalab_model.operations import ListTables
 
@@ -73,6 +74,7 @@ class Settings:
     admission: bool = False
     credentials: Mapping[str, str] | None = None
     dialect: str = CLASSIC
+    collection_bytes_max: int = COLLECTION_BYTES_MAX
 
     def topology(self) -> Topology:
         """One region, one router: a process of its own needs no more."""
@@ -80,7 +82,15 @@ class Settings:
         limits = Limits() if self.admission else None
         # Where no disk is waited for, a second Accept on its way saves no time, and costs as much as the first.
         timing = TIMING if self.data is not None else replace(TIMING, accepts_in_flight=1)
-        return layout(zones, nodes, 1, partitions=self.partitions, timing=timing, limits=limits)
+        return layout(
+            zones,
+            nodes,
+            1,
+            partitions=self.partitions,
+            timing=timing,
+            limits=limits,
+            collection_bytes_max=self.collection_bytes_max,
+        )
 
 
 class Service:

@@ -18,7 +18,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -27,7 +27,8 @@ from dynalab.drivers.cluster.control import Silent, ask, poke
 from dynalab.drivers.cluster.starting import POLL_SECONDS, is_up, start, wait_until_served
 from dynalab.drivers.cluster.state import NODES_DIRECTORY, Body, ClusterError, Directory, Place, State, form
 from dynalab.drivers.cluster.status import led, look
-from dynalab_impl.effects import Timing, Topology, layout
+from dynalab.drivers.store import Manifest
+from dynalab_impl.effects import Limits, Timing, Topology, layout
 
 DRAIN_SECONDS_MAX = 8.0
 KILL_SECONDS_MAX = 5.0
@@ -52,12 +53,26 @@ class Shape:
     nodes_per_zone: int | None = None
     routers: int | None = None
     partitions: int | None = None
+    archive: bool | None = None  # for good: what was let go of unarchived cannot be archived later
+    scrub: bool | None = None
+    split_bytes: int | None = None
+    split_after_s: int | None = None
     timing: Timing = TIMING
 
     def topology(self) -> Topology:
         """One region."""
         zones, nodes, routers = self.zones or 3, self.nodes_per_zone or 3, self.routers or 2
-        return layout(zones, nodes, routers, partitions=self.partitions or 4, timing=self.timing)
+        topology = layout(zones, nodes, routers, partitions=self.partitions or 4, timing=self.timing)
+        return self.adjusted(replace(topology, archive=bool(self.archive)))
+
+    def adjusted(self, topology: Topology) -> Topology:
+        """With what may be said anew at every start."""
+        return replace(
+            topology,
+            scrub=topology.scrub if self.scrub is None else self.scrub,
+            split_bytes=self.split_bytes or topology.split_bytes,
+            split_after_s=self.split_after_s or topology.split_after_s,
+        )
 
     def fits(self, topology: Topology) -> bool:
         """Whether what was asked for is what there is."""
@@ -67,6 +82,16 @@ class Shape:
             self.routers or len(topology.routers),
         ).topology()
         return (asked.storage, asked.routers) == (topology.storage, topology.routers)
+
+
+def limits_of(read: int | None, write: int | None) -> Limits:
+    """Capacity units a second of a partition; None: as in the service.
+
+    >>> limits_of(None, 50).partition_read, limits_of(None, 50).partition_write
+    (3000, 50)
+    """
+    usual = Limits()
+    return replace(usual, partition_read=read or usual.partition_read, partition_write=write or usual.partition_write)
 
 
 # --- up and down ------------------------------------------------------------------------------------------------------
@@ -79,14 +104,17 @@ def up(
     host: str = process.LOOPBACK,
     port_base: int | None = None,
     lab: bool = False,
+    limits: Limits | None = None,
 ) -> State:
-    """Start every process; returns once clients are served. Raises ClusterError, and then nothing runs."""
+    """Start every process; returns once clients are served. Nothing is throttled without limits. Raises ClusterError,
+    and then nothing runs.
+    """
     with directory.locked():
         state = _form_or_load(directory, shape or Shape())
         running = [place.name for place in state.places.values() if is_up(directory, place)]
         if running:
             raise ClusterError(f"the cluster in {directory} is up ({len(running)} processes); `down` stops it")
-        state.host, state.lab = host, lab
+        state.host, state.lab, state.limits = host, lab, limits
         state.cuts, state.faults = [], []
         for number, place in enumerate(state.places.values()):
             place.process = None
@@ -110,6 +138,10 @@ def _form_or_load(directory: Directory, shape: Shape) -> State:
         if not shape.fits(state.topology):
             nodes = f"{len(state.topology.storage)} storage nodes and {len(state.topology.routers)} routers"
             raise ClusterError(f"{directory} was made for {nodes}; leave --zones, --nodes-per-zone and --routers away")
+        if shape.archive is not None and shape.archive != state.topology.archive:
+            made = "with" if state.topology.archive else "without"
+            raise ClusterError(f"{directory} was made {made} an archive, and stays so")
+        state.machines = Manifest(shape.adjusted(state.machines.topology), state.machines.incarnations)
         return state
     if Path(directory.path, NODES_DIRECTORY).exists():
         raise ClusterError(

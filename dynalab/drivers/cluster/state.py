@@ -19,14 +19,14 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias, cast
 
 from dynalab.drivers.cluster.process import Identity
 from dynalab.drivers.disk import RealFileSystem, write_atomically
 from dynalab.drivers.store import Manifest, StoreError
-from dynalab_impl.effects import JSON, Address, Topology
+from dynalab_impl.effects import JSON, Address, Limits, Topology
 
 CLUSTER_FILE = "cluster.json"
 TOKEN_FILE = "token"
@@ -75,10 +75,11 @@ class State:
     cuts: list[tuple[str, str]] = field(default_factory=list)
     faults: list[Body] = field(default_factory=list)
     serial: int = 0  # of the last fault that was put on
+    limits: Limits | None = None  # what admission holds partitions and nodes to, as of the last `up`
 
     @property
     def topology(self) -> Topology:
-        return self.machines.topology
+        return replace(self.machines.topology, limits=self.limits)
 
     def place(self, name: str) -> Place:
         """The machine of that name: `n1`, `z1/n1` or `r1/z1/n1`. Raises ClusterError."""
@@ -112,6 +113,7 @@ class State:
             "cuts": self.cuts,
             "faults": self.faults,
             "serial": self.serial,
+            "limits": None if self.limits is None else asdict(self.limits),
         }
         return json.dumps(body, indent=1).encode()
 
@@ -137,7 +139,8 @@ class State:
                 raise ClusterError(f"{CLUSTER_FILE} contradicts itself about the machines", malformed=True)
             cuts = [(str(source), str(target)) for source, target in parts["cuts"]]
             rest = (parts["host"], bool(parts["lab"]), cuts, list(parts["faults"]), int(parts["serial"]))
-            return cls(str(parts["cluster"]), machines, places, *rest)
+            limits = None if parts.get("limits") is None else Limits(**parts["limits"])
+            return cls(str(parts["cluster"]), machines, places, *rest, limits=limits)
         except (ValueError, KeyError, TypeError, AttributeError, StoreError) as error:
             raise ClusterError(f"{CLUSTER_FILE} cannot be read: {error!r}", malformed=True) from error
 

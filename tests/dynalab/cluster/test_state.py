@@ -16,7 +16,7 @@ from dynalab.drivers.cluster.node import open_disk
 from dynalab.drivers.cluster.process import Identity
 from dynalab.drivers.cluster.state import CLUSTER_FILE, ClusterError, Directory, State, form
 from dynalab.drivers.store import StoreError
-from dynalab_impl.effects import layout
+from dynalab_impl.effects import Limits, layout
 from dynalab_impl.records import Formatted
 
 TOPOLOGY = layout(nodes_per_zone=1, routers=1)
@@ -42,7 +42,18 @@ def test_what_was_written_is_read_back(directory: Directory) -> None:
     state.machines.incarnations[FIRST] = 3
     state.cuts.append(("n1", "n2"))
     state.faults.append({"id": 1, "fault": "loss", "percent": 10})
+    state.limits = Limits(partition_write=7)
     directory.save(state)
+    assert directory.load() == state
+    assert directory.load().topology.limits == Limits(partition_write=7)
+
+
+def test_the_file_of_a_cluster_that_knew_no_limits_is_read(directory: Directory) -> None:
+    state = formed(directory)
+    path = Path(directory.path, CLUSTER_FILE)
+    parts = json.loads(path.read_text())
+    del parts["limits"]
+    path.write_text(json.dumps(parts))
     assert directory.load() == state
 
 
