@@ -452,15 +452,16 @@ class CatalogKeeper:
         return bool(spec.members_slot) or 2 * len(self.hosted.get(spec.group, [])) > len(spec.members)
 
     def _children_are_everywhere(self, image: DividedImage, catalog: Catalog, effects: Effects) -> bool:
-        """Whether every member of a divided partition hosts both children, or has lost its place in them. The others
-        are asked.
+        """Whether every member of a divided partition hosts both children, or has lost its place in them, or has
+        dropped them with their table or index. The others are asked.
         """
         done = True
         for child in (image.left, image.right):
             spec = catalog.spec_of(child)
+            answered = [*self.hosted.get(child, []), *self.dropped.get(child, [])]
             for member in () if spec is None else spec.members:
                 belongs = any(member.address == before.address for before in image.parent.members)
-                if spec is not None and belongs and member.address not in self.hosted.get(child, []):
+                if spec is not None and belongs and member.address not in answered:
                     effects.send(member.address, Host(spec), NOTHING)
                     done = False
         return done

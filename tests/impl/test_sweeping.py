@@ -23,8 +23,7 @@ def expire_by(lab: Any, name: str = "expires", enabled: bool = True) -> None:
 
 def now_s(lab: Any) -> int:
     """By the wall clock that the machines of a simulation agree about."""
-    now_ns: int = lab.simulation.now
-    return (WALL_EPOCH_NS + now_ns) // SECOND
+    return int((WALL_EPOCH_NS + lab.simulation.now) // SECOND)
 
 
 def put(lab: Any, key: str, expires: Any, **more: Any) -> Any:
@@ -32,7 +31,7 @@ def put(lab: Any, key: str, expires: Any, **more: Any) -> Any:
 
 
 def swept(lab: Any) -> int:
-    return lab.kinds().count("swept")
+    return int(lab.kinds().count("swept"))
 
 
 @pytest.mark.claim("S79")
