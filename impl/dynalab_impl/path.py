@@ -1,8 +1,8 @@
-"""The way of a write, of the reads and of a split, as a table: who sends what to whom, and why. The course draws its
-pictures from it.
+"""The way of a write, of the reads, of a split and of transactions, as a table: who sends what to whom, and why. The
+course draws its pictures from it.
 
-Each hop names a message type of `messages` or `metadata`; `tests/impl/test_path.py` holds the table against what a
-traced request does.
+Each hop names a message type of `messages`, `metadata` or `transact_messages`; `tests/impl/test_path.py` holds the
+table against what a traced request does.
 """
 
 from __future__ import annotations
@@ -83,6 +83,45 @@ SPLIT: tuple[Hop, ...] = (
     Hop("catalog leader", "follower", "Drop", "the parent goes when every member hosts both children"),
 )
 
+TRANSACTION: tuple[Hop, ...] = (
+    Hop("client", "coordinator", "request", "any router will do: it keeps nothing that is not in the ledger"),
+    Hop("coordinator", "ledger", "WriteRequest", "PREPARING, under the client's token: one that was used is met here"),
+    Hop("ledger", "coordinator", "Answer", "on a quorum before anybody is asked to prepare"),
+    Hop("coordinator", "item's leader", "PrepareItem", "to every item's leader at the same time, with one timestamp"),
+    Hop("item's leader", "item's leader", "append", "the conditions hold: a marker goes into the group's log"),
+    Hop("item's leader", "coordinator", "Answer", "its vote; yes only when the marker is on a quorum"),
+    Hop("coordinator", "ledger", "WriteRequest", "COMMITTED, if all said yes: the one decision, whoever makes it"),
+    Hop("ledger", "coordinator", "Answer", "from here on it will happen, whoever dies"),
+    Hop("coordinator", "item's leader", "CommitItem", "to every item's leader: do what the marker says"),
+    Hop("item's leader", "item's leader", "apply", "the item gets its value and the timestamp; the marker goes"),
+    Hop("item's leader", "coordinator", "Answer", "committed like any write; told again until it is confirmed"),
+    Hop("coordinator", "client", "response", "every item is new: any strong read sees it"),
+    Hop(
+        "coordinator", "ledger", "WriteRequest", "finished: the entry goes ten minutes from now, and the token with it"
+    ),
+)
+
+RECOVERY: tuple[Hop, ...] = (
+    Hop("item's leader", "another router", "Stalled", "a marker has been here for too long: look after it"),
+    Hop("another router", "ledger", "GetRequest", "what is the ledger's word?"),
+    Hop("ledger", "another router", "GetReply", "PREPARING, with all that was to be done"),
+    Hop("another router", "item's leader", "PrepareItem", "once more to everybody: who holds a marker says yes again"),
+    Hop("item's leader", "another router", "Answer", "its vote"),
+    Hop("another router", "ledger", "WriteRequest", "the decision, unless the first coordinator has made it meanwhile"),
+    Hop("ledger", "another router", "Answer", "the same word for all coordinators"),
+    Hop("another router", "item's leader", "CommitItem", "whoever was told before answers at once"),
+    Hop("item's leader", "another router", "Answer", "confirmed"),
+)
+
+TRANSACTION_READ: tuple[Hop, ...] = (
+    Hop("client", "router", "request", "TransactGetItems"),
+    Hop("router", "item's leader", "ReadItem", "first round: every item, and the slot that wrote it"),
+    Hop("item's leader", "router", "ItemRead", "held by a transaction: the read is cancelled"),
+    Hop("router", "item's leader", "ReadItem", "second round, when all of the first is in: has anything changed?"),
+    Hop("item's leader", "router", "ItemRead", "the same slot, and not held: all values were there between the rounds"),
+    Hop("router", "client", "response", "the values of the first round; nothing was written"),
+)
+
 PATHS: dict[str, tuple[Hop, ...]] = {
     "write": WRITE,
     "strong read": STRONG_READ,
@@ -90,4 +129,7 @@ PATHS: dict[str, tuple[Hop, ...]] = {
     "cold read": COLD_READ,
     "moved read": MOVED_READ,
     "split": SPLIT,
+    "transaction": TRANSACTION,
+    "recovery": RECOVERY,
+    "transaction read": TRANSACTION_READ,
 }

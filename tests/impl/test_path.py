@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dynalab_impl import messages, metadata
+from dynalab_impl import messages, metadata, transact_messages
 from dynalab_impl.effects import Address, Effects, Message
 from dynalab_impl.path import PATHS, Hop
 from dynalab_impl.service import make_node
@@ -20,10 +20,11 @@ def test_every_hop_names_a_message_and_begins_where_one_has_arrived(path: tuple[
     reached = {path[0].source}
     for hop in path:
         assert hop.source in reached, hop
-        kind = getattr(messages, hop.message, None) or getattr(metadata, hop.message, None)
+        kinds = [getattr(room, hop.message, None) for room in (messages, metadata, transact_messages)]
+        kind = next((one for one in kinds if one is not None), None)
         assert hop.message in INSIDE or (kind is not None and issubclass(kind, Message)), hop
         reached.add(hop.target)
-    assert path[-1].why and path[0].source in ("client", "leader")
+    assert path[-1].why and path[0].source in ("client", "leader", "item's leader")
 
 
 class Tap:
@@ -105,3 +106,60 @@ def test_every_event_that_is_told_stands_in_the_vocabulary(make_lab: Any) -> Non
     lab.simulation.crash(lab.leader("a")[0])
     lab.put("a", "after")
     assert {"committed", "snapshot-written", "index-sent", "leader-elected"} <= set(lab.kinds()) <= set(KINDS)
+
+
+def told(path: str) -> list[str]:
+    return [hop.message for hop in PATHS[path] if hop.message not in INSIDE]
+
+
+def in_turn(names: list[str], path: str) -> list[str]:
+    """The messages of this path, those that several nodes send or get at the same time once."""
+    wanted = [name for name in names if name in told(path)]
+    return [name for place, name in enumerate(wanted) if place == 0 or name != wanted[place - 1]]
+
+
+def buy(*keys: str, **more: Any) -> dict[str, Any]:
+    puts = [{"Put": {"TableName": "things", "Item": {"pk": {"S": key}, "v": {"S": "new"}}}} for key in keys]
+    return {"TransactItems": puts, **more}
+
+
+@pytest.mark.claim("S70", "S101")
+def test_a_traced_transaction_and_a_read_of_several_items_take_the_hops_of_the_table(make_lab: Any) -> None:
+    names: list[str] = []
+    lab = make_lab(seed=6, make=lambda *place: Tap(make_node(*place), names), nodes_per_zone=1, routers=1)
+    lab.create()
+    assert lab.call("TransactWriteItems", **buy("a", "b")).status == 200  # the ledger comes with the first one
+    lab.run(1_000_000_000)
+    names.clear()
+    assert lab.call("TransactWriteItems", **buy("a", "b")).status == 200
+    lab.run(100_000_000)
+    # The last answer is to the ledger's last entry, which nobody waits for.
+    assert in_turn(names, "transaction") == [*told("transaction"), "Answer"], names
+    names.clear()
+    get = {"Get": {"TableName": "things", "Key": {"pk": {"S": "a"}}}}  # of several, answers and questions overlap
+    assert lab.call("TransactGetItems", TransactItems=[get]).status == 200
+    assert in_turn(names, "transaction read") == told("transaction read")
+
+
+@pytest.mark.claim("S101")
+def test_a_traced_recovery_takes_the_hops_of_the_table(make_lab: Any) -> None:
+    """The coordinator dies when the markers are there and nothing is decided."""
+    names: list[str] = []
+    lab = make_lab(seed=6, make=lambda *place: Tap(make_node(*place), names), nodes_per_zone=1, routers=2)
+    lab.create()
+    for router in (0, 1):
+        assert lab.call("TransactWriteItems", router=router, **buy("a", "b")).status == 200
+    lab.run(1_000_000_000)
+    lab.told.clear()
+    lab.send("TransactWriteItems", **buy("a", "b"))
+    while lab.kinds().count("item-prepared") < 2:
+        lab.run(10_000)
+    lab.simulation.crash(lab.simulation.storage_count)
+    names.clear()
+    lab.run(20_000_000_000)
+    taken = in_turn(names, "recovery")
+    begin = taken.index("Stalled")
+    assert taken[begin : begin + len(told("recovery"))] == told("recovery"), taken
+    assert lab.kinds().count("item-committed") == 2
+    lab.simulation.restart(lab.simulation.storage_count)
+    assert lab.get("a") == lab.get("b") == "new"
