@@ -9,13 +9,11 @@ from dynalab_impl.messages import (
     NO_REQUEST,
     AddMember,
     Command,
-    Entry,
     Member,
     Promise,
     RemoveMember,
     RequestId,
 )
-from dynalab_impl.records import AcceptedEntries
 from dynalab_impl.replication import leadership
 from dynalab_impl.replication.leading import Leading, Peer
 from dynalab_impl.replication.membership import Change
@@ -71,18 +69,11 @@ def _before_the_barrier(self: Replica, now_ns: Nanoseconds) -> bool:
 def _propose_at_once(
     replica: Replica, command: Command, request: RequestId, expiry_ns: Nanoseconds, effects: Effects
 ) -> int:
-    # As `leadership.propose`, which insists on the barrier.
     lead = replica.leading
-    assert lead is not None, "only a leader proposes"
-    slot = len(replica.log) + 1
-    time_ns = max(effects.wall_ns, replica.last_time_ns())
-    entry = Entry(lead.ballot, slot, time_ns, request, expiry_ns, command)
-    replica.log.append(entry)
-    replica.matched = slot
-    lead.unsynced.append((effects.append(AcceptedEntries(replica.spec.group, lead.ballot, slot, (entry,))), slot))
-    if request[1]:
-        lead.pending_requests[request] = slot
-    replica.pump(effects)
+    assert lead is not None
+    barrier_slot, lead.barrier_slot = lead.barrier_slot, min(lead.barrier_slot, replica.commit_index)
+    slot = leadership.propose(replica, command, request, expiry_ns, effects)
+    lead.barrier_slot = barrier_slot
     return slot
 
 
@@ -156,7 +147,7 @@ GROUP_BUGS: tuple[PlantedBug, ...] = (
         faults=("log-lag", "partition"),
         patches=(
             Patch(Replica, "may_serve", "3f2b1ece", _before_the_barrier),
-            Patch(Replica, "propose", "64abf141", _propose_at_once),
+            Patch(Replica, "propose", "cdf81013", _propose_at_once),
         ),
     ),
     PlantedBug(

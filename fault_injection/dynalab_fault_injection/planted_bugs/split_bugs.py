@@ -17,6 +17,7 @@ TAIL = 12  # entries at the end of the parent's log whose effect a child that fo
 
 
 _half_before = Partition._half
+_divide_before = Partition._divide
 
 
 def _half_without_tail(self: Partition, spec: GroupSpec) -> Partition:
@@ -34,8 +35,9 @@ def _half_without_answers(self: Partition, spec: GroupSpec) -> Partition:
 
 
 def _divide_and_keep(self: Partition, command: m.Split) -> None:
-    self.split = command
-    self.halves = (self._half(command.left), self._half(command.right))
+    kept = dict(self.items)
+    _divide_before(self, command)
+    self.items.update(kept)
 
 
 def _read_at_the_parent(node: StorageNode, sender: Address, message: m.GetRequest, effects: Effects) -> None:
@@ -55,7 +57,7 @@ SPLIT_BUGS = (
         checker="linearizability",
         workload="register",
         faults=("split", "slow-node"),
-        patches=(Patch(Partition, "_half", "40824226", _half_without_tail),),
+        patches=(Patch(Partition, "_half", "22f1af03", _half_without_tail),),
     ),
     PlantedBug(
         name="parent-serves-past-its-split",
@@ -65,7 +67,7 @@ SPLIT_BUGS = (
         workload="register",
         faults=("split", "delay"),
         patches=(
-            Patch(Partition, "_divide", "c39389f9", _divide_and_keep),
+            Patch(Partition, "_divide", "462b8511", _divide_and_keep),
             Patch(StorageNode, "on_get", "7ae45bbb", _read_at_the_parent),
         ),
     ),
@@ -76,6 +78,6 @@ SPLIT_BUGS = (
         checker="linearizability",
         workload="register",
         faults=("split", "loss", "one-way-cut"),
-        patches=(Patch(Partition, "_half", "40824226", _half_without_answers),),
+        patches=(Patch(Partition, "_half", "22f1af03", _half_without_answers),),
     ),
 )
