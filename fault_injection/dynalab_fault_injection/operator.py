@@ -113,6 +113,7 @@ class Operator:
                 return "the stream could not be read to its end"
             call = workload.read(self.index, random, self.simulation.now)
             _, process = self._recorded(process, call, workload)
+        self.recorder.complete(self.recorder.invoke(process, "drained", "", "operator", {}), "ok", {})
         return ""
 
     def _recorded(self, process: int, call: Call, workload: Workload) -> tuple[bool, int]:

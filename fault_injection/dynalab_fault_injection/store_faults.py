@@ -197,7 +197,7 @@ class ArchiveRot:
         manifests = [name for name in store.objects if name.endswith("/manifest")]
         files = [name for name in store.objects if not name.endswith("/manifest")][-NEWEST_OBJECTS:]
         if files:
-            name = pick(cluster.random, manifests if below(cluster.random, 4) == 0 else files)
+            name = pick(cluster.random, manifests if manifests and below(cluster.random, 4) == 0 else files)
             store.rot(name, cluster.random.getrandbits(31))
             add(self.evidence, "archived-objects-rotten", 1)
         simulation.at(simulation.now + ROT_EVERY_NS, "an archived object rots", partial(self._strike, cluster))

@@ -81,13 +81,15 @@ def check_streams(history: History, base: History, *, folds: bool) -> Verdict:
             table.pop(operation.key, None)
             if operation.result is not None:
                 table[operation.key] = {"v": operation.result}
+    # A run that broke off has read only some of it.
+    whole = any(operation.f == "drained" for operation in history)
     consumed = [one for read in _calls_of(reads, f"r{CONSUMER}") for one in read.records]
     for verdict in (
-        check_stream(final, parents=parents, final=table if folds else None),
+        check_stream(final, parents=parents, final=table if folds and whole else None),
         check_stream(_without_repeats(consumed), parents=parents),
         check_reads(reads, parents=parents),
-        check_reads(_calls_of(reads, "operator"), parents=parents, at_rest=True),
-        check_records(final, base, value_of=_value),
+        check_reads(_calls_of(reads, "operator"), parents=parents, at_rest=whole),
+        check_records(final, base, value_of=_value, at_rest=whole),
     ):
         if verdict.verdict == INVALID:
             return verdict

@@ -194,6 +194,13 @@ class Admission:
             return ""
         return TABLE
 
+    def know(self, spec: GroupSpec, now_ns: Nanoseconds) -> None:
+        """Have buckets for a partition that is to pay though nobody asks: what a transaction has decided happens,
+        whatever the limits are by then.
+        """
+        if not self.open and not spec.group.startswith(SYSTEM):
+            self._meter(spec, True, now_ns)
+
     def pay_read(self, group: str, half_units: int) -> None:
         """A read that was admitted cost so many halves of a read unit."""
         meter = self.meters.get(group)

@@ -25,7 +25,7 @@ from dynalab_model.streams import number_of
 LIMIT = 40  # records of one answer: small, so that a shard is read in many calls
 LOOKS = 4  # calls of a reader that looks in, before it looks elsewhere
 SECOND = 1_000_000_000
-OF_READERS = ("stream", "shards", "iterator", "records")
+OF_READERS = ("stream", "shards", "iterator", "records", "drained")  # the last: the operator has read it to its end
 
 
 @dataclass(slots=True)
