@@ -112,7 +112,7 @@ def contents(lab: Lab, table: str = "things") -> dict[str, dict[str, Any]]:
 
 def states(lab: Lab, table: str = "things") -> list[Partition]:
     """Of every replica of the table's own partitions that are whole."""
-    nodes = [lab.simulation.hosts[host].node for host in range(lab.simulation.storage_count)]
+    nodes: list[Any] = [lab.simulation.hosts[host].node for host in range(lab.simulation.storage_count)]
     replicas = [r for node in nodes if node is not None for r in node.replicas.values() if r.spec.table == table]
     found = [r.state for r in replicas if isinstance(r.state, Partition) and not r.log_only]
     return [state for state in found if state.split is None and state.form is not None]
@@ -293,13 +293,13 @@ def test_records_are_trimmed_by_the_clock_and_the_horizon_moves(make_lab: MakeLa
     place = iterator(lab, arn, shard["ShardId"])
     lab.run(20 * SECOND)
     lab.put("a", 2)
-    first = lab.call("GetRecords", ShardIterator=place)
-    numbers = [record["dynamodb"]["SequenceNumber"] for record in first.body["Records"]]  # type: ignore[index, call-overload, union-attr]
+    first: Any = lab.call("GetRecords", ShardIterator=place)
+    numbers = [record["dynamodb"]["SequenceNumber"] for record in first.body["Records"]]
     assert len(numbers) == 2
     lab.run(12 * SECOND)
     trimmed: Any = lab.call("GetRecords", ShardIterator=place)
     assert trimmed.error == "TrimmedDataAccessException"
-    at = {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "SequenceNumber": numbers[0]}
+    at: dict[str, Any] = {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "SequenceNumber": numbers[0]}
     trimmed = lab.call("GetShardIterator", StreamArn=arn, ShardId=shard["ShardId"], **at)
     assert trimmed.error == "TrimmedDataAccessException"
     answer: Any = lab.call("GetRecords", ShardIterator=iterator(lab, arn, shard["ShardId"]))
