@@ -1,39 +1,32 @@
 """The catalog: which tables there are, where their partitions lie, and which disks the nodes have. One replication
 group of its own.
 
-`Catalog` is the state machine that the group's replicas apply. `CatalogKeeper` is what its leader does besides: it
-tells storage nodes to host and to drop replicas, again and again until they answer, and turns a table ACTIVE when a
-majority of every group is hosted. Placement puts the members of a group into different zones and spreads groups over
-the nodes in turn.
+`Catalog` is the state machine that the group's replicas apply; what its leader does besides is `catalog_keeper`.
+Placement puts the members of a group into different zones and spreads groups over the nodes in turn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import cast
 
 from dynalab_impl import index_steps
 from dynalab_impl.admission import SYSTEM
-from dynalab_impl.effects import JSON, NOTHING, Address, Effects, Nanoseconds, Topology
+from dynalab_impl.effects import JSON, Address, Nanoseconds, Topology
 from dynalab_impl.messages import (
-    NO_REQUEST,
     CatalogChange,
-    Drop,
     Entry,
     Failed,
     Form,
     GroupSpec,
-    Host,
     Member,
     RequestId,
     StreamForm,
     TableMap,
-    WasSplit,
 )
 from dynalab_impl.partition import Outcome
-from dynalab_impl.reforming import reformed, spread, stream_form
-from dynalab_impl.replication.replica import Replica
+from dynalab_impl.reforming import reformed, stream_form
 from dynalab_impl.snapshot import (
     DividedImage,
     Image,
@@ -52,8 +45,6 @@ from dynalab_impl.table_entry import (
     streams_listed,
 )
 from dynalab_model.errors import DynamoError, limit_exceeded, resource_not_found, table_exists
-from dynalab_model.events import Event
-from dynalab_model.online_indexes import deleting
 from dynalab_model.operations import (
     CreateTable,
     DeleteTable,
@@ -91,7 +82,6 @@ ACTIONS: dict[str, str] = {
     "split": "a partition was split: its children take its place in the table",
     "divided": "every member of a split partition hosts the children: the parent is being dropped",
 }
-EVENTS = {"activate": "table-active", "forget": "table-gone"}
 
 
 class Catalog:
@@ -375,150 +365,6 @@ def catalog_spec(topology: Topology) -> GroupSpec:
     """The one group that no catalog places: its members are known from the start."""
     members = tuple(Member(address, 1) for address in topology.catalog_members())
     return GroupSpec(CATALOG, "", "", b"", b"", members, None)
-
-
-@dataclass(slots=True)
-class CatalogKeeper:
-    """What the catalog's leader remembers about nodes that have answered; lost with the leadership, and then asked
-    again.
-    """
-
-    hosted: dict[str, list[Address]] = field(default_factory=dict)
-    dropped: dict[str, list[Address]] = field(default_factory=dict)
-    asked: dict[str, bool] = field(default_factory=dict)
-    altered: dict[str, int] = field(default_factory=dict)  # the form's version that a partition has confirmed
-    built: dict[str, tuple[tuple[int, str], ...]] = field(default_factory=dict)  # (form's version, index), by partition
-    dropped_ns: dict[str, Nanoseconds] = field(default_factory=dict)  # by table id: when a majority first was
-
-    def tick(self, replica: Replica, effects: Effects) -> None:
-        """Tell nodes what they have not confirmed yet, and record what is complete."""
-        catalog = replica.state
-        assert isinstance(catalog, Catalog)
-        for name in list(catalog.tables):
-            table = catalog.tables[name]
-            told = table.status in (DELETING, CREATING) or (
-                index_steps.keep(self, table, replica, effects) and spread(table, self.altered, effects)
-            )
-            idle = replica.commit_index == len(replica.log)
-            if table.status == UPDATING and told and idle and not deleting(table.settings):
-                # Nothing is under way, so this step has not been asked for yet: it needs no memory of its own.
-                replica.propose(CatalogChange("updated", name, table_id=table.table_id), NO_REQUEST, 0, effects)
-            if table.status != DELETING:
-                self._host(name, table, replica, effects)
-            elif self.drop(table.groups, effects) and self.is_silent(table.groups, table.table_id, replica, effects):
-                self._record("forget", name, table.table_id, replica, effects)
-        for group, image in catalog.divided.items():
-            if self._children_are_everywhere(image, catalog, effects):
-                self._record("divided", "", "", replica, effects, group)
-        for table_id, groups in catalog.leftovers.items():
-            if self.drop(groups, effects, majority=False, divided=True):
-                self._record("clean", "", table_id, replica, effects)
-
-    def on_hosted(self, sender: Address, group: str) -> None:
-        nodes = self.hosted.setdefault(group, [])
-        if sender not in nodes:
-            nodes.append(sender)
-
-    def activate(self, group: str, replica: Replica, effects: Effects) -> None:
-        """A node has just hosted this group: is its table complete?"""
-        catalog = replica.state
-        assert isinstance(catalog, Catalog)
-        for name, table in list(catalog.tables.items()):
-            if table.status == CREATING and any(spec.group == group for spec in table.groups):
-                self._activate(name, table, replica, effects)
-
-    def on_dropped(self, sender: Address, group: str) -> None:
-        nodes = self.dropped.setdefault(group, [])
-        if sender not in nodes:
-            nodes.append(sender)
-
-    def _host(self, name: str, table: Table, replica: Replica, effects: Effects) -> None:
-        gone = deleting(table.settings)
-        for spec in table.groups:
-            if spec.members_slot or spec.index in gone:
-                continue  # a group whose members have changed was hosted long ago
-            hosted = self.hosted.get(spec.group, [])
-            for member in spec.members:
-                if member.address not in hosted:
-                    effects.send(member.address, Host(spec), NOTHING)
-        self._activate(name, table, replica, effects)
-
-    def _activate(self, name: str, table: Table, replica: Replica, effects: Effects) -> None:
-        if table.status == CREATING and all(self.is_hosted(spec) for spec in table.groups):
-            self._record("activate", name, table.table_id, replica, effects)
-
-    def is_hosted(self, spec: GroupSpec) -> bool:
-        """Whether a majority of the group has said that it hosts it, or must have."""
-        return bool(spec.members_slot) or 2 * len(self.hosted.get(spec.group, [])) > len(spec.members)
-
-    def _children_are_everywhere(self, image: DividedImage, catalog: Catalog, effects: Effects) -> bool:
-        """Whether every member of a divided partition hosts both children, or has lost its place in them, or has
-        dropped them with their table or index. The others are asked.
-        """
-        done = True
-        for child in (image.left, image.right):
-            spec = catalog.spec_of(child)
-            answered = [*self.hosted.get(child, []), *self.dropped.get(child, [])]
-            for member in () if spec is None else spec.members:
-                belongs = any(member.address == before.address for before in image.parent.members)
-                if spec is not None and belongs and member.address not in answered:
-                    effects.send(member.address, Host(spec), NOTHING)
-                    done = False
-        return done
-
-    def on_was_split(self, message: WasSplit, replica: Replica, effects: Effects) -> bool:
-        """A partition was split; False if it belongs to nothing that the catalog knows."""
-        catalog = replica.state
-        assert isinstance(catalog, Catalog)
-        if catalog.knows_split(message.group):
-            return True
-        if not catalog.holds_group(message.group):
-            return False
-        self._record("split", "", "", replica, effects, message.group, (message.left, message.right))
-        return True
-
-    def drop(
-        self, groups: tuple[GroupSpec, ...], effects: Effects, majority: bool = True, divided: bool = False
-    ) -> bool:
-        """Ask for what is not dropped yet; True when enough of every group is."""
-        done = True
-        for spec in groups:
-            dropped = self.dropped.get(spec.group, [])
-            left = sum(member.address not in dropped for member in spec.members)
-            done = done and (2 * left < len(spec.members) if majority else left == 0)
-            for member in spec.members:
-                if member.address not in dropped:
-                    effects.send(member.address, Drop(spec.group, divided, spec.members_slot), NOTHING)
-        return done
-
-    def is_silent(self, groups: tuple[GroupSpec, ...], name: str, replica: Replica, effects: Effects) -> bool:
-        """Whether no leader of these groups can serve any more, a majority of each of which is dropped. One that has
-        not been told may read under its last lease, and a router that knows the old table or index may ask it: the
-        name must not be free before. The wait goes under `name`.
-        """
-        if all(m.address in self.dropped.get(spec.group, []) for spec in groups for m in spec.members):
-            return True
-        since_ns = self.dropped_ns.setdefault(name, effects.now_ns)
-        return effects.now_ns - since_ns >= replica.timing.stretched_lease_ns()
-
-    def _record(
-        self,
-        action: str,
-        name: str,
-        table_id: str,
-        replica: Replica,
-        effects: Effects,
-        group: str = "",
-        specs: tuple[GroupSpec, ...] = (),
-    ) -> None:
-        asked = f"{action} {table_id} {group}"
-        if asked in self.asked:
-            return
-        self.asked[asked] = True
-        change = CatalogChange(action, name, table_id=table_id, group=group, specs=specs)
-        replica.propose(change, NO_REQUEST, 0, effects)
-        if action in EVENTS:
-            effects.tell(Event(EVENTS[action], CATALOG, 0, replica.commit_index, name))
 
 
 def is_change(operation: TableOperation) -> bool:

@@ -35,7 +35,8 @@ from dynalab_model.schema import TableSchema
 from dynalab_model.tables import UPDATING
 
 if TYPE_CHECKING:
-    from dynalab_impl.catalog import Catalog, CatalogKeeper
+    from dynalab_impl.catalog import Catalog
+    from dynalab_impl.catalog_keeper import CatalogKeeper
     from dynalab_impl.table_entry import Table
 
 

@@ -31,7 +31,8 @@ from dynalab_impl import (
 )
 from dynalab_impl import messages as m
 from dynalab_impl.admission import Admission
-from dynalab_impl.catalog import CATALOG, Catalog, CatalogKeeper, catalog_spec
+from dynalab_impl.catalog import CATALOG, Catalog, catalog_spec
+from dynalab_impl.catalog_keeper import CatalogKeeper
 from dynalab_impl.effects import (
     NOTHING,
     Address,

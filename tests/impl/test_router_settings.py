@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from dynalab_impl import codec
-from dynalab_impl.catalog import CATALOG, Catalog, CatalogKeeper
+from dynalab_impl.catalog import CATALOG, Catalog
+from dynalab_impl.catalog_keeper import CatalogKeeper
 from dynalab_impl.messages import NO_BALLOT, GroupSpec
 from dynalab_impl.snapshot import Outgoing, SnapshotHeader, TakeSnapshot
 
