@@ -12,6 +12,7 @@ from dynalab_fault_injection.experiments import admission, heat, leaderless, met
 from dynalab_fault_injection.planted_bugs import PatchDoesNotFit, hunt
 from dynalab_impl.inheritance import INHERITED
 from dynalab_impl.path import PATHS
+from dynalab_impl.transaction_rules import RULES, SHARD_LIFE
 from dynalab_model.offered import OFFERED, STATUSES
 
 EXIT_DATA = 65
@@ -48,6 +49,13 @@ def write_quorum(docs: Path) -> None:
     write(docs / "generated" / "quorum.md", "\n".join(quorum.table(quorum.measured())) + "\n")
 
 
+def transaction_rules() -> str:
+    """The paper's further rules for transactions as a table (`Topology.transaction_rules` turns them on)."""
+    lines = ["| Paper | Rule | Accepts | Because | Costs |", "|--:|---|---|---|---|"]
+    lines += [f"| {one.number} | `{name}` | {one.accepts} | {one.why} | {one.cost} |" for name, one in RULES.items()]
+    return "\n".join(lines) + "\n"
+
+
 def write_admission(docs: Path) -> None:
     """How a burst ends, and what becomes of a hot key: the experiment's tables."""
     spell, runs = admission.measured()
@@ -62,6 +70,13 @@ def write_splits(docs: Path) -> None:
     write(folder / "inheritance.svg", drawing.draw(splits.inheritance_source(INHERITED)))
     write(folder / "inheritance.md", splits.inheritance_table(INHERITED))
     write(folder / "heat.md", "\n".join(heat.table(heat.measured())) + "\n")
+
+
+def write_streams(docs: Path) -> None:
+    """How a shard of a stream lives."""
+    folder = docs / "generated"
+    write(folder / "shard-life.svg", drawing.draw(drawing.path_source(SHARD_LIFE, "shard life")))
+    write(folder / "shard-life.md", drawing.path_table(SHARD_LIFE).replace("| Message |", "| What happens |", 1))
 
 
 def write_bug(docs: Path, name: str) -> None:
@@ -135,8 +150,10 @@ def main(docs: Path, tests: Path, store: Path, smoke: bool, violation: bool) -> 
         write_paths(docs)
         write_metadata(docs)
         write_quorum(docs)
+        write(docs / "generated" / "transaction-rules.md", transaction_rules())
         write_admission(docs)
         write_splits(docs)
+        write_streams(docs)
         write_leaderless(docs)
         write_bug(docs, "split-loses-the-tail")
         write(docs / "generated" / "operations.md", operations_table())
