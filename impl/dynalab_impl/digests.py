@@ -47,7 +47,7 @@ def digest(state: Partition, slot: int, after: bytes, rows_max: int) -> StateDig
         )
         form = 0 if state.form is None else state.form.version
         shards = digested(state.shards)
-        figures = [state.owed_count, form, state.deleted_ns, state.deleted_slot]
+        figures = [state.owed_count, form, state.deleted_ns, state.deleted_slot, state.read_until_ns]
         work.update(_bytes([answers, stones, owed, filled, held, figures, shards]))
     return StateDigest(slot, work.hexdigest(), last)
 

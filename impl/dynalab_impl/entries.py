@@ -261,6 +261,13 @@ class Sweep:
 
 
 @dataclass(slots=True)
+class ReadCeiling:
+    """Read transactions in one round may be served here as of any timestamp up to this one (`transaction_rules`)."""
+
+    until_ns: Nanoseconds
+
+
+@dataclass(slots=True)
 class Scrub:
     """Every replica digests what it holds here: up to `rows_max` rows behind the key `after`."""
 
@@ -298,6 +305,7 @@ Command: TypeAlias = (
     | TransactCommit
     | TransactCancel
     | TransactWhole
+    | ReadCeiling
     | Backfill
     | Sweep
     | Scrub

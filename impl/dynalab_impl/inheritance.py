@@ -74,6 +74,12 @@ INHERITED: tuple[Inherited, ...] = (
         "two reads around a put and its delete look as if nothing had happened",
     ),
     Inherited(
+        "Partition.read_until_ns",
+        "the latest timestamp as of which a read in one round may have been served",
+        "the same in both",
+        "a transaction changes what was read as of a later timestamp",
+    ),
+    Inherited(
         "Partition.held",
         "items that prepared transactions hold",
         "by key",

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from dynalab_impl.effects import Nanoseconds
 from dynalab_impl.entries import Held
 from dynalab_impl.partition import Partition
 from dynalab_impl.replication.leading import Leading
-from dynalab_impl.transact_apply import holders
+from dynalab_impl.transact_apply import holders, stamp_of
 from dynalab_impl.transaction_rules import MANY_PREPARED, OLD_WRITE_IGNORED, WRITE_BEFORE_PREPARED
 from dynalab_model.errors import transaction_conflict
 
@@ -29,8 +30,10 @@ def check_free(partition: Partition, lead: Leading, key: bytes, rules: Collectio
     """
     if key not in lead.pending_held and key not in partition.held:
         return
+    read_ns = read_stamp(partition, lead, key)
     passable = key not in lead.pending_held and all(
-        held.hidden or (held.blind and WRITE_BEFORE_PREPARED in rules) for held in holders(partition.held[key])
+        held.hidden or (held.blind and WRITE_BEFORE_PREPARED in rules and read_ns < held.stamp_ns - 1)
+        for held in holders(partition.held[key])
     )
     if not passable:
         raise transaction_conflict()
@@ -71,3 +74,31 @@ def is_hidden(partition: Partition, lead: Leading, key: bytes, fresh: Held, rule
         and stored is not None
         and lead.overwritten.get(key) == stored.version
     )
+
+
+# --- reads in one round -----------------------------------------------------------------------------------------------
+
+READS_MAX = 10_000  # keys whose read timestamps a leader remembers; of the others it knows the latest
+
+
+def read_stamp(partition: Partition, lead: Leading, key: bytes) -> Nanoseconds:
+    """The latest timestamp as of which this key may have been read in one round: no write may come before it."""
+    floor_ns = lead.read_floor_ns if lead.read_floor_ns >= 0 else partition.read_until_ns
+    return max(floor_ns, lead.read_ns.get(key, 0))
+
+
+def note_read(lead: Leading, key: bytes, stamp_ns: Nanoseconds) -> None:
+    """This key was read as of that timestamp."""
+    lead.read_ns[key] = max(stamp_ns, lead.read_ns.pop(key, 0))
+    lead.read_top_ns = max(lead.read_top_ns, stamp_ns + 1)
+    if len(lead.read_ns) > READS_MAX:
+        lead.read_floor_ns = max(lead.read_floor_ns, lead.read_ns.pop(next(iter(lead.read_ns))))
+
+
+def is_as_of(partition: Partition, lead: Leading, key: bytes, stamp_ns: Nanoseconds) -> bool:
+    """Whether what is committed is what this key holds as of a timestamp: nothing younger was written, and nothing
+    older is under way.
+    """
+    if key in lead.pending_items or stamp_of(partition, key) >= stamp_ns:
+        return False
+    return all(held.hidden or held.stamp_ns > stamp_ns for held in holders(holder(partition, lead, key)))

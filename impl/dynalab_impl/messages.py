@@ -27,6 +27,7 @@ from dynalab_impl.entries import (
     ItemChange,
     Member,
     Propagated,
+    ReadCeiling,
     Readmit,
     Reform,
     RemoveMember,
@@ -65,6 +66,7 @@ __all__ = [  # what `entries` gives and is to be had here, too
     "ItemChange",
     "Member",
     "Propagated",
+    "ReadCeiling",
     "Readmit",
     "Reform",
     "RemoveMember",
@@ -202,6 +204,7 @@ class HeartbeatReply(Message):
     acknowledged: tuple[Acknowledgement, ...]
     refused: tuple[Beat, ...]  # groups with a higher promise, and that promise
     strangers: tuple[str, ...]  # groups that this node does not host: its disk is new
+    wall_ns: Nanoseconds = 0  # this node's wall clock; 0 from a node that did not tell it
 
 
 @dataclass(slots=True)

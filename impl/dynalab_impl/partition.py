@@ -104,6 +104,7 @@ class Partition:
         "log_time_ns",
         "owed",
         "owed_count",
+        "read_until_ns",
         "shards",
         "spec",
         "split",
@@ -130,6 +131,7 @@ class Partition:
         self.tombstones: dict[bytes, tuple[int, Nanoseconds]] = {}
         self.deleted_ns: Nanoseconds = 0  # the latest timestamp of a delete: of all items that are not there (ATC'23)
         self.deleted_slot = 0  # the slot of the last delete
+        self.read_until_ns: Nanoseconds = 0  # no read in one round was served as of a later timestamp
         self.held: dict[bytes, Held] = {}  # by key: items, and places of items, that a prepared transaction holds
         self.keep_ns = keep_ns
         self.split: Split | None = None
@@ -167,9 +169,10 @@ class Partition:
         return [*self._whole(), *shards, *self.items.items(), *self.dedup.items(), *self.owed, *tombstones, *held]
 
     def _whole(self) -> list[PartitionImage]:
-        if self.form is None or not (self.form.version or self.deleted_slot or self.deleted_ns):
+        if self.form is None or not (self.form.version or self.deleted_slot or self.deleted_ns or self.read_until_ns):
             return []
-        return [PartitionImage(self.form, self.deleted_ns, self.deleted_slot, tuple(self.backfills.values()))]
+        backfills = tuple(self.backfills.values())
+        return [PartitionImage(self.form, self.deleted_ns, self.deleted_slot, backfills, self.read_until_ns)]
 
     def image(self, part: object) -> Image:
         if not isinstance(part, tuple):
@@ -200,6 +203,7 @@ class Partition:
                 told.append(image)
             elif isinstance(image, PartitionImage):
                 self.form, self.deleted_ns, self.deleted_slot = image.form, image.deleted_ns, image.deleted_slot
+                self.read_until_ns = image.read_until_ns
                 self.backfills = {one.index: one for one in image.backfills}
             elif isinstance(image, TombstoneImage):
                 self.tombstones[image.key] = (image.version, image.time_ns)
@@ -421,6 +425,7 @@ class Partition:
         half.dedup = dict(self.dedup)
         half.dedup_order = deque(self.dedup_order)
         half.form, half.deleted_ns, half.deleted_slot = self.form, self.deleted_ns, self.deleted_slot
+        half.read_until_ns = self.read_until_ns
         half.backfills = dict(self.backfills)  # how far they are is a key: it holds for a part of the range as well
         keys = self.items.irange(spec.low, spec.high or None, inclusive=(True, False))
         half.items.update({key: self.items[key] for key in keys})

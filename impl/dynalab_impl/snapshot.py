@@ -49,6 +49,7 @@ class PartitionImage:
     deleted_ns: Nanoseconds
     deleted_slot: int
     backfills: tuple[BackfillImage, ...] = ()
+    read_until_ns: Nanoseconds = 0
 
 
 @dataclass(slots=True)

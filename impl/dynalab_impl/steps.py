@@ -40,11 +40,12 @@ class DecideStep:
 
 @dataclass(slots=True)
 class ReadStep:
-    """What is there, and has it changed?"""
+    """What is there, and has it changed? With `stamp_ns`: what is there as of that timestamp?"""
 
     table: str
     key: bytes
     values: bool
+    stamp_ns: Nanoseconds = 0
 
 
 @dataclass(slots=True)
@@ -83,4 +84,4 @@ def message_of(step: Step, group: str, number: int, request: RequestId, expiry_n
     if type(step) is WholeStep:
         return WriteWhole(group, number, request, expiry_ns, step.keys, step.actions, step.stamp_ns)
     assert type(step) is ReadStep
-    return ReadItem(group, number, step.key, step.values)
+    return ReadItem(group, number, step.key, step.values, step.stamp_ns)

@@ -13,7 +13,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dynalab_impl.effects import Nanoseconds
-from dynalab_impl.entries import Entry, Held, ItemChange, TransactCancel, TransactCommit, TransactPrepare, TransactWhole
+from dynalab_impl.entries import (
+    Entry,
+    Held,
+    ItemChange,
+    ReadCeiling,
+    TransactCancel,
+    TransactCommit,
+    TransactPrepare,
+    TransactWhole,
+)
 
 if TYPE_CHECKING:
     from dynalab_impl.partition import Partition
@@ -110,10 +119,15 @@ def _hide(partition: Partition, key: bytes, stamp_ns: Nanoseconds) -> None:
         partition.held[key] = replace(older[0], beside=tuple(older[1:]))
 
 
+def _ceiling(partition: Partition, entry: Entry, command: ReadCeiling) -> None:
+    partition.read_until_ns = max(partition.read_until_ns, command.until_ns)
+
+
 # Kind of entry → what it does. (`Any`: each takes its own kind.)
 APPLY: dict[type, Callable[[Partition, Entry, Any], None]] = {
     TransactPrepare: _prepare,
     TransactCommit: _commit,
     TransactCancel: _cancel,
     TransactWhole: _whole,
+    ReadCeiling: _ceiling,
 }

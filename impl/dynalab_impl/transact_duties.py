@@ -23,7 +23,7 @@ from dynalab_impl import messages as m
 from dynalab_impl.data_duties import reading
 from dynalab_impl.effects import JSON, NOTHING, Address, Effects
 from dynalab_impl.jsons import as_json
-from dynalab_impl.markers import check_rivals, holder, is_hidden, note_overwrite
+from dynalab_impl.markers import check_rivals, holder, is_as_of, is_hidden, note_overwrite, note_read, read_stamp
 from dynalab_impl.partition import Partition
 from dynalab_impl.replication.leading import UNCOMMITTED_MAX, Leading, Waiter
 from dynalab_impl.replication.replica import Replica
@@ -74,7 +74,8 @@ def on_prepare_item(node: StorageNode, sender: Address, message: PrepareItem, ef
     if vote is None:
         # The timestamp alone is wrong: between these two another one would do.
         until_ns = effects.wall_ns + node.topology.timing.stamp_ahead_ns
-        stamps: dict[str, JSON] = {"After": stamp_of(partition, message.key), "Until": until_ns}
+        after_ns = max(stamp_of(partition, message.key), read_stamp(partition, lead, message.key))
+        stamps: dict[str, JSON] = {"After": after_ns, "Until": until_ns}
         _vote_no(sender, message, transaction_conflict(), stamps, effects)
         return
     charge(node, replica, partition, message.key, vote.held.item, effects)
@@ -112,6 +113,8 @@ def _judge(
     held = replace(held, item=effect.item)
     if marker_of(partition.held.get(key), message.txn) is None:
         if message.stamp_ns > effects.wall_ns + node.topology.timing.stamp_ahead_ns:
+            return None
+        if message.stamp_ns <= read_stamp(partition, lead, key):
             return None
         if message.stamp_ns <= stamp_of(partition, key):
             if not is_hidden(partition, lead, key, held, rules):
@@ -244,6 +247,7 @@ def charge(
     admission, group = node.admission, replica.spec.group
     if admission is None:
         return
+    admission.know(replica.spec, effects.now_ns)
     before = partition.get(key)
     units = item_write_units(before, after) + sum(index_units(local_changes(partition.schema, before, after)).values())
     # What was decided is carried out, however empty the buckets are; a leader of today may have none yet.
@@ -271,4 +275,28 @@ def on_read_item(node: StorageNode, sender: Address, message: ReadItem, effects:
         parts = half_units * node.admission.parts.half_read
         note_heat(node, message.group, message.key, parts, node.admission.parts.rate, effects)
     held = message.key in partition.held
+    if message.stamp_ns:
+        held = not _read_as_of(node, replica, partition, message, effects)
     effects.send(sender, ItemRead(message.number, version, held, item if message.values else None), NOTHING)
+
+
+def _read_as_of(node: StorageNode, replica: Replica, partition: Partition, message: ReadItem, effects: Effects) -> bool:
+    """Whether this item may be read in one round. How far such reads go is in the log before the first of them: the
+    next leader does not know them one by one, and must refuse whatever would come before any.
+    """
+    lead = replica.leading
+    assert lead is not None
+    ahead_ns = node.topology.timing.stamp_ahead_ns
+    soon = message.stamp_ns > partition.read_until_ns - ahead_ns // 4  # before it is needed, so that reads go on
+    if soon and lead.ceiling_slot <= replica.commit_index and not is_splitting(replica):
+        if lead.read_floor_ns < 0:
+            lead.read_floor_ns = partition.read_until_ns  # what earlier leaders may have served
+        ceiling = m.ReadCeiling(effects.wall_ns + ahead_ns // 2)
+        lead.ceiling_slot = replica.propose(ceiling, m.NO_REQUEST, 0, effects)
+    if message.stamp_ns > partition.read_until_ns:
+        return False
+    if not is_as_of(partition, lead, message.key, message.stamp_ns):
+        return False
+    if lead.read_floor_ns >= 0:
+        note_read(lead, message.key, message.stamp_ns)
+    return True  # as of a timestamp that an earlier leader has logged: it is below the floor already

@@ -69,12 +69,15 @@ class WriteWhole(Message):
 
 @dataclass(slots=True)
 class ReadItem(Message):
-    """One item of a read transaction, from the leader; without `values` only what tells whether it has changed."""
+    """One item of a read transaction, from the leader; without `values` only what tells whether it has changed. With
+    `stamp_ns` as of that timestamp, which must hold for ever: one round is enough then.
+    """
 
     group: str
     number: int
     key: bytes
     values: bool
+    stamp_ns: Nanoseconds = 0
 
 
 @dataclass(slots=True)

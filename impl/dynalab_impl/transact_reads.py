@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from dynalab_impl.batching import REFUSED_FOR_NOW, Part
-from dynalab_impl.effects import JSON, NOTHING, Effects, Response
+from dynalab_impl.effects import JSON, NOTHING, Effects, Nanoseconds, Response
 from dynalab_impl.jsons import as_json
 from dynalab_impl.pending import Pending
 from dynalab_impl.steps import ReadStep
+from dynalab_impl.transaction_rules import ONE_ROUND_READ
 from dynalab_model import partiql
 from dynalab_model.errors import DynamoError, throttling, transaction_conflict
 from dynalab_model.events import Event
@@ -43,6 +44,7 @@ class Reads:
     left: int = 0
     parts: list[Part | None] = field(default_factory=list)
     first: list[Part] = field(default_factory=list)
+    stamp_ns: Nanoseconds = 0  # while one round is tried (`transaction_rules`)
 
 
 def begin(
@@ -60,13 +62,15 @@ def begin(
     del router.pending[pending.number]
     reads = Reads(pending, operation, statements, schemas, keys)
     router.batches[pending.number] = reads
+    if ONE_ROUND_READ in router.topology.transaction_rules:
+        reads.stamp_ns = router.next_stamp(effects)
     _ask(router, reads, True, effects)
 
 
 def _ask(router: Router, reads: Reads, values: bool, effects: Effects) -> None:
     reads.left, reads.parts = len(reads.keys), [None] * len(reads.keys)
     for place, (get, key) in enumerate(zip(reads.operation.gets, reads.keys, strict=True)):
-        router.bind(router.part_of(reads.asked, place, ReadStep(get.table, key, values)), effects)
+        router.bind(router.part_of(reads.asked, place, ReadStep(get.table, key, values, reads.stamp_ns)), effects)
 
 
 def take(router: Router, part: Pending, outcome: Part, effects: Effects) -> None:
@@ -78,6 +82,16 @@ def take(router: Router, part: Pending, outcome: Part, effects: Effects) -> None
     if reads.left:
         return
     found = [cast(Part, one) for one in reads.parts]
+    if reads.stamp_ns:
+        reads.stamp_ns = 0
+        if all(part.status == 200 and not part.body["Held"] for part in found):
+            effects.tell(Event("read-in-one-round"))
+            reads.first = found
+            del router.batches[reads.asked.number]
+            _answer(reads, _read(reads), effects)
+        else:
+            _ask(router, reads, True, effects)  # not as of that timestamp: two rounds, then
+        return
     refused = _refusal(reads, found)
     if refused is None and not reads.first:
         reads.first = found

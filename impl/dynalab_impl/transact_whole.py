@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from dynalab_impl import messages as m
 from dynalab_impl.effects import JSON, Address, Effects
 from dynalab_impl.jsons import as_json
-from dynalab_impl.markers import holder
+from dynalab_impl.markers import holder, read_stamp
 from dynalab_impl.partition import Partition
 from dynalab_impl.replication.leading import Leading, Waiter
 from dynalab_impl.replication.replica import Replica
@@ -40,7 +40,8 @@ def on_write_whole(node: StorageNode, sender: Address, message: WriteWhole, effe
     assert isinstance(partition, Partition) and lead is not None
     ahead_ns = effects.wall_ns + node.topology.timing.stamp_ahead_ns
     apart = not all(replica.spec.holds(key) for key in message.keys)
-    if apart or not max(stamp_of(partition, key) for key in message.keys) < message.stamp_ns <= ahead_ns:
+    after_ns = max(max(stamp_of(partition, key), read_stamp(partition, lead, key)) for key in message.keys)
+    if apart or not after_ns < message.stamp_ns <= ahead_ns:
         # Another partition has some of the keys by now, or the clocks differ: the coordinator goes the long way.
         _refuse(replica, sender, message, {"Vote": "apart"}, effects)
         return

@@ -56,8 +56,8 @@ RULES: dict[str, Rule] = {
         5,
         "a read transaction in one round, where nothing older is under way and nothing younger was written",
         "it reads everything as of its timestamp; leaders remember that, and refuse older transactions afterwards",
-        "real time, if clocks differ: it does not see what has a later timestamp, though it may have been acknowledged "
-        "before; and a log entry from time to time, since the next leader must know how far was read",
+        "real time, if clocks differ: it may see a write and miss an earlier one, acknowledged before that one began; "
+        "and a log entry from time to time, since the next leader must know how far was read",
     ),
     ONE_ROUND_WRITE: Rule(
         6,

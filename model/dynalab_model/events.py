@@ -98,6 +98,7 @@ KINDS: dict[str, str] = {
     "item-cancelled": "a leader logged that a transaction lets an item go",
     "item-told-before": "a leader was told an outcome that it knew, or that is of no meaning to it any more",
     "transaction-in-one-entry": "a leader logged a whole transaction as one entry: all its items lie in that partition",
+    "read-in-one-round": "a read transaction was served as of its timestamp, in one round",
     "write-conflicted": "a single write met an item that a transaction holds",
     "table-active": "every group of a table can serve",
     "table-gone": "a deleted table left the catalog",

@@ -166,8 +166,92 @@ def test_what_looks_at_the_item_is_not_prepared_beside_anything(make_lab: MakeLa
     lab = made(make_lab, rules.MANY_PREPARED)
     lab.put("a", 0)
     prepared(lab, put("a", 1), put("b", 1))
-    for action in (add("a", 1), check("a", "attribute_exists(pk)"), delete("a", ConditionExpression="attribute_exists(v)")):
+    for action in (
+        add("a", 1),
+        check("a", "attribute_exists(pk)"),
+        delete("a", ConditionExpression="attribute_exists(v)"),
+    ):
         assert codes(write(lab, action, router=1)) == ["TransactionConflict"]
+
+
+# --- 5: reads in one round --------------------------------------------------------------------------------------------
+
+
+def test_a_read_transaction_takes_one_round_where_nothing_is_under_way(make_lab: MakeLab) -> None:
+    took: list[int] = []
+    for names in ((), (rules.ONE_ROUND_READ,)):
+        lab = made(make_lab, *names)
+        lab.put("a", 1)
+        read(lab, "a", "b")  # the first one makes the leaders log how far is read
+        lab.run(SECOND // 50)
+        start = lab.simulation.now
+        token = lab.send("TransactGetItems", TransactItems=gets(["a", "b"]))
+        while token not in lab.answers:
+            lab.run(1_000)
+        took.append(lab.simulation.now - start)
+        assert values(lab.answers[token]) == ["1", None]
+        assert ("read-in-one-round" in lab.kinds()) == bool(names)
+    assert took[1] < took[0], "a round less; the way to the router and back is the same"
+
+
+def test_a_younger_transaction_that_is_prepared_does_not_cancel_a_read_in_one_round(make_lab: MakeLab) -> None:
+    """Without the rule whatever is prepared cancels a read."""
+    for names, accepted in (((), False), ((rules.ONE_ROUND_READ,), True)):
+        lab = made(make_lab, *names)
+        write(lab, put("a", 1), put("b", 1))
+        lab.run(SECOND // 5)
+        slow(lab, 1, SECOND // 10)
+        read(lab, "a", "b", router=1)
+        prepared(lab, put("a", 2), put("b", 2))
+        answer = read(lab, "a", "b", router=1)
+        if accepted:
+            assert values(answer) == ["1", "1"], "as of a time before it"
+        else:
+            assert codes(answer) == ["TransactionConflict"] * 2
+        lab.run(SECOND)
+        assert agree(lab, ["a", "b"]) == ["2", "2"]
+
+
+def test_no_older_transaction_writes_what_was_read_as_of_a_later_time(make_lab: MakeLab) -> None:
+    """Nor after a change of leaders: the next one knows how far was read."""
+    for failover in (False, True):
+        lab = made(make_lab, rules.ONE_ROUND_READ)
+        write(lab, put("a", 1))
+        lab.run(SECOND)
+        read(lab, "a")
+        lab.run(SECOND // 50)
+        slow(lab, 0, 10 * SECOND if failover else SECOND // 10)
+        lab.told.clear()
+        assert values(read(lab, "a", router=1)) == ["1"] and "read-in-one-round" in lab.kinds()
+        if failover:
+            lab.simulation.crash(lab.leader("a")[0])
+            lab.run(6 * SECOND)
+        lab.told.clear()
+        assert write(lab, put("a", 2), wait_ns=12 * SECOND).status == 200
+        assert "transaction-anew" in lab.kinds()
+
+
+def test_reads_in_one_round_cost_real_time_where_clocks_differ(make_lab: MakeLab) -> None:
+    """A read as of a time that the leaders have not reached sees a write and misses one acknowledged before that."""
+    for names, found in (((), None), ((rules.ONE_ROUND_READ,), ["0", "1"])):
+        lab = made(make_lab, *names)
+        far = next(f"b{n}" for n in range(50) if lab.leader(f"b{n}")[0] != lab.leader("a")[0])
+        lab.put("a", 0)
+        lab.put(far, 0)
+        slow(lab, 1, -SECOND // 10)
+        read(lab, "a", far, router=1)
+        lab.run(SECOND // 50)
+        rule = lab.rule("delay", [10], [lab.leader(far)[0]], names=("ReadItem",), delay_ns=SECOND // 20)
+        token = lab.send("TransactGetItems", 1, TransactItems=gets(["a", far]))
+        lab.run(SECOND // 200)
+        assert lab.put("a", 1).status == 200 and lab.put(far, 1).status == 200
+        assert token not in lab.answers
+        lab.simulation.network.remove_rule(rule)
+        lab.run(SECOND)
+        if found is None:
+            assert codes(lab.answers[token])[0] == "TransactionConflict"
+        else:
+            assert values(lab.answers[token]) == found
 
 
 # --- 6: one round for one partition -----------------------------------------------------------------------------------

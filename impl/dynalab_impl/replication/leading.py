@@ -71,6 +71,11 @@ class Leading:
     # Of keys with a transaction's entry that is not committed yet: its slot, and who holds the key after it.
     pending_held: dict[bytes, tuple[int, Held | None]] = field(default_factory=dict)
     overwritten: dict[bytes, int] = field(default_factory=dict)  # keys whose whole item the entry in that slot replaced
+    # Timestamps as of which this leader has served reads in one round: by key, of all others at the latest, and of all.
+    read_ns: dict[bytes, Nanoseconds] = field(default_factory=dict)
+    read_floor_ns: Nanoseconds = -1  # -1: not known yet, and then it is what the partition says
+    read_top_ns: Nanoseconds = -1
+    ceiling_slot: int = 0  # of the last ReadCeiling that this leader has logged
     ledger_seen: bytes = b""  # of the ledger's leaders: the last key looked at (`stalled`)
     lease_from_ns: Nanoseconds = -1
     served: bool = False
