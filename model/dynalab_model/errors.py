@@ -58,6 +58,7 @@ TEXTS: dict[str, str] = {
     "table-not-found": "Requested resource not found: Table: {table} not found",
     "table-exists": "Table already exists: {table}",
     "table-in-use": "Attempt to change a resource which is still in use: Table is being {state}: {table}",
+    "index-in-use": "Attempting to update an index which is being {state}: {index}",  # its end is our wording
     "too-many-index-changes": "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table",
     "too-many-readers": "Too many readers of a shard at a time.",  # our wording
     "trimmed": "The data you are trying to access has been trimmed.",
@@ -247,6 +248,11 @@ def table_exists(table: str) -> DynamoError:
 def table_in_use(table: str, state: str) -> DynamoError:
     """A change of a table that is being `created`, `deleted` or `updated`."""
     return DynamoError("ResourceInUseException", TEXTS["table-in-use"].format(table=table, state=state))
+
+
+def index_in_use(index: str, state: str) -> DynamoError:
+    """An update of an index that is being `created` or `deleted`."""
+    return DynamoError("ResourceInUseException", TEXTS["index-in-use"].format(index=index, state=state))
 
 
 def limit_exceeded(message: str = TEXTS["too-many-operations"]) -> DynamoError:

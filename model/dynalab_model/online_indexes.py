@@ -20,7 +20,7 @@ from dataclasses import replace
 from typing import TypeAlias, cast
 
 from dynalab_model.create_table import added_index, check_index_fields, check_throughput_bounds, plain_throughput
-from dynalab_model.errors import INVALID, DynamoError, limit_exceeded, resource_not_found, validation
+from dynalab_model.errors import INVALID, DynamoError, index_in_use, limit_exceeded, resource_not_found, validation
 from dynalab_model.fields import failure, refuse
 from dynalab_model.schema import IndexSchema, TableSchema
 from dynalab_model.tables import index_shape
@@ -158,6 +158,14 @@ def _delete(settings: Body, schema: TableSchema, name: str) -> TableSchema:
         settings["IndexThroughput"] = by_index
     settings["DeletingIndexes"] = [index_shape(gone)]
     return replace(schema, indexes=tuple(index for index in schema.indexes if index is not gone))
+
+
+def check_settled(settings: Mapping[str, object], schema: TableSchema, name: str) -> None:
+    """Refuse to change an index that is coming or going."""
+    if any(index.name == name and index.building for index in schema.indexes):
+        raise index_in_use(name, "created")
+    if name in deleting(settings):
+        raise index_in_use(name, "deleted")
 
 
 # --- steps that follow by themselves --------------------------------------------------------------------------------

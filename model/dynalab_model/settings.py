@@ -26,7 +26,7 @@ from dynalab_model.errors import (
     table_in_use,
     validation,
 )
-from dynalab_model.online_indexes import change_indexes
+from dynalab_model.online_indexes import change_indexes, check_settled
 from dynalab_model.operations import (
     ReadSettings,
     SettingsChange,
@@ -171,6 +171,7 @@ def _check_update(settings: Settings, schema: TableSchema, changes: Settings, on
     throughput = cast("dict[str, int] | None", changes.get("ProvisionedThroughput"))
     by_index = cast("dict[str, object]", changes.get("IndexThroughput") or {})
     for name in by_index:
+        check_settled(settings, schema, name)
         if all(index.name != name for index in schema.indexes):  # a local index has no throughput of its own
             raise resource_not_found()
     if on_demand:
