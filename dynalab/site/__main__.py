@@ -11,8 +11,8 @@ from dynalab.site import claims, conformance, drawing, plots, results, splits
 from dynalab_fault_injection.experiments import admission, heat, leaderless, metadata, quorum
 from dynalab_fault_injection.planted_bugs import PatchDoesNotFit, hunt
 from dynalab_impl.inheritance import INHERITED
-from dynalab_impl.path import PATHS
-from dynalab_impl.transaction_rules import RULES, SHARD_LIFE
+from dynalab_impl.path import PATHS, SHARD_LIFE
+from dynalab_impl.transaction_rules import RULES
 from dynalab_model.offered import OFFERED, STATUSES
 
 EXIT_DATA = 65

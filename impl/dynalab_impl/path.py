@@ -1,8 +1,8 @@
 """The way of a write, of the reads, of a split and of transactions, as a table: who sends what to whom, and why. The
 course draws its pictures from it.
 
-Each hop names a message type of `messages`, `metadata` or `transact_messages`; `tests/impl/test_path.py` holds the
-table against what a traced request does.
+Each hop names a message type of `messages`, `metadata`, `transact_messages` or `stream_messages`;
+`tests/impl/test_path.py` holds the table against what a traced request does.
 """
 
 from __future__ import annotations
@@ -122,6 +122,29 @@ TRANSACTION_READ: tuple[Hop, ...] = (
     Hop("router", "client", "response", "the values of the first round; nothing was written"),
 )
 
+STREAM_READ: tuple[Hop, ...] = (
+    Hop("client", "router", "request", "GetShardIterator: a shard, and where in it to begin"),
+    Hop("router", "catalog leader", "TableRequest", "is there such a stream, and may it still be read? (S168)"),
+    Hop("catalog leader", "router", "Answer", "its view type and its status"),
+    Hop("router", "leader", "FindShard", "to one partition after the other, in the order of their keys: is it yours?"),
+    Hop("leader", "router", "Answer", "the number to begin behind; LATEST is behind everything that was acknowledged"),
+    Hop("router", "client", "response", "an iterator: shard, number, and the first key of its partition (S148)"),
+    Hop("client", "router", "request", "GetRecords, with nothing but the iterator: any router will do"),
+    Hop("router", "leader", "ReadShard", "to whoever leads the partition that holds that key by now"),
+    Hop("leader", "router", "Answer", "records from what is applied, so committed: none is ever taken back"),
+    Hop("router", "client", "response", "records, and the next iterator; none behind the end of a closed shard"),
+)
+
+# How a shard lives: from and to are its states, the third is what happens. `stream_shards` does it, entry by entry.
+SHARD_LIFE: tuple[Hop, ...] = (
+    Hop("no stream", "open shard", "enabled", "a Reform of the table: in one slot of each partition's log (S167)"),
+    Hop("open shard", "open shard", "change", "a record under the slot's number, unless nothing has changed (S164)"),
+    Hop("open shard", "closed shard", "split", "the partition divides: each half opens a child of this one (S170)"),
+    Hop("open shard", "closed shard", "roll-over", "it was open for four hours: a child goes on in its place"),
+    Hop("open shard", "closed shard", "disabled", "no child: what comes from here on is in no stream (S168)"),
+    Hop("closed shard", "trimmed", "a day", "its last record is too old to be read (S147, S169)"),
+)
+
 PATHS: dict[str, tuple[Hop, ...]] = {
     "write": WRITE,
     "strong read": STRONG_READ,
@@ -132,4 +155,5 @@ PATHS: dict[str, tuple[Hop, ...]] = {
     "transaction": TRANSACTION,
     "recovery": RECOVERY,
     "transaction read": TRANSACTION_READ,
+    "stream read": STREAM_READ,
 }

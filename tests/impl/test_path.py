@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from dynalab_impl import messages, metadata, transact_messages
+from dynalab_impl import messages, metadata, stream_messages, stream_shards, transact_messages
 from dynalab_impl.effects import Address, Effects, Message
-from dynalab_impl.path import PATHS, Hop
+from dynalab_impl.path import PATHS, SHARD_LIFE, Hop
 from dynalab_impl.service import make_node
 from dynalab_model.events import KINDS
+from dynalab_model.schema import KeyAttribute, KeySchema, TableSchema
 
+ROOMS = (messages, metadata, stream_messages, transact_messages)
 INSIDE = {"request", "response", "append", "apply"}
 
 
@@ -20,7 +22,7 @@ def test_every_hop_names_a_message_and_begins_where_one_has_arrived(path: tuple[
     reached = {path[0].source}
     for hop in path:
         assert hop.source in reached, hop
-        kinds = [getattr(room, hop.message, None) for room in (messages, metadata, transact_messages)]
+        kinds = [getattr(room, hop.message, None) for room in ROOMS]
         kind = next((one for one in kinds if one is not None), None)
         assert hop.message in INSIDE or (kind is not None and issubclass(kind, Message)), hop
         reached.add(hop.target)
@@ -163,3 +165,75 @@ def test_a_traced_recovery_takes_the_hops_of_the_table(make_lab: Any) -> None:
     assert lab.kinds().count("item-committed") == 2
     lab.simulation.restart(lab.simulation.storage_count)
     assert lab.get("a") == lab.get("b") == "new"
+
+
+@pytest.mark.claim("S148")
+def test_a_traced_read_of_a_stream_takes_the_hops_of_the_table(make_lab: Any) -> None:
+    names: list[str] = []
+    lab = make_lab(seed=6, make=lambda *place: Tap(make_node(*place), names), nodes_per_zone=1, routers=1, partitions=1)
+    lab.create()
+    view = {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}
+    assert lab.call("UpdateTable", TableName="things", StreamSpecification=view).status == 200
+    lab.run(2_000_000_000)
+    lab.put("a", 1)
+    arn = lab.call("DescribeTable", TableName="things").body["Table"]["LatestStreamArn"]
+    (shard,) = lab.call("DescribeStream", StreamArn=arn).body["StreamDescription"]["Shards"]
+    names.clear()
+    where = {"StreamArn": arn, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+    place = lab.call("GetShardIterator", **where).body["ShardIterator"]
+    assert len(lab.call("GetRecords", ShardIterator=place).body["Records"]) == 1
+    assert in_turn(names, "stream read") == told("stream read")
+
+
+def test_a_shard_lives_as_the_table_says() -> None:
+    """Each row, done to a partition that has no stream: the states before and after are those of the table."""
+    key = KeySchema(KeyAttribute("pk", "S"))
+    stream = messages.StreamForm("label", "KEYS_ONLY", roll_s=10, keep_s=100)
+    second = stream_shards.SECOND
+
+    def group(name: str) -> messages.GroupSpec:
+        return messages.GroupSpec(name, "t", "", b"", b"", (), None)
+
+    def opened() -> list[stream_shards.Shard]:
+        shards: list[stream_shards.Shard] = []
+        stream_shards.reform(shards, "g", stream, 1, second)
+        return shards
+
+    def state(shards: list[stream_shards.Shard], name: str) -> str:
+        found = [shard for shard in shards if shard.id == name]
+        return "trimmed" if not found else "closed shard" if found[0].ended else "open shard"
+
+    def change(shards: list[stream_shards.Shard]) -> None:
+        stream_shards.note(shards, TableSchema("t", key), 2, second, None, {"pk": {"S": "a"}}, "")
+        assert len(shards[0].changes) == 1
+
+    def split(shards: list[stream_shards.Shard]) -> None:
+        halves = stream_shards.divide(shards, (group("l"), group("r")), 2, second, stream)
+        assert [half[-1].parent for half in halves] == 2 * [shards[0].id] and len(halves[0]) == 2
+
+    def roll(shards: list[stream_shards.Shard]) -> None:
+        stream_shards.pass_time(shards, "g", 2, 11 * second)
+        assert [shard.parent for shard in shards] == ["", shards[0].id]
+
+    def disable(shards: list[stream_shards.Shard]) -> None:
+        stream_shards.reform(shards, "g", None, 2, second)
+        assert len(shards) == 1
+
+    def wait(shards: list[stream_shards.Shard]) -> None:
+        stream_shards.pass_time(shards, "g", 3, 101 * second)
+
+    events = {"change": change, "split": split, "roll-over": roll, "disabled": disable}
+    for hop in SHARD_LIFE:
+        shards = opened()
+        name = shards[0].id
+        if hop.message == "enabled":
+            assert (hop.source, hop.target) == ("no stream", state(shards, name))
+        elif hop.message == "a day":
+            disable(shards)
+            assert hop.source == state(shards, name)
+            wait(shards)
+            assert hop.target == state(shards, name)
+        else:
+            assert hop.source == state(shards, name)
+            events[hop.message](shards)
+            assert hop.target == state(shards, name)
