@@ -155,7 +155,7 @@ def test_model_and_service_answer_alike_step_by_step() -> None:
         "ExecuteStatement",
         "TransactGetItems",
     ):
-        assert told[operation] > STEPS // 100, operation
+        assert told[operation] > STEPS // 150, operation
 
 
 def test_the_same_seed_makes_the_same_requests_and_another_makes_others() -> None:
