@@ -74,29 +74,39 @@ class FileSystem(Protocol):
 # The time of the last change need not be on disk; the size is, where that matters.
 _sync_data = getattr(os, "fdatasync", os.fsync)
 
+# A write that returns when it is on disk: one call of the system and not two, and a thread that syncs hands the
+# interpreter over half as often.
+_THROUGH = getattr(os, "O_DSYNC", 0)
+
 
 class RealFile:
-    """A file descriptor."""
+    """A file descriptor, opened with `_THROUGH`."""
 
-    __slots__ = ("_fd",)
+    __slots__ = ("_fd", "_unsynced")
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        self._unsynced = True  # perhaps: what a process that was killed wrote is not on disk because this one reads it
 
     def append(self, data: bytes) -> None:
+        self._unsynced |= not _THROUGH
         view = memoryview(data)
         while view:  # a write may be short when the disk is nearly full
             view = view[os.write(self._fd, view) :]
 
     def overwrite(self, offset: int, data: bytes) -> None:
+        self._unsynced |= not _THROUGH
         written = os.pwrite(self._fd, data, offset)
         if written != len(data):
             raise OSError(f"{written} of {len(data)} bytes were written")
 
     def fsync(self) -> None:
-        _sync_data(self._fd)
+        if self._unsynced:
+            _sync_data(self._fd)
+            self._unsynced = False
 
     def truncate(self, size_bytes: int) -> None:
+        self._unsynced = True
         os.ftruncate(self._fd, size_bytes)
 
     def close(self) -> None:
@@ -125,11 +135,11 @@ class RealFileSystem:
             return file.read()
 
     def open_append(self, path: str, *, create: bool) -> File:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | (os.O_CREAT | os.O_EXCL if create else 0)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | _THROUGH | (os.O_CREAT | os.O_EXCL if create else 0)
         return RealFile(os.open(path, flags, 0o600))
 
     def open_in_place(self, path: str) -> File:
-        return RealFile(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
+        return RealFile(os.open(path, os.O_WRONLY | os.O_CLOEXEC | _THROUGH))
 
     @contextmanager
     def locked(self, path: str) -> Iterator[None]:

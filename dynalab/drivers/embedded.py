@@ -342,7 +342,7 @@ class EmbeddedCluster:
         thread = self._sync_threads.get(host.address)
         if thread is None:
             assert self._loop is not None
-            thread = self._sync_threads[host.address] = SyncThread(self._loop, f"dynalab-sync-{host.address.node}")
+            thread = self._sync_threads[host.address] = SyncThread(self._loop, f"dynalab-sync_{host.address.node}")
         return thread
 
     def _synced(self, host: Host, epoch: int, position: Position, error: BaseException | None) -> None:

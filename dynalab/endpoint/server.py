@@ -43,6 +43,9 @@ TIMING = Timing(
     election_spread_bits=27,  # up to 0.13 s more
     lease_ns=400_000_000,
     attempt_ns=400_000_000,
+    # Longer than a router works on a request (5 s), and no more: answers that are kept are memory, and are written into
+    # every snapshot.
+    dedup_ns=8_000_000_000,
     counts_ns=5_000_000_000,
     gathers=True,
 )
