@@ -4,8 +4,8 @@ Rules of this room:
 1. A write says in the field `entries` of its invocation what each index would hold of what it writes: index name to
    `[index key, content]`, or null where the index leaves the version out (sparse, S30). Of a transaction it is one such
    object for each key. What has no such field is in no index; a delete is in none.
-2. A query says in `index` which one it asks, perhaps in `asked` for which index key (the first part of an entry's, if
-   that is a list), and completes with `entries`: a list of `[key, index key, content]`.
+2. A query says in `index_name` which one it asks, perhaps in `asked` for which index key (the first part of an
+   entry's, if that is a list), and completes with `entries`: a list of `[key, index key, content]`.
 3. An entry is *committed* for a query if some write of it was acknowledged, or is of unknown outcome, and was called
    before the query returned. Staleness is no fault: two entries of one item may stand in an index at once, an old one
    beside the new, while a change of its key is on the way.
@@ -35,8 +35,8 @@ def check_index_entries(history: History) -> Verdict:
 
     >>> write = Operation(0, "write", "k", 0, 9, "ok", 1, call_index=0, extra={"entries": {"by-owner": ["ann", 1]}})
     >>> def query(*entries):
-    ...     return Operation(1, "query", "", 5, 20, "ok", call_index=1, extra={"index": "by-owner", "asked": "ann"},
-    ...                      ret_extra={"entries": [list(entry) for entry in entries]})
+    ...     asked, told = {"index_name": "by-owner", "asked": "ann"}, {"entries": list(map(list, entries))}
+    ...     return Operation(1, "query", "", 5, 20, "ok", call_index=1, extra=asked, ret_extra=told)
     >>> check_index_entries(History([write, query(("k", "ann", 1))])).verdict
     'valid'
     >>> check_index_entries(History([write, query(("k", "ann", 2))])).why
@@ -49,7 +49,7 @@ def check_index_entries(history: History) -> Verdict:
     shown = 0
     problems: list[tuple[Operation, str, str, Operation | None]] = []
     for operation in history:
-        asked_index, entries = operation.annotation("index"), operation.annotation(FIELD)
+        asked_index, entries = operation.annotation("index_name"), operation.annotation(FIELD)
         if operation.f != "query" or operation.outcome != "ok" or not isinstance(entries, list):
             continue
         seen: set[tuple[str, str]] = set()

@@ -225,7 +225,7 @@ CATALOGUE: dict[str, Kind] = {
             2 * SECOND,
             6 * SECOND,
             lambda: link_faults.LinkFault(link_faults.index_lag),
-            ("index",),
+            ("index", "index-churn"),
         ),
         _link("partition", "two sides cannot talk to each other", 3, 11, link_faults.partition),
         Kind(

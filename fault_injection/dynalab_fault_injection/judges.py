@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dynalab_checkers.committed import check_committed
 from dynalab_checkers.convergence import check_index, check_replicas
 from dynalab_checkers.history import History, Json
+from dynalab_checkers.index_entries import check_index_entries
 from dynalab_checkers.invariants import check_bank
 from dynalab_checkers.isolation import check_transactions
 from dynalab_checkers.linearizability import check_register
@@ -50,6 +51,8 @@ def judge(history: History, workload: str, budget: int) -> tuple[list[Judgement]
     checks.append(("committed", lambda: check_committed(seen)))
     if workload in ("pages", "local-index"):
         checks.append(("pages", lambda: check_page_items(history, Pages().key_names(), budget=budget)))
+    if workload == "index-churn":
+        checks.append(("index-entries", lambda: check_index_entries(history)))
     lagging = measure(seen, flavours=("index",) if workload == "index" else ("eventual",))
     return [_judgement(name, check()) for name, check in checks], lagging.to_json()
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from dynalab_fault_injection.simulator import Simulation, stream
 from dynalab_fault_injection.workloads.actor import Call, Workload
+from dynalab_fault_injection.workloads.index_churn import IndexChurn
 from dynalab_fault_injection.workloads.items import get, put, value_of
 from dynalab_fault_injection.workloads.recorder import Recorder
 from dynalab_fault_injection.workloads.stream import Stream
@@ -102,6 +103,16 @@ class Operator:
         """Ask for these one after the other until each is done."""
         deadline_ns = self.simulation.now + within_ns
         return all(self._insist(operation, deadline_ns) is not None for operation in operations)
+
+    def build(self, workload: IndexChurn, deadline_ns: int) -> bool:
+        """Go on with the index that comes and goes until it stands."""
+        process = self.recorder.new_process()
+        while not workload.built:
+            if self.simulation.now >= deadline_ns:
+                return False
+            _, process = self._recorded(process, workload.build(self.simulation.now), workload)
+            self.simulation.run_until(self.simulation.now + PAUSE_NS)
+        return True
 
     def drain(self, workload: Stream, deadline_ns: int) -> str:
         """Read the stream from its beginning to its end, parents before children. Empty, or what was not served."""

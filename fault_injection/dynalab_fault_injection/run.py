@@ -23,6 +23,7 @@ from dynalab_fault_injection.simulator import Parameters, Simulation, stream
 from dynalab_fault_injection.sometimes import WORDS
 from dynalab_fault_injection.throttle_fault import USUAL
 from dynalab_fault_injection.workloads import WORKLOADS, Actor, Recorder, Workload
+from dynalab_fault_injection.workloads.index_churn import IndexChurn
 from dynalab_fault_injection.workloads.stream import Stream
 from dynalab_impl.effects import Limits, Timing, Topology, layout
 from dynalab_impl.service import make_node
@@ -31,6 +32,7 @@ SECOND = 1_000_000_000
 TABLE_MAX_NS = 30 * SECOND  # a healthy cluster has the table active long before
 LIVENESS_MAX_NS = 20 * SECOND  # an election, a lease to wait out, and a second try of both
 CONVERGENCE_MAX_NS = 30 * SECOND
+BUILD_MAX_NS = 30 * SECOND  # to make an index that was being made, or dropped and not yet made again
 DRAIN_MAX_NS = 30 * SECOND  # to read a stream once more
 STREAM_ROLL_S = 7  # so that a run sees shards that are followed by others
 LONGER_NS = 12 * SECOND  # clients of a run that was out of service for most of its time go on for so long
@@ -186,7 +188,8 @@ class Run:
         workload = self.workload
         settings = workload.settings() if isinstance(workload, Stream) else None
         prepared = workload.prepared() if isinstance(workload, Stream) else []
-        if not self.operator.create_table(workload.schema(), TABLE_MAX_NS, settings):
+        schema = workload.first_schema() if isinstance(workload, IndexChurn) else workload.schema()
+        if not self.operator.create_table(schema, TABLE_MAX_NS, settings):
             self.problems.append(Judgement("liveness", "invalid", "the table was not active within 30 s"))
             return
         if not self.operator.prepare(prepared, TABLE_MAX_NS):
@@ -232,6 +235,9 @@ class Run:
         else:
             self.problems.append(Judgement("liveness", "valid"))
         schema = workload.schema()
+        if isinstance(workload, IndexChurn) and not operator.build(workload, self.simulation.now + BUILD_MAX_NS):
+            why = f"{BUILD_MAX_NS // SECOND} s after everything healed, an index is not there"
+            self.problems.append(Judgement("liveness", "invalid", why))
         deadline_ns = self.simulation.now + CONVERGENCE_MAX_NS
         verdicts = replicas_agree(self.cluster, schema)
         while any(v.verdict != "valid" for v in verdicts) and self.simulation.now < deadline_ns:

@@ -22,7 +22,7 @@ def write(key: str, value: int, owner: str | None, call: int, outcome: str = "ok
 
 
 def query(call: int, *entries: Json, asked: str | None = None, index: str = "by-owner") -> Operation:
-    extra: dict[str, Json] = {"index": index} if asked is None else {"index": index, "asked": asked}
+    extra: dict[str, Json] = {"index_name": index} if asked is None else {"index_name": index, "asked": asked}
     return Operation(1, "query", "", call, call + 5, "ok", extra=extra, ret_extra={"entries": list(entries)})
 
 

@@ -38,7 +38,7 @@ def page(call: int, items: list[Json]) -> Operation:
 
 def _query(*entries: Json) -> Operation:
     return Operation(
-        1, "query", "", 3, 4, "ok", call_index=6, extra={"index": "i"}, ret_extra={"entries": list(entries)}
+        1, "query", "", 3, 4, "ok", call_index=6, extra={"index_name": "i"}, ret_extra={"entries": list(entries)}
     )
 
 

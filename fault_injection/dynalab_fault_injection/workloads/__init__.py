@@ -6,6 +6,7 @@ from dynalab_fault_injection.workloads.actor import Actor, Call, Workload
 from dynalab_fault_injection.workloads.bank import Bank
 from dynalab_fault_injection.workloads.hot_key import HotKey
 from dynalab_fault_injection.workloads.index import Index
+from dynalab_fault_injection.workloads.index_churn import IndexChurn
 from dynalab_fault_injection.workloads.local_index import LocalIndex
 from dynalab_fault_injection.workloads.pages import Pages
 from dynalab_fault_injection.workloads.recorder import Recorder
@@ -20,6 +21,7 @@ WORKLOADS: dict[str, Callable[[], Workload]] = {
     "pages": Pages,
     "hot-key": HotKey,
     "local-index": LocalIndex,
+    "index-churn": IndexChurn,
     "transact": Transact,
     "bank": Bank,
     "stream": Stream,

@@ -121,8 +121,8 @@ def index_reads(history: History) -> list[Operation]:
 
 
 def register_part(operations: Iterable[Operation]) -> History:
-    """The operations that a register knows: everything but queries and pages."""
-    return History(operation for operation in operations if operation.f not in ("query", "page"))
+    """The operations that a register knows: everything but queries and pages, and changes of the table."""
+    return History(operation for operation in operations if operation.f not in ("query", "page", "alter", "describe"))
 
 
 def _shown(response: Response) -> dict[str, Json]:
