@@ -59,8 +59,8 @@ def back_pressure(
     changes = index_changes(partition.schema, before, after)
     if not changes:
         return None
-    slow = next((change.index for change in changes if change.index in propagator.limits), changes[0].index)
-    limit, admission, table = propagator.limits.get(slow, PARTITION), node.admission, replica.spec.table
+    slow = next((change.index for change in changes if propagator.limit(change.index)), changes[0].index)
+    limit, admission, table = propagator.limit(slow) or PARTITION, node.admission, replica.spec.table
     effects.tell(Event("index-back-pressure", replica.spec.group, detail=slow))
     return throttled(table, slow, WRITE, limit, admission is not None and admission.is_provisioned(table, slow))
 
@@ -76,10 +76,9 @@ def queues(node: StorageNode, wall_ns: Nanoseconds) -> dict[tuple[str, str], tup
             continue
         for index in replica.state.schema.indexes if replica.state.form is not None else ():
             found.setdefault((replica.spec.table, index.name), (0, 0))
-        for change in replica.state.owed:
-            if change.sequence >= propagator.sent_to or change.sequence + 1 in propagator.flights:
-                count, lag_ns = found.get((replica.spec.table, change.index), (0, 0))
-                found[replica.spec.table, change.index] = count + 1, max(lag_ns, wall_ns - change.time_ns)
+        for change in propagator.outstanding(replica.state):
+            count, lag_ns = found.get((replica.spec.table, change.index), (0, 0))
+            found[replica.spec.table, change.index] = count + 1, max(lag_ns, wall_ns - change.time_ns)
     return found
 
 

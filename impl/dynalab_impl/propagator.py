@@ -6,15 +6,18 @@ many at a time and in no order; the index partition keeps order by version, so a
 one. When everything up to a slot has been acknowledged, that position is logged (Propagated) and survives the leader;
 what was sent twice because of that is recognised.
 
-An index partition that is over its capacity takes no change and says so: it is sent again later. All indexes of a
-partition share its queue, so the slowest of them decides how long it is. A change that is overtaken by a newer one of
-the same entry is not sent again: its index partition need not remember a delete for longer than messages live.
+Each index has a lane of its own, with a window of its own: a slow one does not hold up the others. An index partition
+that is over its capacity takes no change and says so: its lane goes on with a few at each retry, the oldest first, and
+faster as long as they are taken. A change that is overtaken by a newer one of the same entry is not sent again: its
+index partition need not remember a delete for longer than messages live.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from dynalab_impl import backfilling
 from dynalab_impl.effects import NOTHING, Address, Effects, Nanoseconds
@@ -34,7 +37,8 @@ from dynalab_impl.replication.replica import Replica
 from dynalab_impl.snapshot import OwedImage
 from dynalab_model.events import Event
 
-IN_FLIGHT_MAX = 64
+IN_FLIGHT_MAX = 64  # of one index
+PROBES = 4  # so many changes are sent at a retry to an index that took none
 HOPS_MAX = 8  # redirects followed at once; then the next retry tries another member
 
 
@@ -50,21 +54,66 @@ class Flight:
 
 
 @dataclass(slots=True)
+class Lane:
+    """What waits to be sent to one index, and how much is on its way there. `limit` is what the index lacked when it
+    last took no change, while anything is left of that backlog; until then only `room` more may be sent.
+    """
+
+    waiting: deque[OwedImage] = field(default_factory=deque)
+    flying: int = 0
+    limit: str = ""
+    room: int = 0
+
+
+@dataclass(slots=True)
 class Propagator:
     """The work of one base partition's leader; begins anew from the logged position when leadership changes."""
 
     group: str
-    sent_to: int = 0  # changes with a smaller sequence have been sent
+    taken_to: int = 0  # changes with a smaller sequence are in a lane, on their way, or through
+    lanes: dict[str, Lane] = field(default_factory=dict)  # by index
     flights: dict[int, Flight] = field(default_factory=dict)  # by number: the change's sequence plus one
     logged_slot: int = 0
     asked: bool = False  # for the table's map
     filling: tuple[int, Backfill] | None = None  # the piece of a backfill that was logged last, in which form
-    limits: dict[str, str] = field(default_factory=dict)  # by index: what it lacked when it last took no change
 
     def backlog(self, partition: Partition) -> int:
         """How many changes have not been acknowledged."""
-        owed = partition.owed
-        return len(self.flights) + (owed[-1].sequence + 1 - max(self.sent_to, owed[0].sequence) if owed else 0)
+        self._take(partition.owed)
+        return len(self.flights) + sum(len(lane.waiting) for lane in self.lanes.values())
+
+    def limit(self, index: str) -> str:
+        """What an index lacks that could not take all changes; "" for nothing."""
+        lane = self.lanes.get(index)
+        return "" if lane is None else lane.limit
+
+    def outstanding(self, partition: Partition) -> Iterator[OwedImage]:
+        """The changes that have not been acknowledged."""
+        self._take(partition.owed)
+        yield from [flight.owed for flight in self.flights.values()]
+        for lane in self.lanes.values():
+            yield from lane.waiting
+
+    def _take(self, owed: deque[OwedImage]) -> None:
+        """Sort what is newly owed into lanes; forget what is owed no more, for its index is gone."""
+        first = owed[0].sequence if owed else self.taken_to
+        if owed and owed[-1].sequence >= self.taken_to:
+            at = max(0, self.taken_to - first)
+            for change in islice(owed, at, None):
+                self.lanes.setdefault(change.index, Lane()).waiting.append(change)
+            self.taken_to = owed[-1].sequence + 1
+        for number in [number for number, flight in self.flights.items() if flight.owed.sequence < first]:
+            self._land(number)
+        for lane in self.lanes.values():
+            while lane.waiting and lane.waiting[0].sequence < first:
+                lane.waiting.popleft()
+
+    def _land(self, number: int) -> None:
+        """A change is on its way no more."""
+        lane = self.lanes[self.flights.pop(number).owed.index]
+        lane.flying -= 1
+        if not lane.flying and not lane.waiting:
+            lane.limit = ""
 
     def fill(self, replica: Replica, effects: Effects) -> None:
         """Log the next piece of a backfill, when little is owed."""
@@ -85,31 +134,33 @@ class Propagator:
         """Send what has not been sent, as far as the window allows."""
         partition = replica.state
         assert isinstance(partition, Partition)
-        owed = partition.owed
-        self._let_go(owed)
-        if not owed or owed[-1].sequence < self.sent_to or len(self.flights) >= IN_FLIGHT_MAX:
-            return
-        at = max(0, self.sent_to - owed[0].sequence)
-        while at < len(owed) and len(self.flights) < IN_FLIGHT_MAX:
-            change = owed[at]
-            self.sent_to = change.sequence + 1
-            # The same in every leadership: an answer that comes late, to the next one, is still about this change.
-            number = change.sequence + 1
-            flight = self.flights[number] = Flight(change, effects.now_ns, 0)
-            self._send(number, flight, replica, table, leaders, effects)
-            effects.tell(Event("index-sent", self.group, 0, change.slot, change.index))
-            at += 1
+        self._take(partition.owed)
+        for index, lane in self.lanes.items():
+            if lane.limit:
+                for number, refused in self.flights.items():
+                    if refused.refused and refused.owed.index == index and lane.room:
+                        lane.room -= 1
+                        self._send(number, refused, replica, table, leaders, effects)
+            while lane.waiting and lane.flying < IN_FLIGHT_MAX and (lane.room or not lane.limit):
+                lane.room = max(0, lane.room - 1)
+                change = lane.waiting.popleft()
+                lane.flying += 1
+                # The same in every leadership: an answer that comes late, to the next one, is still about this change.
+                number = change.sequence + 1
+                flight = self.flights[number] = Flight(change, effects.now_ns, 0)
+                self._send(number, flight, replica, table, leaders, effects)
+                effects.tell(Event("index-sent", self.group, 0, change.slot, change.index))
 
     def retry(self, replica: Replica, table: TableMap, leaders: dict[str, Address], effects: Effects) -> None:
-        """Send again what has had no answer for an attempt's time, to the next member; what was not taken, to the same
-        one.
+        """Send again what has had no answer for an attempt's time, to the next member. Of what was not taken, `pump`
+        may send a little.
         """
         assert isinstance(replica.state, Partition)
-        self._let_go(replica.state.owed)
+        self._take(replica.state.owed)
+        for lane in self.lanes.values():
+            lane.room = PROBES if lane.limit else 0
         for number, flight in list(self.flights.items()):
-            if flight.refused:
-                self._send(number, flight, replica, table, leaders, effects)
-            elif effects.now_ns - flight.sent_ns >= replica.timing.attempt_ns:
+            if not flight.refused and effects.now_ns - flight.sent_ns >= replica.timing.attempt_ns:
                 flight.attempts = 0
                 flight.target += 1
                 leaders.pop(_index_group(table, flight.owed).group, None)
@@ -141,23 +192,16 @@ class Propagator:
             return
         if limit:
             flight.refused = True
-            self.limits[flight.owed.index] = limit
+            lane = self.lanes[flight.owed.index]
+            lane.limit = limit
             return
-        self.limits.pop(flight.owed.index, None)
         done = flight.owed
-        del self.flights[number]
+        self.lanes[done.index].room += bool(self.lanes[done.index].limit) * 2  # it has room again: ever faster
         for other, older in list(self.flights.items()):
-            same = older.owed.key == done.key and older.owed.index == done.index
-            if same and older.owed.version <= done.version:
-                del self.flights[other]
+            if older.owed.key == done.key and older.owed.index == done.index and older.owed.version <= done.version:
+                self._land(other)
         if not self.flights:
             self.log_position(replica, effects)
-
-    def _let_go(self, owed: deque[OwedImage]) -> None:
-        """Forget what is owed no more: its index is gone."""
-        first = owed[0].sequence if owed else self.sent_to
-        for number in [number for number, flight in self.flights.items() if flight.owed.sequence < first]:
-            del self.flights[number]
 
     def log_position(self, replica: Replica, effects: Effects) -> None:
         """Log how far everything is acknowledged, if that has moved."""
@@ -166,10 +210,10 @@ class Propagator:
         owed = partition.owed
         if not owed or replica.leading is None or replica.leading.splitting:
             return
-        first_open = min([f.owed.slot for f in self.flights.values()], default=0)
-        at = max(0, self.sent_to - owed[0].sequence)  # a new leader has sent nothing of what its predecessor owed
-        if at < len(owed):
-            first_open = min(first_open or owed[at].slot, owed[at].slot)
+        self._take(owed)  # a new leader has sent nothing of what its predecessor owed
+        open_slots = [flight.owed.slot for flight in self.flights.values()]
+        open_slots += [lane.waiting[0].slot for lane in self.lanes.values() if lane.waiting]
+        first_open = min(open_slots, default=0)
         done = first_open - 1 if first_open else owed[-1].slot
         if done >= owed[0].slot and done > self.logged_slot:
             self.logged_slot = done
