@@ -13,8 +13,10 @@ from typing import cast
 
 from dynalab.differential.quiescence import is_quiet
 from dynalab.differential.script import boto3_script
+from dynalab.differential.streams import changes
 from dynalab.differential.tables import Body, Index, TableShape, definitions
 from dynalab_fault_injection.simulator import Format, Simulation
+from dynalab_fault_injection.simulator.simulation import WALL_EPOCH_NS
 from dynalab_impl import codec
 from dynalab_impl.effects import RequestToken, Response, Topology, layout
 from dynalab_impl.messages import SplitNow
@@ -22,7 +24,7 @@ from dynalab_impl.partition import Partition
 from dynalab_impl.service import make_node
 from dynalab_impl.storage import wal
 from dynalab_impl.storage_node import StorageNode
-from dynalab_model.database import State, apply
+from dynalab_model.database import State, apply, sweep
 from dynalab_model.errors import DynamoError
 from dynalab_model.operations import BatchExecuteStatement, ExecuteStatement, Operation, Query, ReadSettings, Scan
 from dynalab_model.requests import parse
@@ -31,11 +33,14 @@ SECOND_NS = 1_000_000_000
 SLICE_NS = 1_000_000
 ANSWER_NS_MAX = 10 * SECOND_NS
 SETTLE_NS_MAX = 20 * SECOND_NS
+SWEEP_NS = 20 * SECOND_NS  # many times of what a leader needs to go round its few rows
 ROUTERS = 2
 PARTITIONS_MAX = 40  # splits stop here
 
 # What the documents do not promise to be current or the same: times, ids, counts that are refreshed every six hours.
-UNPROMISED = frozenset({"TableId", "ItemCount", "IndexSizeBytes", "TableSizeBytes"})
+UNPROMISED = frozenset(
+    {"TableId", "ItemCount", "IndexSizeBytes", "TableSizeBytes", "LatestStreamArn", "LatestStreamLabel"}
+)
 
 
 def offered(shapes: Iterable[TableShape]) -> tuple[TableShape, ...]:
@@ -137,8 +142,7 @@ class Pair:
         except DynamoError as error:
             self.answered["unparsed"] += 1  # both sides parse with the same code
             return error
-        now_ns = self._simulation.now
-        self.state, wanted = apply(self.state, operation, now_ns)
+        self.state, wanted = apply(self.state, operation, self.wall_ns)
         if _reads_an_index(operation):
             self.settle()
         elif isinstance(operation, ReadSettings):
@@ -163,6 +167,16 @@ class Pair:
 
     def _run(self, duration_ns: int) -> None:
         self._simulation.run_until(self._simulation.now + duration_ns)
+
+    @property
+    def wall_ns(self) -> int:
+        """What the clock on the wall says: the model's clock, and the service's but for a millisecond."""
+        return WALL_EPOCH_NS + self._simulation.now
+
+    def sweep(self) -> None:
+        """Let everything go that has expired, on both sides: the service needs time for it."""
+        self._run(SWEEP_NS)
+        self.state = sweep(self.state, self.wall_ns)
 
     def wait(self, duration_ns: int) -> None:
         """Let time pass on both sides: the model's clock is the service's."""
@@ -200,12 +214,46 @@ class Pair:
 
     # --- the whole ----------------------------------------------------------------------------------------------
 
-    def compare_all(self) -> None:
-        """Read every table and every index whole on both sides. Raises Difference."""
+    def compare_all(self) -> int:
+        """Read every table, every index and every stream whole on both sides; how many records the streams told. Raises
+        Difference.
+        """
+        records = 0
         for name, table in list(self.state.tables.items()):
             self.call("Scan", {"TableName": name, "ConsistentRead": True, "ReturnConsumedCapacity": "INDEXES"})
             for index in table.schema.all_indexes:
                 self.call("Scan", {"TableName": name, "IndexName": index.name})
+            records += self.compare_streams(name)
+        return records
+
+    def change_stream(self, table: str, view: str) -> None:
+        """Enable a table's stream with this view, or disable it (""), and wait until every partition knows."""
+        asked: Body = {"StreamEnabled": True, "StreamViewType": view} if view else {"StreamEnabled": False}
+        self.call("UpdateTable", {"TableName": table, "StreamSpecification": asked})
+        self.wait_active(table)
+        self.call("DescribeTable", {"TableName": table})
+
+    def compare_streams(self, table: str) -> int:
+        """Read all that the table's streams tell on both sides; how many records that was. Raises Difference."""
+        wanted, got = changes(self._ask_model, table), changes(self._ask_service, table)
+        if wanted != got:
+            apart = {key: (wanted.get(key), got.get(key)) for key in wanted | got if wanted.get(key) != got.get(key)}
+            key, (one, other) = next(iter(apart.items()))
+            text = boto3_script(
+                self.steps, [("model", (200, {"records": one})), ("service", (200, {"records": other}))]
+            )
+            raise Difference(f"the streams of {table} differ at {key}\n{text}")
+        return sum(len(records) for records in got.values())
+
+    def _ask_model(self, name: str, body: Body) -> Body:
+        self.state, answer = apply(self.state, parse(name, body), self.wall_ns)
+        assert not isinstance(answer, DynamoError), f"{name}: {answer}"
+        return answer
+
+    def _ask_service(self, name: str, body: Body) -> Body:
+        answer = self._ask(parse(name, body))
+        assert answer.status == 200, f"{name}: {answer}"
+        return cast("Body", answer.body)
 
 
 def plain(part: object) -> object:

@@ -46,6 +46,8 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
 # Indexes that come to a table in use and go again, with keys that items of all kinds have or have not.
 COMING = (("plain", Index("late", ("owner", "n"))), ("things", Index("later", ("when",), ("v",))))
 
+VIEWS = ("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES")
+
 told: Counter[str] = Counter()
 
 
@@ -66,6 +68,7 @@ class Lockstep(RuleBasedStateMachine):
         self.pair = Pair()
         for shape in TABLES:
             self.pair.create(shape)
+        self.pair.change_stream("local", "NEW_AND_OLD_IMAGES")  # for the whole run; others come and go
 
     def ask(self, request: Request) -> None:
         answer = self.pair.call(*request)
@@ -99,6 +102,25 @@ class Lockstep(RuleBasedStateMachine):
         told["indexes that came"] += comes
         told["indexes that went"] += not comes
 
+    @rule(table=st.sampled_from(("things", "plain")), view=st.sampled_from(VIEWS))
+    def a_stream_begins_or_ends(self, table: str, view: str) -> None:
+        enabled = "StreamSpecification" in self.pair.state.tables[table].settings
+        self.pair.change_stream(table, "" if enabled else view)
+        told["streams that began"] += not enabled
+        told["streams that ended"] += enabled
+
+    @precondition(lambda self: "TimeToLive" in self.pair.state.tables["plain"].settings)
+    @rule(late_s=st.sampled_from((1, 60, 10**7)), kept_s=st.sampled_from((10**6, 10**9)))
+    def items_expire(self, late_s: int, kept_s: int) -> None:
+        now_s = self.pair.wall_ns // 1_000_000_000
+        for number, expires_s in (("3", now_s - late_s), ("4", now_s + kept_s)):
+            item = {"id": {"N": number}, "n": {"N": str(expires_s)}}
+            self.ask(("PutItem", {"TableName": "plain", "Item": item}))
+        before = len(self.pair.state.tables["plain"].items)
+        self.pair.sweep()
+        told["items that expired"] += before - len(self.pair.state.tables["plain"].items)
+        self.ask(("Scan", {"TableName": "plain", "ConsistentRead": True}))
+
     @rule(which=st.integers(0, 15))
     def a_partition_splits(self, which: int) -> None:
         self.pair.split(which)
@@ -115,7 +137,7 @@ class Lockstep(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "pair"):
-            self.pair.compare_all()
+            told["records of streams"] += self.pair.compare_all()
             told.update(self.pair.answered)
             told["halves made"] += self.pair.splits
 
