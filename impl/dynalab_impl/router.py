@@ -337,6 +337,7 @@ class Router:
         if pending is not None:
             self.routes.leaders[pending.group] = sender
             body: _Body = {"Item": as_json(message.item), "Version": message.version, "Held": message.held}
+            body["Stamp"] = message.stamp_ns
             self._finish(pending, 200, body, None, effects)
 
     def _on_range_reply(self, sender: Address, message: m.RangeReply, effects: Effects) -> None:

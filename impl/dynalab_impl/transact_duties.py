@@ -277,7 +277,9 @@ def on_read_item(node: StorageNode, sender: Address, message: ReadItem, effects:
     held = message.key in partition.held
     if message.stamp_ns:
         held = not _read_as_of(node, replica, partition, message, effects)
-    effects.send(sender, ItemRead(message.number, version, held, item if message.values else None), NOTHING)
+    stamp_ns = stamp_of(partition, message.key)
+    reply = ItemRead(message.number, version, held, item if message.values else None, stamp_ns)
+    effects.send(sender, reply, NOTHING)
 
 
 def _read_as_of(node: StorageNode, replica: Replica, partition: Partition, message: ReadItem, effects: Effects) -> bool:

@@ -83,13 +83,15 @@ class ReadItem(Message):
 @dataclass(slots=True)
 class ItemRead(Message):
     """`version` is the slot that wrote the item; of one that is not there, the slot of the partition's last delete.
-    `held`: a transaction has been prepared on it, and is not decided as far as this node knows.
+    `held`: a transaction has been prepared on it, and is not decided as far as this node knows; or it cannot be read as
+    of the timestamp that was asked for. `stamp_ns` is that of its last write.
     """
 
     number: int
     version: int
     held: bool
     item: Item | None
+    stamp_ns: Nanoseconds = 0
 
 
 @dataclass(slots=True)

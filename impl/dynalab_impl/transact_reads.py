@@ -10,7 +10,7 @@ These functions work on a `Router`, kept in a room of their own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
@@ -19,7 +19,7 @@ from dynalab_impl.effects import JSON, NOTHING, Effects, Nanoseconds, Response
 from dynalab_impl.jsons import as_json
 from dynalab_impl.pending import Pending
 from dynalab_impl.steps import ReadStep
-from dynalab_impl.transaction_rules import ONE_ROUND_READ
+from dynalab_impl.transaction_rules import OLD_WRITE_IGNORED, ONE_ROUND_READ
 from dynalab_model import partiql
 from dynalab_model.errors import DynamoError, throttling, transaction_conflict
 from dynalab_model.events import Event
@@ -30,6 +30,9 @@ from dynalab_model.values import Item
 
 if TYPE_CHECKING:
     from dynalab_impl.router import Router
+
+
+STAMPED_TRIES_MAX = 4  # of one read transaction, each as of another timestamp
 
 
 @dataclass(slots=True)
@@ -45,6 +48,7 @@ class Reads:
     parts: list[Part | None] = field(default_factory=list)
     first: list[Part] = field(default_factory=list)
     stamp_ns: Nanoseconds = 0  # while one round is tried (`transaction_rules`)
+    tries: int = 0  # of that
 
 
 def begin(
@@ -62,7 +66,7 @@ def begin(
     del router.pending[pending.number]
     reads = Reads(pending, operation, statements, schemas, keys)
     router.batches[pending.number] = reads
-    if ONE_ROUND_READ in router.topology.transaction_rules:
+    if is_stamped(router.topology.transaction_rules):
         reads.stamp_ns = router.next_stamp(effects)
     _ask(router, reads, True, effects)
 
@@ -82,15 +86,7 @@ def take(router: Router, part: Pending, outcome: Part, effects: Effects) -> None
     if reads.left:
         return
     found = [cast(Part, one) for one in reads.parts]
-    if reads.stamp_ns:
-        reads.stamp_ns = 0
-        if all(part.status == 200 and not part.body["Held"] for part in found):
-            effects.tell(Event("read-in-one-round"))
-            reads.first = found
-            del router.batches[reads.asked.number]
-            _answer(reads, _read(reads), effects)
-        else:
-            _ask(router, reads, True, effects)  # not as of that timestamp: two rounds, then
+    if reads.stamp_ns and _take_stamped(router, reads, found, effects):
         return
     refused = _refusal(reads, found)
     if refused is None and not reads.first:
@@ -99,6 +95,35 @@ def take(router: Router, part: Pending, outcome: Part, effects: Effects) -> None
         return
     del router.batches[reads.asked.number]
     _answer(reads, _read(reads) if refused is None else refused, effects)
+
+
+def is_stamped(rules: Collection[str]) -> bool:
+    """Whether read transactions have timestamps. Where old writes may be ignored they must: else one could see what
+    hides such a write, and miss another write of the same transaction.
+    """
+    return ONE_ROUND_READ in rules or OLD_WRITE_IGNORED in rules
+
+
+def _take_stamped(router: Router, reads: Reads, found: list[Part], effects: Effects) -> bool:
+    """The end of a round as of a timestamp: it is the answer, or there is another round; False if neither."""
+    if any(part.status != 200 for part in found):
+        return False
+    if not any(part.body["Held"] for part in found):
+        effects.tell(Event("read-in-one-round"))
+        reads.first = found
+        del router.batches[reads.asked.number]
+        _answer(reads, _read(reads), effects)
+        return True
+    reads.tries += 1
+    if OLD_WRITE_IGNORED not in router.topology.transaction_rules:
+        reads.stamp_ns = 0  # not as of that timestamp: two rounds, then
+    elif reads.tries < STAMPED_TRIES_MAX:
+        latest_ns = max(cast(int, part.body["Stamp"]) for part in found)
+        reads.stamp_ns = max(router.next_stamp(effects), latest_ns + 1)
+    else:
+        return False
+    _ask(router, reads, True, effects)
+    return True
 
 
 def _refusal(reads: Reads, found: list[Part]) -> Part | None:

@@ -133,6 +133,23 @@ def test_only_what_replaced_the_whole_item_hides_an_old_write(make_lab: MakeLab)
     assert "transaction-anew" in lab.kinds(), "a condition looks at the item"
 
 
+def test_no_old_write_is_ignored_where_another_item_of_its_transaction_was_read_as_of_a_later_time(
+    make_lab: MakeLab,
+) -> None:
+    """The reader saw what hides the one write, and not the other: no order would have room for both."""
+    lab = made(make_lab, rules.OLD_WRITE_IGNORED)
+    lab.put("b", "young")
+    read(lab, "a", "b", router=1)
+    lab.run(SECOND // 2)
+    slow(lab, 0, SECOND // 5)
+    lab.put("a", "young", router=1)
+    assert values(read(lab, "a", "b", router=1)) == ["young", "young"]
+    lab.told.clear()
+    assert write(lab, put("a", "old"), put("b", "old")).status == 200
+    assert "transaction-anew" in lab.kinds()
+    assert values(read(lab, "a", "b", router=1)) == ["old", "old"]
+
+
 # --- 4: several prepared on one item ----------------------------------------------------------------------------------
 
 
