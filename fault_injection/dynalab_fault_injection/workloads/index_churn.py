@@ -151,7 +151,7 @@ class IndexChurn:
             name, asked = "tag", TAGS[0]
         elif index == LATE:
             name, kind, asked = "rank", "N", str(below(random, RANKS))
-        operation = Query(self.table, f"{name} = :asked", index=index, values={":asked": {kind: asked}})
+        operation = Query(self.table, "#n = :a", index=index, names={"#n": name}, values={":a": {kind: asked}})
         return Call(operation, "query", "", {"index_name": index, "asked": asked, "consistency": "index"})
 
     def _entries(self, item: Item) -> dict[str, Json]:
