@@ -49,20 +49,26 @@ COUNTED: tuple[str, ...] = (
 
 # Steps that only these workloads bring about; a name stands for all that begin with it.
 ONLY_UNDER: dict[str, tuple[str, ...]] = {
+    "backfill-": ("index-churn",),
+    "expiring": ("ttl",),
     "hot": ("hot-key",),
     "index-": ("index",),
+    "indexed": ("index-churn",),
     "item-": ("transact",),
     "read-transaction-": ("transact",),
     "rebuild-began": ("register",),
     "replica-diverged": ("register",),
     "replica-rebuilt": ("register",),
+    "swept": ("ttl",),
     "token-": ("transact",),
     "transaction-": ("transact",),
+    "unindexed": ("index-churn",),
     "write-conflicted": ("transact",),
 }
 
 # Steps that no run of a campaign may come to, and why.
 NEVER: dict[str, str] = {
+    "index-back-pressure": "runs are too short for an index to be owed so much",
     "scrub-undecided": "two of three replicas would have to be wrong; faults hurt one at a time",
 }
 
