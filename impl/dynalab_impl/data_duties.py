@@ -76,7 +76,8 @@ def answered_before(
 
 def expired(node: StorageNode, replica: Replica, expiry_ns: int, effects: Effects) -> bool:
     """Past its expiry a request must not be logged: the answer to an earlier copy may be forgotten."""
-    if expiry_ns >= max(effects.wall_ns, replica.last_time_ns()):
+    assert replica.leading is not None, "only a leader logs"
+    if expiry_ns >= max(replica.leading.wall_ns(effects.wall_ns), replica.last_time_ns()):
         return False
     effects.tell(Event("expired-refused", replica.spec.group))
     return True

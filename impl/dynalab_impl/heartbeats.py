@@ -1,5 +1,5 @@
 """Heartbeats: one message for each pair of nodes and tick, whatever the number of groups. They renew leases, and tell
-a leader how far its followers are, and who has lost its disk.
+a leader how far its followers are, what their clocks say, and who has lost its disk.
 
 These functions are methods of `StorageNode`, kept in a room of their own.
 """
@@ -48,7 +48,9 @@ def on_heartbeat(node: StorageNode, sender: Address, message: m.Heartbeat, effec
     # Waits for the disk: `matched` and the promises told here must be on it.
     effects.send(
         sender,
-        m.HeartbeatReply(message.sent_ns, node.incarnation, tuple(acknowledged), tuple(refused), tuple(strangers)),
+        m.HeartbeatReply(
+            message.sent_ns, node.incarnation, tuple(acknowledged), tuple(refused), tuple(strangers), effects.wall_ns
+        ),
     )
 
 
@@ -58,6 +60,8 @@ def on_heartbeat_reply(node: StorageNode, sender: Address, message: m.HeartbeatR
         if replica is not None and replica.leading is not None and replica.leading.ballot == ack.ballot:
             if healing.is_other_kind(replica, sender, ack.log, effects):
                 continue
+            if message.wall_ns:
+                replica.leading.compare_clocks(sender, message.wall_ns, effects.wall_ns)
             replica.on_acknowledged(sender, message.incarnation, message.sent_ns, ack.match, effects)
             node.after(replica, effects)
     for beat in message.refused:

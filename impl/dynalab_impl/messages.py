@@ -106,6 +106,7 @@ class Promise(Message):
     # This replica has let go of what lies up to `base`, all of it committed: its promise tells nothing of that.
     base: int = 0
     base_ballot: Ballot = NO_BALLOT  # of the entry in that slot
+    wall_ns: Nanoseconds = 0  # this node's wall clock; 0 from a node that did not tell it
 
 
 @dataclass(slots=True)

@@ -93,7 +93,7 @@ def stand(replica: Replica, effects: Effects) -> None:
     replica.begin_following(effects)
     effects.append(Promised(replica.spec.group, replica.promised))
     effects.tell(Event("election-started", replica.spec.group, replica.promised[0]))
-    replica.promises = {replica.me: _promise(replica, previous, ())}
+    replica.promises = {replica.me: _promise(replica, previous, (), effects)}
     replica.asked = [replica.me]
     _ask(replica, known, effects)
 
@@ -113,7 +113,7 @@ def _ask(replica: Replica, configurations: list[Members], effects: Effects) -> N
                 )
 
 
-def _promise(replica: Replica, previous: Ballot, entries: tuple[Entry, ...]) -> Promise:
+def _promise(replica: Replica, previous: Ballot, entries: tuple[Entry, ...], effects: Effects) -> Promise:
     return Promise(
         replica.spec.group,
         replica.promised,
@@ -124,6 +124,7 @@ def _promise(replica: Replica, previous: Ballot, entries: tuple[Entry, ...]) -> 
         replica.relinquished,
         replica.log.base,
         replica.log.base_ballot,
+        effects.wall_ns,
     )
 
 
@@ -154,7 +155,7 @@ def on_prepare(replica: Replica, sender: Address, message: Prepare, effects: Eff
         effects.tell(Event("promised", replica.spec.group, message.ballot[0]))
     # The candidate may know less of what is committed than this replica has let go, and hold all of it all the same.
     entries = replica.log.after(max(message.commit_index, replica.log.base))
-    effects.send(sender, _promise(replica, previous, tuple(entries)))
+    effects.send(sender, _promise(replica, previous, tuple(entries), effects))
 
 
 def on_promise(replica: Replica, sender: Address, message: Promise, effects: Effects) -> None:
@@ -230,14 +231,17 @@ def take_over(replica: Replica, promises: dict[Address, Promise], adopted: list[
     replica.leader = replica.me
     replica.following = replica.promised
     ballot = replica.promised
-    time_ns = max([effects.wall_ns, replica.last_time_ns(), *[e.time_ns for e in adopted]])
+    barrier_slot = base + len(adopted) + 1
+    lead = leaders.begin(ballot, barrier_slot, effects.now_ns + wait_ns, replica.me, replica.members)
+    for address, told in promises.items():
+        if address != replica.me and told.wall_ns:
+            lead.compare_clocks(address, told.wall_ns, effects.wall_ns)
+    time_ns = max([lead.wall_ns(effects.wall_ns), replica.last_time_ns(), *[e.time_ns for e in adopted]])
     entries = [Entry(ballot, e.slot, e.time_ns, e.request, e.expiry_ns, e.command) for e in adopted]
-    barrier_slot = base + len(entries) + 1
     entries.append(Entry(ballot, barrier_slot, time_ns, NO_REQUEST, 0, Barrier(ballot)))
     replica.log.cut(base)
     replica.log.store(base + 1, entries)
     replica.matched = barrier_slot
-    lead = leaders.begin(ballot, barrier_slot, effects.now_ns + wait_ns, replica.me, replica.members)
     lead.durable_slot = base
     for share in shares(entries):
         position = effects.append(AcceptedEntries(replica.spec.group, ballot, share[0].slot, share))

@@ -47,7 +47,7 @@ def propose(replica: Replica, command: Command, request: RequestId, expiry_ns: N
     if lead.read_top_ns < 0:
         lead.read_top_ns = getattr(replica.state, "read_until_ns", 0)
     # Behind everything that was read as of some timestamp (`transaction_rules`), if ever anything was.
-    time_ns = max(effects.wall_ns, replica.last_time_ns(), lead.read_top_ns)
+    time_ns = max(lead.wall_ns(effects.wall_ns), replica.last_time_ns(), lead.read_top_ns)
     entry = Entry(lead.ballot, slot, time_ns, request, expiry_ns, command)
     log.append(entry)
     replica.matched = slot

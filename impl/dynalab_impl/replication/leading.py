@@ -15,6 +15,7 @@ from dynalab_impl.snapshot import Outgoing
 from dynalab_model.values import Item
 
 SILENT_HEARTBEATS = 2  # a peer that has missed so many is silent
+AHEAD_MAX_NS = 5_000_000_000  # how far log time may run ahead of most members' wall clocks
 UNCOMMITTED_MAX = 1024  # more appended, uncommitted entries are refused: the router tries again
 
 
@@ -76,6 +77,8 @@ class Leading:
     read_floor_ns: Nanoseconds = -1  # -1: not known yet, and then it is what the partition says
     read_top_ns: Nanoseconds = -1
     ceiling_slot: int = 0  # of the last ReadCeiling that this leader has logged
+    clocks: dict[Address, Nanoseconds] = field(default_factory=dict)  # members' wall clocks, against this one's
+    correction_ns: Nanoseconds = 0  # of this one's, where it is far ahead of most
     ledger_seen: bytes = b""  # of the ledger's leaders: the last key looked at (`stalled`)
     lease_from_ns: Nanoseconds = -1
     served: bool = False
@@ -94,6 +97,24 @@ class Leading:
     def count(self, members: tuple[Member, ...]) -> None:
         """From here on slots and renewals are counted by these members."""
         self.members, self.zones = len(members), zones_needed(members)
+
+    def compare_clocks(self, sender: Address, theirs_ns: Nanoseconds, own_ns: Nanoseconds) -> None:
+        """A member has told its wall clock, some time on its way ago."""
+        self.clocks[sender] = theirs_ns - own_ns
+        offsets = sorted([0, *self.clocks.values()])
+        # The one in the middle, and of two the earlier: one clock that is wrong does not decide.
+        self.correction_ns = min(0, offsets[(len(offsets) - 1) // 2] + AHEAD_MAX_NS)
+
+    def wall_ns(self, own_ns: Nanoseconds) -> Nanoseconds:
+        """This leader's wall clock, held back where it runs far ahead of most members'. Log time never goes back, so
+        what a clock that has jumped writes there would make all later requests look expired. 0 while nobody has told
+        what its clock says: log time then stands still.
+
+        >>> lead = begin((1, "n"), 1, 0, Address("r", "z1", "a"), ())
+        >>> lead.wall_ns(100), lead.compare_clocks(Address("r", "z2", "b"), 90, 100), lead.wall_ns(100)
+        (0, None, 100)
+        """
+        return own_ns + self.correction_ns if self.clocks else 0
 
     def voters(self, members: tuple[Member, ...]) -> list[Peer]:
         """The peers whose disks the group has admitted, in the order of the members."""
