@@ -15,7 +15,7 @@ from dynalab_model.operations import CreateTable
 from dynalab_model.schema import IndexSchema, KeyAttribute, KeySchema, TableSchema
 from dynalab_model.shapes import REQUESTS
 from dynalab_model.stream_requests import stream_specification
-from dynalab_model.tags import check_tag_count, parse_tags
+from dynalab_model.tags import check_tags, parse_tags
 
 JsonBody: TypeAlias = "dict[str, object]"
 
@@ -51,7 +51,7 @@ def parse_create_table(body: Mapping[str, object]) -> CreateTable:
     _check_fields(body)
     _check_not_offered(body)
     _check_throughput(body)
-    check_tag_count(parse_tags(cast("list[object]", body.get("Tags") or [])))
+    check_tags(parse_tags(cast("list[object]", body.get("Tags") or [])))
     types = {
         cast(str, d["AttributeName"]): cast(str, d["AttributeType"]) for d in _structures(body, "AttributeDefinitions")
     }

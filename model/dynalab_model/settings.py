@@ -37,7 +37,7 @@ from dynalab_model.operations import (
 )
 from dynalab_model.schema import TableSchema
 from dynalab_model.tables import ACTIVE, CREATING, DEFAULT_ACCOUNT, DEFAULT_REGION, DELETING, UPDATING, arn
-from dynalab_model.tags import check_tag_count
+from dynalab_model.tags import check_tags
 
 Body: TypeAlias = "dict[str, object]"
 Settings: TypeAlias = "Mapping[str, object]"
@@ -89,7 +89,7 @@ def change_settings(op: SettingsChange, schema: TableSchema | None, status: str,
     known = tags_of(settings)
     if isinstance(op, TagResource):
         known |= op.tags
-        check_tag_count(known)
+        check_tags(known)
     else:
         known = {key: value for key, value in known.items() if key not in op.keys}
     settings["Tags"] = [{"Key": key, "Value": value} for key, value in known.items()]

@@ -8,6 +8,7 @@ from typing import cast
 from dynalab_model.errors import limit_exceeded
 
 TAGS_MAX = 50
+TAGS_BYTES_MAX = 10 * 1024  # of all keys and values of a table
 
 
 def parse_tags(given: Sequence[object]) -> dict[str, str]:
@@ -19,10 +20,12 @@ def parse_tags(given: Sequence[object]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in cast("Sequence[dict[str, str]]", given)}
 
 
-def check_tag_count(tags: dict[str, str]) -> None:
-    """Refuse more tags than a table may have.
+def check_tags(tags: dict[str, str]) -> None:
+    """Refuse more tags than a table may have, or larger ones. (The words are ours.)
 
-    >>> check_tag_count({"team": "red"})
+    >>> check_tags({"team": "red"})
     """
     if len(tags) > TAGS_MAX:
-        raise limit_exceeded(f"Too many tags: a table has at most {TAGS_MAX}")  # our wording
+        raise limit_exceeded(f"Too many tags: a table has at most {TAGS_MAX}")
+    if sum(len(key.encode()) + len(value.encode()) for key, value in tags.items()) > TAGS_BYTES_MAX:
+        raise limit_exceeded(f"Too large: all tags of a table have at most {TAGS_BYTES_MAX} bytes")

@@ -187,6 +187,121 @@ def test_tags_have_bounds(service: Any) -> None:
     service("UntagResource", ResourceArn=arn, TagKeys=[each["Key"] for each in many])
 
 
+@pytest.mark.row("limit:tags-bytes")
+def test_all_tags_of_a_table_have_10_kb_at_most(service: Any) -> None:
+    arn = "arn:aws:dynamodb:us-east-1:000000000000:table/Binary"
+    # 26 tags of 128 + 256 characters, and one of 256: 10,240 together.
+    tags = [{"Key": f"{number:02}" + "k" * 126, "Value": "v" * 256} for number in range(26)]
+    last = {"Key": "l", "Value": "v" * 255}
+    service("TagResource", ResourceArn=arn, Tags=[*tags, last])
+    error = service.refused("TagResource", ResourceArn=arn, Tags=[{"Key": "x", "Value": ""}])
+    assert error.code == "LimitExceededException"
+    service("TagResource", ResourceArn=arn, Tags=[{**last, "Value": "v" * 254}, {"Key": "x", "Value": ""}])
+    service("UntagResource", ResourceArn=arn, TagKeys=["x", "l", *(tag["Key"] for tag in tags)])
+    asked = table("Tagged", Tags=[*tags, last, {"Key": "x", "Value": ""}])
+    assert service.refused("CreateTable", **asked).code == "LimitExceededException"
+
+
+@pytest.mark.row("limit:index-keys")
+def test_a_global_index_has_keys_of_four_attributes_each(service: Any) -> None:
+    def keyed(hashes: int, ranges: int) -> dict[str, Any]:
+        keys = [(f"h{n}", "HASH") for n in range(hashes)] + [(f"r{n}", "RANGE") for n in range(ranges)]
+        schema = [{"AttributeName": name, "KeyType": role} for name, role in keys]
+        defined = [{"AttributeName": name, "AttributeType": "S"} for name in ("a", *(name for name, _ in keys))]
+        index = {"IndexName": "keys", "KeySchema": schema, "Projection": {"ProjectionType": "ALL"}}
+        return table("FourByFour", GlobalSecondaryIndexes=[index]) | {"AttributeDefinitions": defined}
+
+    made(service, keyed(4, 4))
+    for hashes, ranges in ((5, 0), (1, 5), (5, 4), (4, 5)):
+        assert service.refused("CreateTable", **keyed(hashes, ranges)).code == "ValidationException"
+
+
+@pytest.mark.row("limit:attribute-name")
+def test_names_of_attributes_have_1_to_65_535_bytes(service: Any) -> None:
+    key = {"pk": {"S": "long names"}}
+    for name in ("n" * 65_535, "n" * 65_533 + "é"):
+        service.put("Hash", **key, **{name: {"N": "1"}})
+        assert service.get("Hash", **key) == {**key, name: {"N": "1"}}
+    for name in ("n" * 65_536, "n" * 65_534 + "é", ""):
+        assert (
+            service.refused("PutItem", TableName="Hash", Item={**key, name: {"N": "1"}}).code == "ValidationException"
+        )
+
+
+@pytest.mark.row("limit:next-token")
+def test_a_token_of_a_statement_has_32_768_characters_at_most(service: Any) -> None:
+    error = service.refused("ExecuteStatement", Statement='SELECT * FROM "Hash"', NextToken="t" * 32_769)
+    assert error.message.endswith(
+        "at 'nextToken' failed to satisfy constraint: Member must have length less than or equal to 32768"
+    )
+
+
+ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/Hash/stream/2015-05-20T20:51:10.252"
+SHARD = "shardId-00000000000000000001-0123456789abcdef"
+PLACE = {"StreamArn": ARN, "ShardId": SHARD, "ShardIteratorType": "AT_SEQUENCE_NUMBER"}
+
+
+@pytest.mark.row("limit:streams")
+@pytest.mark.parametrize(
+    ("operation", "body", "told"),
+    [
+        (
+            "ListStreams",
+            {"Limit": 0},
+            "Value '0' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1",
+        ),
+        (
+            "ListStreams",
+            {"Limit": 101},
+            "Value '101' at 'limit' failed to satisfy constraint: Member must have value less than or equal to 100",
+        ),
+        (
+            "DescribeStream",
+            {"StreamArn": ARN, "Limit": 101},
+            "Value '101' at 'limit' failed to satisfy constraint: Member must have value less than or equal to 100",
+        ),
+        (
+            "DescribeStream",
+            {"StreamArn": "a" * 36},
+            "at 'streamArn' failed to satisfy constraint: Member must have length greater than or equal to 37",
+        ),
+        (
+            "DescribeStream",
+            {"StreamArn": "a" * 1025},
+            "at 'streamArn' failed to satisfy constraint: Member must have length less than or equal to 1024",
+        ),
+        (
+            "GetShardIterator",
+            {**PLACE, "ShardId": "s" * 27},
+            "at 'shardId' failed to satisfy constraint: Member must have length greater than or equal to 28",
+        ),
+        (
+            "GetShardIterator",
+            {**PLACE, "ShardId": "s" * 66},
+            "at 'shardId' failed to satisfy constraint: Member must have length less than or equal to 65",
+        ),
+        (
+            "GetShardIterator",
+            {**PLACE, "SequenceNumber": "1" * 20},
+            "at 'sequenceNumber' failed to satisfy constraint: Member must have length greater than or equal to 21",
+        ),
+        (
+            "GetShardIterator",
+            {**PLACE, "SequenceNumber": "1" * 41},
+            "at 'sequenceNumber' failed to satisfy constraint: Member must have length less than or equal to 40",
+        ),
+        (
+            "GetRecords",
+            {"ShardIterator": "i" * 2049},
+            "at 'shardIterator' failed to satisfy constraint: Member must have length less than or equal to 2048",
+        ),
+    ],
+)
+def test_requests_of_streams_have_bounds(service: Any, operation: str, body: dict[str, Any], told: str) -> None:
+    error = service.refused(operation, **body)
+    assert error.code == "ValidationException" and error.message.endswith(told)
+
+
 @pytest.mark.row("limit:list-tables")
 def test_a_page_of_tables_has_1_to_100_names(service: Any) -> None:
     for limit, words in ((0, "greater than or equal to 1"), (101, "less than or equal to 100")):

@@ -171,6 +171,16 @@ def test_an_iterator_begins_where_it_was_asked_for(side: Side) -> None:
         assert refusal(side, "GetShardIterator", **shard, **wrong)[0] == "ValidationException"
 
 
+@pytest.mark.row("limit:streams")
+def test_an_answer_has_a_thousand_records_at_most(side: Side) -> None:
+    place = iterator(side, create(side, "Thousand"))
+    assert side.ask("GetRecords", ShardIterator=place, Limit=1_000)["Records"] == []
+    for limit, bound in ((0, "greater than or equal to 1"), (1_001, "less than or equal to 1000")):
+        code, message = refusal(side, "GetRecords", ShardIterator=place, Limit=limit)
+        assert code == "ValidationException"
+        assert message.endswith(f"at 'limit' failed to satisfy constraint: Member must have value {bound}")
+
+
 @pytest.mark.row("operation:GetRecords")
 def test_records_tell_every_change_and_where_to_go_on(side: Side) -> None:
     arn = create(side, "Changes")

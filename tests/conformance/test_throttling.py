@@ -179,3 +179,27 @@ def test_a_table_too_many_that_is_being_changed_at_a_time(on_demand: Limited, mo
     network.remove_rule(untold)
     on_demand.run(8 * SECOND_NS)
     assert create("Two").status == 200, "the other one is ACTIVE now"
+
+
+@pytest.mark.row("error:LimitExceeded-readers")
+def test_a_third_reader_of_a_shard_is_one_too_many(on_demand: Limited) -> None:
+    def send(operation: str, **body: Any) -> Response:
+        token = on_demand.simulation.request(0, 0, parse(operation, body))
+        while token not in on_demand.answers:
+            on_demand.run(SECOND_NS // 1_000)
+        return on_demand.answers[token]
+
+    stream = {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}
+    on_demand.ask("CreateTable", 1, TableName="Read", BillingMode="PAY_PER_REQUEST", StreamSpecification=stream, **KEYS)
+    described: Any = send("DescribeTable", TableName="Read").body
+    arn = described["Table"]["LatestStreamArn"]
+    shards: Any = send("DescribeStream", StreamArn=arn).body
+    place = {"StreamArn": arn, "ShardId": shards["StreamDescription"]["Shards"][0]["ShardId"]}
+    readers = [send("GetShardIterator", ShardIteratorType="TRIM_HORIZON", **place).body for _ in range(3)]
+    answers = [send("GetRecords", ShardIterator=reader["ShardIterator"]) for reader in readers]
+    assert [answer.status for answer in answers] == [200, 200, 400]
+    assert answers[2].error == "LimitExceededException"
+    following: Any = answers[0].body
+    assert send("GetRecords", ShardIterator=following["NextShardIterator"]).status == 200, "the first one goes on"
+    on_demand.run(2 * SECOND_NS)
+    assert send("GetRecords", ShardIterator=readers[2]["ShardIterator"]).status == 200, "the others have gone"
