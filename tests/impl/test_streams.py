@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from dynalab_checkers.streams import Record, check_stream
+from dynalab_fault_injection.simulator.simulation import WALL_EPOCH_NS
 from dynalab_impl import messages as m
 from dynalab_impl.effects import Limits, Timing
 from dynalab_impl.partition import Partition
 from dynalab_impl.snapshot import SnapshotHeader
-from dynalab_impl.stream_shards import Shard
-from dynalab_model.streams import number_of
+from dynalab_impl.stream_shards import Shard, digested
+from dynalab_model.streams import Change, number_of
 
 from .conftest import SECOND, Lab
 
@@ -432,3 +433,89 @@ def test_a_table_without_a_stream_has_no_shards_and_keeps_no_records(lab: Lab) -
     lab.put("a", 2)
     assert all(state.shards == [] for state in states(lab))
     assert lab.call("ListStreams").body == {"Streams": []}
+
+
+def test_a_transaction_has_a_record_for_each_item_that_it_changes(make_lab: MakeLab) -> None:
+    lab = make_lab(partitions=1)
+    lab.create()
+    enable(lab)
+    lab.put("a", 1)
+    lab.put("same", 1)
+    lab.put("gone", 1)
+    reader = Reader(lab, arn_of(lab))
+    reader.drain(2)
+    before = len(reader.told)
+
+    def named(key: str) -> dict[str, Any]:
+        return {"TableName": "things", "Key": {"pk": {"S": key}}}
+
+    check = {**named("a"), "ConditionExpression": "attribute_exists(pk)"}
+    same = {"pk": {"S": "same"}, "v": {"S": "1"}}
+    actions: list[dict[str, Any]] = [
+        {"ConditionCheck": check},
+        {"Put": {"TableName": "things", "Item": {"pk": {"S": "new"}}}},
+        {"Put": {"TableName": "things", "Item": same}},
+        {"Delete": named("gone")},
+        {
+            "Update": {
+                **named("counted"),
+                "UpdateExpression": "ADD n :n",
+                "ExpressionAttributeValues": {":n": {"N": "1"}},
+            }
+        },
+    ]
+    assert lab.call("TransactWriteItems", TransactItems=actions).status == 200
+    lab.run(2 * SECOND)
+    reader.drain(2)
+    told = {record.key: record.event for record in reader.records()[before:]}
+    assert told == {"new": "INSERT", "gone": "REMOVE", "counted": "INSERT"}
+    reader.judge(contents(lab))
+    failing = {**named("a"), "ConditionExpression": "attribute_not_exists(pk)"}
+    refused = lab.call("TransactWriteItems", TransactItems=[{"ConditionCheck": failing}, *actions[1:]])
+    assert refused.error == "TransactionCanceledException"
+    lab.run(2 * SECOND)
+    reader.drain(2)
+    assert len(reader.told) == before + 3
+
+
+@pytest.mark.claim("S81")
+def test_what_the_sweep_removes_says_so_and_what_a_client_deletes_does_not(make_lab: MakeLab) -> None:
+    lab = make_lab(partitions=1)
+    lab.create()
+    enable(lab)
+    lab.call(
+        "UpdateTimeToLive", TableName="things", TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires"}
+    )
+    now_s = (WALL_EPOCH_NS + lab.simulation.now) // SECOND
+    for key in ("expires", "by hand"):
+        lab.put(key, 1, attributes={"expires": {"N": str(now_s - 60)}})
+    lab.call("DeleteItem", TableName="things", Key={"pk": {"S": "by hand"}})
+    reader = Reader(lab, arn_of(lab))
+    for _ in range(60):
+        lab.run(SECOND)
+        if "expires" not in contents(lab):
+            break
+    reader.drain(2)
+    removed = {
+        r["dynamodb"]["Keys"]["pk"]["S"]: r.get("userIdentity") for _, r in reader.told if r["eventName"] == "REMOVE"
+    }
+    assert removed == {"by hand": None, "expires": {"PrincipalId": "dynamodb.amazonaws.com", "Type": "Service"}}
+
+
+def test_a_digest_covers_every_change_in_time_and_few_at_once() -> None:
+    stream = m.StreamForm("label", "KEYS_ONLY")
+    changes = [Change(number, "INSERT", 5, {"pk": {"S": str(number)}}, None, None) for number in range(1300)]
+    shards = [
+        Shard("one", "", stream, 0, 1, ended=700, closed_ns=2, changes=changes[:701]),
+        Shard("two", "one", stream, 701, 2, changes=changes[701:]),
+    ]
+    covered: dict[int, bool] = {}
+    for slot in range(100, 103):
+        numbers = [
+            part[0]
+            for part in digested(shards, slot)
+            if isinstance(part, list) and len(part) == 7 and part[1] == "INSERT"
+        ]
+        assert len(numbers) <= 512
+        covered.update(dict.fromkeys(numbers, True))
+    assert sorted(covered) == list(range(1300))
