@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from dynalab.site import claims, conformance, drawing, plots, results, splits
-from dynalab_fault_injection.experiments import admission, heat, leaderless, metadata, quorum
+from dynalab_fault_injection.experiments import admission, heat, indexes, leaderless, metadata, quorum
 from dynalab_fault_injection.planted_bugs import PatchDoesNotFit, hunt
 from dynalab_impl.inheritance import INHERITED
 from dynalab_impl.path import PATHS, SHARD_LIFE
@@ -62,6 +62,14 @@ def write_admission(docs: Path) -> None:
     folder = docs / "generated"
     write(folder / "admission-burst.md", "\n".join(admission.burst_table(spell)) + "\n")
     write(folder / "admission-hot-key.md", "\n".join(admission.table(runs)) + "\n")
+
+
+def write_indexes(docs: Path) -> None:
+    """How far a slow index falls behind, and how it slows its table down: the experiment's tables."""
+    lags, pressures = indexes.measured()
+    folder = docs / "generated"
+    write(folder / "index-lag.md", "\n".join(indexes.lag_table(lags)) + "\n")
+    write(folder / "index-back-pressure.md", "\n".join(indexes.pressure_table(pressures)) + "\n")
 
 
 def write_splits(docs: Path) -> None:
@@ -154,6 +162,7 @@ def main(docs: Path, tests: Path, store: Path, smoke: bool, violation: bool) -> 
         write_admission(docs)
         write_splits(docs)
         write_streams(docs)
+        write_indexes(docs)
         write_leaderless(docs)
         write_bug(docs, "split-loses-the-tail")
         write(docs / "generated" / "operations.md", operations_table())

@@ -136,6 +136,20 @@ STREAM_READ: tuple[Hop, ...] = (
 )
 
 # How a shard lives: from and to are its states, the third is what happens. `stream_shards` does it, entry by entry.
+NEW_INDEX: tuple[Hop, ...] = (
+    Hop("client", "router", "request", "UpdateTable with a new index; the table is UPDATING, the index CREATING"),
+    Hop("router", "catalog leader", "TableRequest", "the catalog chooses where the index's partitions lie"),
+    Hop("catalog leader", "index leader", "Host", "three nodes in three zones each, again and again until they answer"),
+    Hop("index leader", "catalog leader", "Hosted", "a majority of each partition is there"),
+    Hop("catalog leader", "leader", "Alter", "each of the table's own partitions is told of the index"),
+    Hop("leader", "leader", "append", "from this slot of its log on every write is owed to the index, too"),
+    Hop("leader", "catalog leader", "Altered", "when all have answered: Backfilling is true, the table ACTIVE again"),
+    Hop("leader", "leader", "append", "a piece of what was there before; how far it has come is in the log"),
+    Hop("leader", "index leader", "IndexRequest", "with the version of the item: a newer write wins, however late"),
+    Hop("index leader", "leader", "IndexReply", "when little is owed, the next piece is logged"),
+    Hop("leader", "catalog leader", "Altered", "all of it has arrived; when every partition says so, it is ACTIVE"),
+)
+
 SHARD_LIFE: tuple[Hop, ...] = (
     Hop("no stream", "open shard", "enabled", "a Reform of the table: in one slot of each partition's log (S167)"),
     Hop("open shard", "open shard", "change", "a record under the slot's number, unless nothing has changed (S164)"),
@@ -156,4 +170,5 @@ PATHS: dict[str, tuple[Hop, ...]] = {
     "recovery": RECOVERY,
     "transaction read": TRANSACTION_READ,
     "stream read": STREAM_READ,
+    "new index": NEW_INDEX,
 }

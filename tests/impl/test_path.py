@@ -237,3 +237,26 @@ def test_a_shard_lives_as_the_table_says() -> None:
             assert hop.source == state(shards, name)
             events[hop.message](shards)
             assert hop.target == state(shards, name)
+
+
+@pytest.mark.claim("S27")
+def test_a_new_index_takes_the_hops_of_the_table(make_lab: Any) -> None:
+    names: list[str] = []
+    lab = make_lab(seed=6, make=lambda *place: Tap(make_node(*place), names), partitions=1)
+    lab.create()
+    lab.put("warm", 1, attributes={"colour": {"S": "red"}})
+    lab.run(2_000_000_000)
+    names.clear()
+    keys = [{"AttributeName": "colour", "KeyType": "HASH"}]
+    made = {"IndexName": "by-colour", "KeySchema": keys, "Projection": {"ProjectionType": "ALL"}}
+    types = [{"AttributeName": "colour", "AttributeType": "S"}]
+    lab.call(
+        "UpdateTable",
+        TableName="things",
+        GlobalSecondaryIndexUpdates=[{"Create": made}],
+        AttributeDefinitions=types,
+    )
+    lab.run(3_000_000_000)
+    wanted = list(dict.fromkeys(hop.message for hop in PATHS["new index"] if hop.message not in INSIDE))
+    assert [name for name in dict.fromkeys(names) if name in wanted] == wanted
+    assert max(place for place, name in enumerate(names) if name == "Altered") > names.index("IndexReply")
