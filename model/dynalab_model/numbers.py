@@ -110,6 +110,8 @@ def number_bytes(text: str) -> int:
     >>> [number_bytes(text) for text in ("0", "1", "100", "123", "-1", "1.5")]
     [1, 2, 2, 3, 3, 3]
     """
+    if text.isdigit():  # most numbers
+        return 1 + (len(text.rstrip("0")) + 1) // 2
     negative = text.startswith("-")
     whole, _, fraction = text[negative:].partition(".")
     if fraction:

@@ -93,10 +93,11 @@ def item_size(item: Item) -> int:
     for name, value in item.items():
         total += len(name) if name.isascii() else len(name.encode())
         text: Any = value.get("S")  # most attributes are strings, and every write comes by here
-        if text is None:
-            total += value_size(value)
-        else:
+        if text is not None:
             total += len(text) if text.isascii() else len(text.encode())
+            continue
+        text = value.get("N")
+        total += value_size(value) if text is None else number_bytes(text)
     return total
 
 
