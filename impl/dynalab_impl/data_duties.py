@@ -12,7 +12,7 @@ from dynalab_impl import admission_duties, index_duties
 from dynalab_impl import messages as m
 from dynalab_impl.effects import NOTHING, Address, Effects
 from dynalab_impl.jsons import as_json
-from dynalab_impl.markers import check_free, note_overwrite
+from dynalab_impl.markers import check_free, is_blind, note_overwrite
 from dynalab_impl.partition import Partition
 from dynalab_impl.replication.leading import UNCOMMITTED_MAX, Waiter
 from dynalab_impl.replication.replica import Replica
@@ -22,7 +22,6 @@ from dynalab_model.collections import check_collection, growth_bytes
 from dynalab_model.errors import DynamoError
 from dynalab_model.events import Event
 from dynalab_model.items import apply_write, index_units, local_changes
-from dynalab_model.operations import PutItem
 from dynalab_model.pages import write_response
 from dynalab_model.values import item_size
 
@@ -146,7 +145,7 @@ def on_write(node: StorageNode, sender: Address, message: m.WriteRequest, effect
     slot = replica.propose(command, message.request, message.expiry_ns, effects)
     if type(command) is m.Write:
         lead.pending_items[key] = (slot, command.item)
-        if node.topology.transaction_rules and type(operation) is PutItem:
+        if node.topology.transaction_rules and is_blind(operation):
             note_overwrite(lead, key, slot, node.topology.transaction_rules)
     replica.wait(slot, Waiter(sender, message.number))
 

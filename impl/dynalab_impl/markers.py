@@ -14,6 +14,7 @@ from dynalab_impl.replication.leading import Leading
 from dynalab_impl.transact_apply import holders, stamp_of
 from dynalab_impl.transaction_rules import MANY_PREPARED, OLD_WRITE_IGNORED, WRITE_BEFORE_PREPARED
 from dynalab_model.errors import transaction_conflict
+from dynalab_model.operations import PutItem, WriteOperation
 
 
 def holder(partition: Partition, lead: Leading, key: bytes) -> Held | None:
@@ -49,6 +50,12 @@ def check_rivals(held: Held | None, fresh: Held, rules: Collection[str]) -> None
         same = other.txn == fresh.txn or (other.ledger == fresh.ledger and other.attempt < fresh.attempt)
         if not same and not (fresh.blind and other.blind and MANY_PREPARED in rules):
             raise transaction_conflict()
+
+
+def is_blind(operation: WriteOperation) -> bool:
+    """Whether a single write replaces the whole item and looks at nothing: what it would have overwritten, it hides."""
+    bare = operation.condition is None and operation.legacy is None and operation.return_values == "NONE"
+    return isinstance(operation, PutItem) and bare
 
 
 OVERWRITES_MAX = 10_000

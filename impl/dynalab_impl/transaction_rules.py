@@ -41,12 +41,12 @@ RULES: dict[str, Rule] = {
     ),
     OLD_WRITE_IGNORED: Rule(
         3,
-        "a blind put or delete whose timestamp is older than the item's last write, if that replaced the whole item",
+        "a blind put or delete whose timestamp is older than the item's last write, if that was a blind put",
         "it is ordered before that write, which hides it: nobody can tell that it was never there. Somebody could who "
         "reads two items at the moment when it is done on one of them, so with this rule read transactions have "
         "timestamps, too, as with the fifth",
-        "real time, if clocks differ: a write that was acknowledged is not seen by a read that begins afterwards. What "
-        "replaced the item is remembered by the leader alone: after a change of leaders it refuses as without the rule",
+        "real time, if clocks differ: a write that was acknowledged is not seen by a read that begins afterwards. The "
+        "last put is remembered by the leader alone: after a change of leaders it refuses as without the rule",
     ),
     MANY_PREPARED: Rule(
         4,

@@ -120,13 +120,20 @@ def test_an_old_blind_put_is_accepted_behind_a_put_that_hides_it_and_is_never_se
         assert markers(lab) == []
 
 
-def test_only_what_replaced_the_whole_item_hides_an_old_write(make_lab: MakeLab) -> None:
+def test_only_a_put_that_looked_at_nothing_hides_an_old_write(make_lab: MakeLab) -> None:
     lab = made(make_lab, rules.OLD_WRITE_IGNORED)
     slow(lab, 0, SECOND // 5)
     lab.put("a", "young", router=1)
     lab.call("UpdateItem", 1, TableName="things", Key={"pk": {"S": "a"}}, UpdateExpression="SET x = v")
     assert write(lab, put("a", "old")).status == 200
     assert "transaction-anew" in lab.kinds() and lab.get("a") == "old"
+    told = {"ReturnValues": "ALL_OLD"}, {"ConditionExpression": "attribute_not_exists(pk) OR v <> pk"}
+    for number, looks in enumerate(told):
+        lab.put(f"c{number}", "before", router=1)
+        lab.put(f"c{number}", "young", router=1, **looks)
+        lab.told.clear()
+        assert write(lab, put(f"c{number}", "old")).status == 200
+        assert "transaction-anew" in lab.kinds(), "what hides it has seen what was there before"
     lab.put("b", "young", router=1)
     lab.told.clear()
     assert write(lab, put("b", "old", ConditionExpression="attribute_exists(pk)")).status == 200
