@@ -67,6 +67,7 @@ def main(only: tuple[str, ...], seconds: float, operations: int, seeds: int, too
         add(virtual.latency())
         add(virtual.failover())
         add(virtual.idle())
+        add(virtual.transactions())
     if "checkers" in sections:
         for keys in (1, 1000):
             add(measure.checkers(operations, keys))

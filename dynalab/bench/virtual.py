@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 
 from dynalab.bench.report import Figure
+from dynalab_fault_injection.experiments import transactions as experiment
 from dynalab_fault_injection.implementation import implementation_format
 from dynalab_fault_injection.simulator import Simulation
 from dynalab_impl.effects import RequestToken, Response, Timing, Topology, layout
@@ -134,3 +135,18 @@ def idle(seconds: int = 60) -> list[Figure]:
     return [
         Figure("idle cluster", "9 nodes, 30 groups", seconds / spent, "virtual s/s", f"{seconds} s in {spent:.2f} s")
     ]
+
+
+def transactions() -> list[Figure]:
+    """What transactions take beside single requests, by their number of items (ATC'23: writes about four times, reads a
+    bit less than twice).
+    """
+    found = experiment.latencies()
+    single = {took.name: took.ms(50) for took in found if took.items == 1}
+    figures: list[Figure] = []
+    for took in found:
+        beside = single["GetItem" if took.name in ("GetItem", experiment.READ) else "PutItem"]
+        detail = f"p99 {took.ms(99):.2f} ms, {took.ms(50) / beside:.1f} times a single one"
+        subject = f"{took.name}, {took.items} item{'s' if took.items > 1 else ''}"
+        figures.append(Figure("transactions, virtual time", subject, took.ms(50), "ms p50", detail))
+    return figures

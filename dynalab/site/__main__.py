@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from dynalab.site import claims, conformance, drawing, plots, results, splits
-from dynalab_fault_injection.experiments import admission, heat, indexes, leaderless, metadata, quorum
+from dynalab_fault_injection.experiments import admission, heat, indexes, leaderless, metadata, quorum, transactions
 from dynalab_fault_injection.planted_bugs import PatchDoesNotFit, hunt
 from dynalab_impl.inheritance import INHERITED
 from dynalab_impl.path import PATHS, SHARD_LIFE
@@ -47,6 +47,16 @@ def write_metadata(docs: Path) -> None:
 def write_quorum(docs: Path) -> None:
     """What a write costs and buys when it waits for one, two or three disks."""
     write(docs / "generated" / "quorum.md", "\n".join(quorum.table(quorum.measured())) + "\n")
+
+
+def write_transactions(docs: Path) -> None:
+    """The further rules for transactions, what transactions take, and how often they are refused."""
+    folder = docs / "generated"
+    write(folder / "transaction-rules.md", transaction_rules())
+    write(folder / "transaction-latency.md", "\n".join(transactions.latency_table(transactions.latencies())) + "\n")
+    write(
+        folder / "transaction-conflicts.md", "\n".join(transactions.contention_table(transactions.contention())) + "\n"
+    )
 
 
 def transaction_rules() -> str:
@@ -158,7 +168,7 @@ def main(docs: Path, tests: Path, store: Path, smoke: bool, violation: bool) -> 
         write_paths(docs)
         write_metadata(docs)
         write_quorum(docs)
-        write(docs / "generated" / "transaction-rules.md", transaction_rules())
+        write_transactions(docs)
         write_admission(docs)
         write_splits(docs)
         write_streams(docs)
