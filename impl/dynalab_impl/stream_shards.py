@@ -125,7 +125,8 @@ def reform(shards: Shards, group: str, stream: StreamForm | None, slot: int, tim
 def pass_time(shards: Shards, group: str, slot: int, time_ns: Nanoseconds) -> None:
     """An entry is about to be applied in this slot, at this time of the log."""
     last = shards[-1]
-    if not last.opened_ns:
+    if not last.opened_ns or last.first == slot_number(slot):
+        # Its first entry, however late that comes: a successor would begin where it does, and have its name.
         last.opened_ns = time_ns
     elif not last.ended and time_ns - last.opened_ns >= last.stream.roll_s * SECOND:
         parent = close_one(shards, slot, time_ns)

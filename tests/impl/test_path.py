@@ -212,7 +212,7 @@ def test_a_shard_lives_as_the_table_says() -> None:
         assert [half[-1].parent for half in halves] == 2 * [shards[0].id] and len(halves[0]) == 2
 
     def roll(shards: list[stream_shards.Shard]) -> None:
-        stream_shards.pass_time(shards, "g", 2, 11 * second)
+        stream_shards.pass_time(shards, "g", 3, 11 * second)
         assert [shard.parent for shard in shards] == ["", shards[0].id]
 
     def disable(shards: list[stream_shards.Shard]) -> None:
