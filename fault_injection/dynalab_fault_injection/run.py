@@ -15,9 +15,9 @@ from pathlib import Path
 from dynalab_checkers.history import History, Json
 from dynalab_fault_injection.archive_judge import archive_agrees
 from dynalab_fault_injection.cluster import Cluster
-from dynalab_fault_injection.faults import CATALOGUE, Window, heal, plan
+from dynalab_fault_injection.faults import CATALOGUE, WALL_OFFSETS_NS, Window, heal, plan
 from dynalab_fault_injection.implementation import implementation_format
-from dynalab_fault_injection.judges import Judgement, judge, replicas_agree
+from dynalab_fault_injection.judges import WALL_ERROR_NS, Judgement, judge, replicas_agree
 from dynalab_fault_injection.operator import Operator
 from dynalab_fault_injection.simulator import Parameters, Simulation, stream
 from dynalab_fault_injection.sometimes import WORDS
@@ -255,7 +255,7 @@ class Run:
     def _result(self) -> RunResult:
         simulation, setting = self.simulation, self.setting
         history = History.from_events(self.recorder.events)
-        judgements, staleness = judge(history, self.workload.name, setting.budget)
+        judgements, staleness = judge(history, self.workload.name, setting.budget, self._wall_error_ns())
         judgements += self.problems
         bands = [FaultBand(w.name, w.start_ns, w.end_ns, dict(w.fault.evidence)) for w in self.windows]
         bites = sum(band.bit for band in bands)
@@ -283,6 +283,10 @@ class Run:
             steps=simulation.steps,
             virtual_ns=simulation.now,
         )
+
+    def _wall_error_ns(self) -> int:
+        """How far a wall clock may have been ahead of virtual time."""
+        return max(WALL_OFFSETS_NS) + WALL_ERROR_NS if "clock-offset" in self.faults else WALL_ERROR_NS
 
     def _sometimes(self, bands: list[FaultBand], staleness: dict[str, Json]) -> dict[str, int]:
         """Counted evidence of everything that ought to happen sometimes."""

@@ -23,8 +23,6 @@ from dynalab_fault_injection.workloads.stream import CONSUMER
 from dynalab_fault_injection.workloads.stream_reader import OF_READERS, reads_of
 
 SECOND = 1_000_000_000
-# Clocks: a fault may put a wall clock wrong by so much; and a record tells its time in whole seconds.
-WRONG_NS = 18 * SECOND
 PROBE = "probe"  # the operator's own keys: nobody records them
 
 
@@ -39,11 +37,11 @@ def judge_stream(history: History, budget: int) -> list[Judgement]:
     ]
 
 
-def judge_expiry(history: History, budget: int) -> list[Judgement]:
+def judge_expiry(history: History, budget: int, wall_error_ns: int) -> list[Judgement]:
     """A table whose items expire, and its stream: the sweeps are in it, too."""
     base = base_part(history)
-    swept = check_expiry(base, epoch_ns=WALL_EPOCH_NS, error_ns=WRONG_NS, budget=budget)
-    # Nothing but the record says when a sweep was made, by the clock of the one that made it.
+    swept = check_expiry(base, epoch_ns=WALL_EPOCH_NS, error_ns=wall_error_ns, budget=budget)
+    # Nothing but the record says when a sweep was made: in whole seconds, by the clock of the one that made it.
     sweeps = check_sweeps(final_records(history), _expires, epoch_ns=WALL_EPOCH_NS, error_ns=SECOND)
     return [
         judgement("expiry", swept),
