@@ -1,7 +1,7 @@
 """Writing events into the two indexes of `old_events` (S63): what an index of one key can take, its table can take.
 
 Sizes are 1 : 10. A partition, of the table or of an index, takes 100 writes a second. 400 a second arrive, each with an
-identifier of its own, and 600 of them are let in before the table waits for its index.
+identifier of its own, and some 500 of them are let in before the table waits for its index.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from meter import Body, Database, Simulated, index, item, run, table
 from dynalab_impl.effects import Limits
 
 LIMIT, RATE, SECONDS = 100, 400, 6
-STEP = 50  # served and throttled are told to so many: a message more or less does not move them
+STEP = 200  # served and throttled are told to so many: a message more or less does not move them
 PARTITIONS, SHARDS = 8, 10
-BACKLOG_MAX = 75  # changes that a partition may owe its index
+BACKLOG_MAX = 65  # changes that a partition may owe its index
 
 
 def puzzler(_: Database) -> Iterator[str]:
