@@ -26,7 +26,7 @@ from dynalab_impl.messages import (
     TableMap,
 )
 from dynalab_impl.partition import Outcome
-from dynalab_impl.reforming import reformed, stream_form
+from dynalab_impl.reforming import ending, reformed, stream_form
 from dynalab_impl.snapshot import (
     DividedImage,
     Image,
@@ -38,9 +38,11 @@ from dynalab_impl.snapshot import (
 )
 from dynalab_impl.table_entry import (
     DESCRIBE_STREAM,
+    GONE,
     NO_COUNTS,
     Counts,
     Table,
+    ended,
     stream_described,
     streams_listed,
 )
@@ -59,7 +61,7 @@ from dynalab_model.operations import (
 )
 from dynalab_model.schema import TableSchema
 from dynalab_model.settings import change_settings, read_settings
-from dynalab_model.stream_settings import begun
+from dynalab_model.stream_settings import begun, streams_of
 from dynalab_model.tables import ACTIVE, CREATING, DELETING, UPDATING, check_deletable, list_tables, step
 
 CATALOG = "catalog"
@@ -77,6 +79,7 @@ ACTIONS: dict[str, str] = {
     "expiring": "all partitions know by which attribute items expire now",
     "delete": "the table goes; its replicas are being dropped",
     "forget": "a majority of every group is dropped and no lease can run: the table is gone, its name is free",
+    "bury": "the streams of a deleted table are too old to be read: its last replicas are being dropped",
     "clean": "the last replicas of a deleted table, or of a divided partition, are dropped",
     "members": "a group's leader told who holds it now",
     "split": "a partition was split: its children take its place in the table",
@@ -133,7 +136,7 @@ class Catalog:
         for image in images:
             if isinstance(image, TableImage):
                 made = Table(image.form, image.settings, image.table_id, image.status, image.created_ns, image.groups)
-                self.tables[made.schema.name] = made
+                self.tables[made.name] = made
             elif isinstance(image, NodeImage):
                 self.nodes[image.member.address] = image.member.incarnation
             elif isinstance(image, LeftoverImage):
@@ -169,7 +172,7 @@ class Catalog:
         Changes of settings are judged when they are applied: their rules look at the time, and the log has one.
         """
         if isinstance(operation, CreateTable | UpdateTable | DeleteTable):
-            busy = sum(table.status != ACTIVE for table in self.tables.values())
+            busy = sum(table.status not in (ACTIVE, GONE) for table in self.tables.values())
             if busy >= CHANGES_AT_A_TIME_MAX:
                 raise limit_exceeded()
         if isinstance(operation, CreateTable):
@@ -207,10 +210,13 @@ class Catalog:
             found = self.divided.pop(change.group, None)
             if found is not None:
                 self.leftovers[change.group] = (found.parent,)
+        elif change.action == "members":
+            holder = self._holder(change.group)
+            if holder is not None:
+                holder.groups = with_members(holder.groups, change)
+            self.leftovers = {place: with_members(groups, change) for place, groups in self.leftovers.items()}
         elif table is None or (change.table_id and table.table_id != change.table_id):
             return {}  # a step of a table that has gone in the meantime
-        elif change.action == "members":
-            table.groups = with_members(table.groups, change)
         elif change.action == "activate" and table.status == CREATING:
             table.status = step(CREATING, ACTIVE)
         elif change.action == "updated" and table.status == UPDATING:
@@ -221,19 +227,45 @@ class Catalog:
         elif change.action == "delete":
             if table.status != DELETING:
                 table.status = step(table.status, DELETING)
+                if streams_of(table.settings, entry.time_ns // 1_000_000):
+                    table.form = ending(table.form)
             return {"TableDescription": table.description()}
         elif change.action == "forget":
+            self._forget(table, entry.time_ns)
+        elif change.action == "bury":
             del self.tables[change.table]
-            parents = [image.parent for image in self.divided.values() if image.parent.table == change.table]
-            for parent in parents:
-                del self.divided[parent.group]
-            self.leftovers[table.table_id] = (*table.groups, *parents)
+            self.leftovers[table.table_id] = table.groups
         return {}
+
+    def _forget(self, table: Table, time_ns: Nanoseconds) -> None:
+        """The table's name is free. What is left of it is dropped, but not the partitions whose streams may be read."""
+        name = table.schema.name
+        stays = table.form.gone
+        del self.tables[name]
+        parents = [
+            image.parent
+            for image in self.divided.values()
+            if image.parent.table == name and (image.parent.index or not stays)
+        ]
+        for parent in parents:
+            del self.divided[parent.group]
+        if stays:
+            left = ended(table, time_ns // 1_000_000)
+            self.tables[left.name] = left
+            groups = tuple(spec for spec in table.groups if spec.index)
+            if groups or parents:
+                self.leftovers[f"{table.table_id}/indexes"] = (*groups, *parents)
+        else:
+            self.leftovers[table.table_id] = (*table.groups, *parents)
+
+    def _holder(self, group: str) -> Table | None:
+        """The table that has this group, also one that has gone."""
+        return next((t for t in self.tables.values() if any(spec.group == group for spec in t.groups)), None)
 
     def _split(self, change: CatalogChange) -> None:
         """The children stand where their parent stood, in a table or among what is left of one."""
-        table = self.tables.get(change.specs[0].table)
-        if table is not None and any(spec.group == change.group for spec in table.groups):
+        table = self._holder(change.group)
+        if table is not None:
             known = next(spec for spec in table.groups if spec.group == change.group)
             # Those who hold it now, also if its leader's word of them was overtaken by this one: each must come to the
             # Split before the parent is dropped.
@@ -259,7 +291,11 @@ class Catalog:
 
     def holds_group(self, group: str) -> bool:
         """Whether a table, or what is left of one, has a group of this name."""
-        return any(spec.group == group for groups in self._all_groups() for spec in groups)
+        return bool(self.specs_named(group))
+
+    def specs_named(self, group: str) -> list[GroupSpec]:
+        """The group of this name in a table, or in what is left of one; none or one."""
+        return [spec for groups in self._all_groups() for spec in groups if spec.group == group]
 
     def group_names(self) -> set[str]:
         """The groups of all tables."""
@@ -326,7 +362,7 @@ class Catalog:
         if isinstance(operation, ReadSettings):
             found = self.tables.get(operation.table)
             if operation.name == DESCRIBE_STREAM:
-                return stream_described(found, operation.table, operation.argument, now_ms)
+                return stream_described(self.tables, operation.table, operation.argument, now_ms)
             status, settings = ("", None) if found is None else (found.status, found.settings)
             return cast("dict[str, JSON]", read_settings(operation, status, settings))
         if isinstance(operation, DescribeTable):

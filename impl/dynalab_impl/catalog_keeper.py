@@ -15,9 +15,10 @@ from dynalab_impl.messages import NO_REQUEST, CatalogChange, Drop, GroupSpec, Ho
 from dynalab_impl.reforming import spread
 from dynalab_impl.replication.replica import Replica
 from dynalab_impl.snapshot import DividedImage
-from dynalab_impl.table_entry import Table
+from dynalab_impl.table_entry import GONE, Table
 from dynalab_model.events import Event
 from dynalab_model.online_indexes import deleting
+from dynalab_model.stream_settings import streams_of
 from dynalab_model.tables import CREATING, DELETING, UPDATING
 
 EVENTS = {"activate": "table-active", "forget": "table-gone"}
@@ -42,6 +43,10 @@ class CatalogKeeper:
         assert isinstance(catalog, Catalog)
         for name in list(catalog.tables):
             table = catalog.tables[name]
+            if table.status == GONE:
+                if not streams_of(table.settings, effects.wall_ns // 1_000_000):
+                    self._record("bury", name, table.table_id, replica, effects)
+                continue
             told = table.status in (DELETING, CREATING) or (
                 index_steps.keep(self, table, replica, effects) and spread(table, self.altered, effects)
             )
@@ -51,14 +56,22 @@ class CatalogKeeper:
                 replica.propose(CatalogChange("updated", name, table_id=table.table_id), NO_REQUEST, 0, effects)
             if table.status != DELETING:
                 self._host(name, table, replica, effects)
-            elif self.drop(table.groups, effects) and self.is_silent(table.groups, table.table_id, replica, effects):
+            elif self._is_over(table, replica, effects):
                 self._record("forget", name, table.table_id, replica, effects)
         for group, image in catalog.divided.items():
             if self._children_are_everywhere(image, catalog, effects):
                 self._record("divided", "", "", replica, effects, group)
         for table_id, groups in catalog.leftovers.items():
-            if self.drop(groups, effects, majority=False, divided=True):
+            if self.drop(groups, effects, leftover_of=catalog):
                 self._record("clean", "", table_id, replica, effects)
+
+    def _is_over(self, table: Table, replica: Replica, effects: Effects) -> bool:
+        """Whether nobody serves the items of this table any more. Partitions whose streams stay are told; the others
+        are dropped.
+        """
+        told = not table.form.gone or spread(table, self.altered, effects)
+        groups = tuple(spec for spec in table.groups if spec.index or not table.form.gone)
+        return self.drop(groups, effects) and self.is_silent(groups, table.table_id, replica, effects) and told
 
     def on_hosted(self, sender: Address, group: str) -> None:
         nodes = self.hosted.setdefault(group, [])
@@ -123,15 +136,17 @@ class CatalogKeeper:
         self._record("split", "", "", replica, effects, message.group, (message.left, message.right))
         return True
 
-    def drop(
-        self, groups: tuple[GroupSpec, ...], effects: Effects, majority: bool = True, divided: bool = False
-    ) -> bool:
-        """Ask for what is not dropped yet; True when enough of every group is."""
+    def drop(self, groups: tuple[GroupSpec, ...], effects: Effects, leftover_of: Catalog | None = None) -> bool:
+        """Ask for what is not dropped yet; True when a majority of every group is. Of what is left of a table, or of a
+        divided partition, everybody is to drop it. A member that was cut off meanwhile may know of a split that nobody
+        else does: it is asked to tell before it drops the parent, or its children would be nobody's.
+        """
         done = True
         for spec in groups:
             dropped = self.dropped.get(spec.group, [])
             left = sum(member.address not in dropped for member in spec.members)
-            done = done and (2 * left < len(spec.members) if majority else left == 0)
+            done = done and (2 * left < len(spec.members) if leftover_of is None else left == 0)
+            divided = leftover_of is not None and leftover_of.knows_split(spec.group)
             for member in spec.members:
                 if member.address not in dropped:
                     effects.send(member.address, Drop(spec.group, divided, spec.members_slot), NOTHING)

@@ -114,7 +114,7 @@ def on_membership(node: StorageNode, sender: Address, message: m.Membership, eff
         return
     catalog = replica.state
     assert isinstance(catalog, Catalog)
-    found = [spec for table in catalog.tables.values() for spec in table.groups if spec.group == message.group]
+    found = catalog.specs_named(message.group)
     if found and found[0].members_slot >= message.slot:
         effects.send(sender, m.MembershipKnown(message.group, found[0].members_slot), NOTHING)
     elif found and replica.commit_index == len(replica.log):
