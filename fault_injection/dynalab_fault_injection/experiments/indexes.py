@@ -164,15 +164,18 @@ def lag_table(runs: dict[int, Followed]) -> list[str]:
 
 
 def pressure_table(runs: dict[str, Followed], marks: tuple[int, ...] = (1, 5, 10, 15, 20, 25)) -> list[str]:
-    """Runs of `back_pressure` as lines of a Markdown table: single seconds of each."""
+    """Runs of `back_pressure` as lines of a Markdown table: single seconds of each, those left out that are as before."""
     lines = [
         "| Key in the index | second | sent | carried out | throttled | on their way |",
         "|---|--:|--:|--:|--:|--:|",
     ]
     for name, run in runs.items():
+        shown: Second | None = None
         for mark in marks:
             one = run.seconds[mark - 1]
-            lines.append(f"| {name} | {mark} | {one.sent} | {one.done} | {one.refused} | {one.queued:,} |")
+            if one != shown or mark == marks[-1]:
+                lines.append(f"| {name} | {mark} | {one.sent} | {one.done} | {one.refused} | {one.queued:,} |")
+            shown = one
     return lines
 
 
