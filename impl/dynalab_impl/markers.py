@@ -72,7 +72,7 @@ def note_overwrite(lead: Leading, key: bytes, slot: int, rules: Collection[str])
 
 def is_hidden(partition: Partition, lead: Leading, key: bytes, fresh: Held, rules: Collection[str]) -> bool:
     """Whether a transaction that is older than the item may happen all the same, since the item's last write replaced
-    all of it.
+    all of it, and no transaction has checked it since.
     """
     stored = partition.items.get(key)
     return (

@@ -175,7 +175,9 @@ def on_commit_item(node: StorageNode, sender: Address, message: CommitItem, effe
     charge(node, replica, partition, message.key, held.item, effects)
     slot = replica.propose(m.TransactCommit(message.key, message.txn), message.request, message.expiry_ns, effects)
     lead.pending_held[message.key] = (slot, without(holder(partition, lead, message.key), message.txn))
-    if not held.check and not held.hidden:
+    if held.check:
+        lead.overwritten.pop(message.key, None)  # somebody has seen what the last put left
+    elif not held.hidden:
         lead.pending_items[message.key] = (slot, held.item)
         if held.blind and held.item is not None:
             note_overwrite(lead, message.key, slot, node.topology.transaction_rules)

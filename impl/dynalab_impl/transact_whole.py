@@ -74,6 +74,7 @@ def on_write_whole(node: StorageNode, sender: Address, message: WriteWhole, effe
     command = m.TransactWhole(tuple(changes), message.stamp_ns, {"Vote": "yes", "Bodies": bodies})
     slot = replica.propose(command, message.request, message.expiry_ns, effects)
     for change in changes:
+        lead.overwritten.pop(change.key, None)
         if not change.check:
             lead.pending_items[change.key] = (slot, change.item)
     replica.wait(slot, Waiter(sender, message.number))

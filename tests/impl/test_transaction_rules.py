@@ -157,6 +157,19 @@ def test_no_old_write_is_ignored_where_another_item_of_its_transaction_was_read_
     assert values(read(lab, "a", "b", router=1)) == ["old", "old"]
 
 
+def test_no_old_write_is_ignored_behind_a_check_that_saw_what_it_would_replace(make_lab: MakeLab) -> None:
+    lab = made(make_lab, rules.OLD_WRITE_IGNORED)
+    lab.put("a", "seen", router=1)
+    lab.run(SECOND)
+    slow(lab, 0, SECOND // 5)
+    assert (
+        write(lab, check("a", "v = :seen", ExpressionAttributeValues={":seen": {"S": "seen"}}), router=1).status == 200
+    )
+    lab.told.clear()
+    assert write(lab, put("a", "old")).status == 200
+    assert "transaction-anew" in lab.kinds() and lab.get("a") == "old"
+
+
 # --- 4: several prepared on one item ----------------------------------------------------------------------------------
 
 
