@@ -164,7 +164,7 @@ def lag_table(runs: dict[int, Followed]) -> list[str]:
 
 
 def pressure_table(runs: dict[str, Followed], marks: tuple[int, ...] = (1, 5, 10, 15, 20, 25)) -> list[str]:
-    """Runs of `back_pressure` as lines of a Markdown table: single seconds of each, without those that are as before."""
+    """Runs of `back_pressure` as lines of a Markdown table: single seconds, without those that are as before."""
     lines = [
         "| Key in the index | second | sent | carried out | throttled | on their way |",
         "|---|--:|--:|--:|--:|--:|",
