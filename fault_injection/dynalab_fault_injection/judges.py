@@ -27,6 +27,7 @@ from dynalab_fault_injection.judgement import judgement as _judgement
 from dynalab_fault_injection.stream_judges import judge_expiry, judge_stream
 from dynalab_fault_injection.workloads.bank import ACCOUNTS, TOTAL, list_part
 from dynalab_fault_injection.workloads.index import index_reads, register_part
+from dynalab_fault_injection.workloads.local_index import LocalIndex
 from dynalab_fault_injection.workloads.pages import Pages
 from dynalab_model.items import index_entry
 from dynalab_model.schema import IndexSchema, TableSchema
@@ -57,7 +58,8 @@ def judge(
         seen = History([*base.operations, *index_reads(history)])
     checks.append(("committed", lambda: check_committed(seen)))
     if workload in ("pages", "local-index"):
-        checks.append(("pages", lambda: check_page_items(history, Pages().key_names(), budget=budget)))
+        names = (Pages() if workload == "pages" else LocalIndex()).key_names()
+        checks.append(("pages", lambda: check_page_items(history, names, budget=budget)))
     if workload == "index-churn":
         checks.append(("index-entries", lambda: check_index_entries(history)))
     lagging = measure(seen, flavours=("index",) if workload == "index" else ("eventual",))

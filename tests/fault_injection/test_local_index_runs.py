@@ -21,7 +21,7 @@ FAULTS = (("node-crash-wipe", "split"), ("zone-loss", "split"))
 def test_pages_of_local_indexes_are_exact_while_nodes_die_and_partitions_divide(
     seed: int, faults: tuple[str, ...]
 ) -> None:
-    # One partition with all three collections: it can be divided twice, and no more.
+    # One partition with all collections: it can be divided between them.
     run = Run(seed, LocalIndex(), faults, Setting(through_codec=True, partitions=1)).go()
     assert run.verdict == "valid", run.why
     pages = [event for event in run.history if event["f"] == "page"]

@@ -12,12 +12,14 @@ from typing import cast
 
 from dynalab_checkers.history import Json
 from dynalab_fault_injection.workloads.actor import Call
-from dynalab_fault_injection.workloads.pages import SORT_KEYS, Pages
+from dynalab_fault_injection.workloads.pages import Pages
 from dynalab_impl.effects import Response
 from dynalab_model.operations import PutItem, Query, Scan
 from dynalab_model.schema import IndexSchema, KeyAttribute, KeySchema, TableSchema
 
 BACKWARDS = KeySchema(KeyAttribute("pk", "S"), KeyAttribute("back", "N"))
+# Each of a table's partitions holds several: it can be divided between them, and not inside of one.
+COLLECTIONS, SORT_KEYS = tuple(f"c{number}" for number in range(16)), 3
 INDEXES = (IndexSchema("whole", BACKWARDS, "ALL"), IndexSchema("bare", BACKWARDS, "KEYS_ONLY"))
 
 
@@ -26,7 +28,7 @@ class LocalIndex:
     """The workload `local-index`."""
 
     name: str = "local-index"
-    pages: Pages = field(default_factory=Pages)
+    pages: Pages = field(default_factory=lambda: Pages(collections=COLLECTIONS, sort_keys=SORT_KEYS))
 
     def schema(self) -> TableSchema:
         return replace(self.pages.schema(), local_indexes=INDEXES)

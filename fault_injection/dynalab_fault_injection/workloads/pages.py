@@ -50,6 +50,8 @@ class Pages:
 
     name: str = "pages"
     table: str = "collections"
+    collections: tuple[str, ...] = COLLECTIONS
+    sort_keys: int = SORT_KEYS
     _value: int = 0
     _reads: int = 0
     _known: dict[tuple[int, str], int | None] = field(default_factory=dict)
@@ -59,7 +61,7 @@ class Pages:
         return TableSchema(self.table, KeySchema(KeyAttribute("pk", "S"), KeyAttribute("sk", "N")))
 
     def key_names(self) -> list[str]:
-        return [f"{name}/{number}" for name in COLLECTIONS for number in range(SORT_KEYS)]
+        return [f"{name}/{number}" for name in self.collections for number in range(self.sort_keys)]
 
     def next(self, client: int, random: Random, now_ns: int) -> tuple[Call, int]:
         think_ns = 0 if below(random, 4) == 0 else random.getrandbits(THINK_BITS)
@@ -67,7 +69,7 @@ class Pages:
         reading = self._reading.pop(client, None)
         if reading is not None:
             return self._page(reading), think_ns
-        key = f"{COLLECTIONS[below(random, len(COLLECTIONS))]}/{below(random, SORT_KEYS)}"
+        key = f"{self.collections[below(random, len(self.collections))]}/{below(random, self.sort_keys)}"
         draw = below(random, 100)
         if draw < QUERIES + SCANS:
             return self._page(self._begin(random, whole=draw >= QUERIES, prefix=key.partition("/")[0])), think_ns
