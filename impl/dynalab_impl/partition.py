@@ -50,23 +50,11 @@ from dynalab_impl.snapshot import (
     SplitImage,
     TombstoneImage,
 )
+from dynalab_impl.stored import StoredItem as StoredItem
 from dynalab_model.items import index_changes
 from dynalab_model.schema import TableSchema
 from dynalab_model.streams import SERVICE, Change
 from dynalab_model.values import Item, item_size
-
-
-@dataclass(slots=True)
-class StoredItem:
-    """An item as it lies in a partition. `version` is the slot that wrote it (in an index: the base slot), `time_ns`
-    the log time, `stamp_ns` the timestamp of that write among transactions (ATC'23): log time, or just behind what was
-    there before if that was later.
-    """
-
-    item: Item
-    version: int
-    time_ns: Nanoseconds
-    stamp_ns: Nanoseconds = 0
 
 
 @dataclass(slots=True)

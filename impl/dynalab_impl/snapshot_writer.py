@@ -28,6 +28,7 @@ from dynalab_impl.replication.catchup import header_of
 from dynalab_impl.replication.log import shares
 from dynalab_impl.replication.replica import Replica
 from dynalab_impl.snapshot import PIECE_IMAGES, Outgoing, RowImage, image_bytes
+from dynalab_impl.stored import StoredItem
 from dynalab_model.events import Event
 
 LOG_TAIL_ENTRIES = 128  # kept behind a snapshot, so that a follower that is a little behind needs no snapshot
@@ -63,6 +64,7 @@ class SnapshotWriter:
     kept: dict[str, int] = field(default_factory=dict)  # groups that are archived: up to which slot they are
     held: dict[str, Ended] = field(default_factory=dict)  # snapshots on disk that count when the archive has their slot
     header: Position = 0  # of the newest record that says whose disk this is
+    packs: bool = False  # items that no log holds any more are packed when they are written (`stored`)
 
     def tick(
         self,
@@ -99,6 +101,8 @@ class SnapshotWriter:
             self.outgoing = None
             return 1
         images = outgoing.piece(replica.state)
+        if self.packs:
+            _pack(outgoing.parts[outgoing.at : outgoing.at + len(images)], replica.log.base)
         outgoing.at += len(images)
         outgoing.row_bytes += sum(image_bytes(image) for image in images if isinstance(image, RowImage))
         if images:
@@ -178,6 +182,13 @@ class SnapshotWriter:
         self.begun = {group: at for group, at in self.begun.items() if group in replicas}
         if self.header and len(self.begun) == len(replicas):
             effects.truncate(min([self.header, *self.begun.values()]))
+
+
+def _pack(parts: list[object], base: int) -> None:
+    """Items that were written behind `base` stand in the log as well: packed, they would be held twice."""
+    for part in parts:
+        if type(part) is tuple and type(part[1]) is StoredItem and part[1].version <= base:
+            part[1].pack()
 
 
 def _log_begins_at(replica: Replica) -> int:

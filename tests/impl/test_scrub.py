@@ -34,7 +34,7 @@ def told(lab: Any, kind: str) -> list[tuple[Any, Any]]:
 def rot_value(partition: Any) -> None:
     key = partition.items.keys()[7]
     stored = partition.items[key]
-    partition.items[key] = replace(stored, item={**stored.item, "v": {"S": "rotten"}})
+    partition.items[key] = replace(stored, held={**stored.item, "v": {"S": "rotten"}})
 
 
 def lose_row(partition: Any) -> None:

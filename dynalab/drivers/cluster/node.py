@@ -43,6 +43,7 @@ from dynalab.drivers.store import MANIFEST, FileStore, Manifest, NodeDisk, Store
 from dynalab_impl.effects import JSON, Address, Message, Node, Record, Topology
 from dynalab_impl.messages import SplitNow
 from dynalab_impl.service import make_node
+from dynalab_impl.storage_node import StorageNode
 
 PEERS_SECONDS_MAX = 0.5
 DRAIN_SECONDS_MAX = 3.0
@@ -130,7 +131,10 @@ class Process:
         topology = self.state.topology
 
         def make(address: Address, alone: Topology, incarnation: int) -> Node:
-            return make_node(address, topology, incarnation)
+            node = make_node(address, topology, incarnation)
+            if isinstance(node, StorageNode):
+                node.snapshots.packs = True  # no other replica of its groups is in this process
+            return node
 
         shared = ObjectDirectory(RealFileSystem(), f"{directory}/objects")
         self.cluster = EmbeddedCluster(disk, make, objects=shared)
