@@ -96,6 +96,8 @@ def on_find(node: StorageNode, sender: Address, message: Find, effects: Effects)
             spec = ranges.below(message.key) if message.below else ranges.floor(message.key)
         if spec is not None and spec.schema is not table.schema:
             spec = replace(spec, schema=table.schema)  # a partition was made with another one
+        if spec is not None and spec.table != message.table:
+            spec = replace(spec, table=message.table)  # of a table that has gone
     status = "" if table is None else table.status
     found = Found(message.table, message.index, message.key, message.below, status, spec)
     effects.send(sender, found, NOTHING)

@@ -29,11 +29,17 @@ if TYPE_CHECKING:
     from dynalab_impl.storage_node import StorageNode
 
 
-def serving(node: StorageNode, sender: Address, group: str, number: int, effects: Effects) -> Replica | None:
-    """The replica if it may serve as leader; else the sender is told where to go."""
+def serving(
+    node: StorageNode, sender: Address, group: str, number: int, effects: Effects, *, streams: bool = False
+) -> Replica | None:
+    """The replica if it may serve as leader; else the sender is told where to go. Of a table that was deleted only
+    `streams` are served.
+    """
     replica = node.replicas.get(group)
     if replica is not None and was_moved(replica, sender, number, effects):
         return None
+    if replica is not None and not streams and is_gone(replica):
+        replica = None
     if replica is not None and replica.may_serve(effects.now_ns):
         return replica
     if replica is not None:
@@ -44,6 +50,12 @@ def serving(node: StorageNode, sender: Address, group: str, number: int, effects
         effects.send(sender, m.Redirect(number, group, None, hosted=False), NOTHING)
     effects.tell(Event("redirected", group))
     return None
+
+
+def is_gone(replica: Replica) -> bool:
+    """Whether the table of this partition was deleted."""
+    state = replica.state
+    return type(state) is Partition and state.form is not None and state.form.gone
 
 
 def was_moved(replica: Replica, sender: Address, number: int, effects: Effects) -> bool:
@@ -211,6 +223,8 @@ def reading(
         effects.tell(Event("read-strong", group))
         return replica
     replica = node.replicas.get(group)
+    if replica is not None and is_gone(replica):
+        replica = None
     if replica is None or replica.role == "learner" or not replica.has_state:
         effects.send(sender, m.Redirect(number, group, None, replica is not None), NOTHING)
         return None

@@ -62,6 +62,7 @@ class Form:
     schema: TableSchema
     stream: StreamForm | None = None
     ttl: str = ""  # the attribute that says when an item expires; "" for none
+    gone: bool = False  # the table was deleted: there are no items any more, only what its streams have told
 
 
 @dataclass(frozen=True, slots=True)

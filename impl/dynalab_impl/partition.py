@@ -337,6 +337,17 @@ class Partition:
         if form.version > self.form.version:
             backfilling.follow(self, form)
             stream_shards.reform(self.shards, self.spec.group, form.stream, self.applied, self.log_time_ns)
+            if form.gone:
+                self._end()
+
+    def _end(self) -> None:
+        """The table was deleted. Only what its streams have told stays, for as long as it may be read."""
+        self.items.clear()
+        self.owed.clear()
+        self.backfills.clear()
+        self.held.clear()
+        if self.local is not None:
+            self.local = LocalIndexes(self.schema)
 
     def _sweep(self, entry: Entry, command: Sweep) -> None:
         """Remove an expired item, unless it was written again meanwhile or a transaction has to do with it."""

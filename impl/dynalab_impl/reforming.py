@@ -53,6 +53,11 @@ def reformed(form: m.Form, schema: TableSchema, settings: Mapping[str, object], 
     return form if changed == form else replace(changed, version=form.version + 1)
 
 
+def ending(form: m.Form) -> m.Form:
+    """The form of a table that is being deleted and whose streams stay: no items, and no more changes."""
+    return replace(form, version=form.version + 1, stream=None, ttl="", gone=True)
+
+
 def spread(table: Table, altered: dict[str, int], effects: Effects) -> bool:
     """Tell the table's own partitions how it looks; True when all of them have answered. At the catalog's leader, which
     remembers the answers in `altered`: group → version.

@@ -41,6 +41,7 @@ class Walk:
     asked: Pending
     operation: StreamOperation
     label: str
+    table: str  # under which its partitions are found: another name than the client's when the table has gone
     known: dict[str, JSON] = field(default_factory=dict)
     shards: list[streams.ShardInfo] = field(default_factory=list)
     iterator: streams.Iterator | None = None
@@ -50,17 +51,13 @@ def begin(router: Router, pending: Pending, effects: Effects) -> None:
     """Take a request of the streams' service apart."""
     operation = cast(StreamOperation, pending.operation)
     if not isinstance(operation, GetRecords):
-        walk = Walk(pending, operation, operation.label)
-        _hold(router, walk)
-        router.ask_catalog(
-            router.part_of(pending, 0, ReadSettings(DESCRIBE_STREAM, operation.table, operation.label)), effects
-        )
+        _ask_catalog(router, Walk(pending, operation, operation.label, operation.table), effects)
         return
     iterator = streams.iterator_of(operation.iterator)
     if effects.wall_ns >= iterator.issued_ns + streams.ITERATOR_NS:
         router.finish_with(pending, expired_iterator(), effects)
         return
-    walk = Walk(pending, operation, iterator.label, iterator=iterator)
+    walk = Walk(pending, operation, iterator.label, operation.table, iterator=iterator)
     _hold(router, walk)
     if iterator.home is None:
         _ask(router, walk, b"", _find(walk, iterator.shard, "TRIM_HORIZON"), effects)
@@ -71,13 +68,20 @@ def begin(router: Router, pending: Pending, effects: Effects) -> None:
 def take(router: Router, part: Pending, outcome: Part, effects: Effects) -> None:
     """One question has its answer."""
     walk = cast(Walk, router.batches.pop(part.batch))
+    if outcome.error == "ResourceNotFoundException" and walk.iterator is not None and not walk.known:
+        _ask_catalog(router, walk, effects)  # the table may have gone, and its stream not
+        return
     if outcome.status != 200:
         _fail(router, walk, outcome, effects)
         return
     operation, body, spec = walk.operation, outcome.body, part.spec
     if isinstance(part.operation, ReadSettings):
-        walk.known = body
-        _go_on(router, walk, b"", effects)
+        walk.known, walk.table = body, str(body["Table"])
+        if walk.iterator is not None and walk.iterator.home is not None:
+            _hold(router, walk)
+            _read(router, walk, walk.iterator, walk.iterator.home, effects)
+        else:
+            _go_on(router, walk, b"", effects)
         return
     assert spec is not None, "a partition has answered"
     if isinstance(operation, DescribeStream):
@@ -151,7 +155,13 @@ def _read(router: Router, walk: Walk, iterator: streams.Iterator, home: bytes, e
 
 
 def _ask(router: Router, walk: Walk, key: bytes, question: Question, effects: Effects) -> None:
-    router.bind(router.part_of(walk.asked, 0, StreamStep(walk.operation.table, key, question)), effects)
+    router.bind(router.part_of(walk.asked, 0, StreamStep(walk.table, key, question)), effects)
+
+
+def _ask_catalog(router: Router, walk: Walk, effects: Effects) -> None:
+    _hold(router, walk)
+    about = ReadSettings(DESCRIBE_STREAM, walk.operation.table, walk.label)
+    router.ask_catalog(router.part_of(walk.asked, 0, about), effects)
 
 
 def _hold(router: Router, walk: Walk) -> None:

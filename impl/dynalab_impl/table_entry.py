@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias, cast
 
+from dynalab_impl.admission import SYSTEM
 from dynalab_impl.effects import JSON, Nanoseconds
 from dynalab_impl.messages import Form, GroupSpec
 from dynalab_model import stream_settings, streams
@@ -16,6 +17,8 @@ from dynalab_model.tables import describe
 
 Counts: TypeAlias = Mapping[str, tuple[int, int]]  # see `count_key` → items and their bytes
 NO_COUNTS: Counts = MappingProxyType({})
+GONE_PREFIX = f"{SYSTEM}gone/"
+GONE = "GONE"  # a table that was deleted and whose streams may still be read; clients never see it
 DESCRIBE_STREAM = "DescribeStream"  # what a router asks of the catalog about a stream; its shards it asks partitions
 
 
@@ -40,6 +43,11 @@ class Table:
     status: str
     created_ns: Nanoseconds
     groups: tuple[GroupSpec, ...]
+
+    @property
+    def name(self) -> str:
+        """What the catalog knows it by: its own name, and one that no client can say when that name is free again."""
+        return f"{GONE_PREFIX}{self.table_id}" if self.status == GONE else self.schema.name
 
     @property
     def schema(self) -> TableSchema:
@@ -70,18 +78,34 @@ class Table:
         )
 
 
-def stream_described(table: Table | None, name: str, label: str, now_ms: int) -> dict[str, JSON]:
-    """What the catalog knows of a stream: its view type and its status; raises DynamoError."""
-    view, status = stream_settings.find(name, label, None if table is None else table.settings, now_ms)
-    return {"StreamViewType": view, "StreamStatus": status}
+def stream_described(tables: Mapping[str, Table], name: str, label: str, now_ms: int) -> dict[str, JSON]:
+    """What the catalog knows of a stream: its view type, its status, and under which name its partitions are found;
+    raises DynamoError. The table may be there, or have been deleted, and another one may have its name by now.
+    """
+    gone = [table for table in tables.values() if table.status == GONE and table.schema.name == name]
+    for table in [tables[name], *gone] if name in tables else gone:
+        for known, view, status in stream_settings.streams_of(table.settings, now_ms):
+            if known == label:
+                told = streams.DISABLED if table.form.gone else status
+                return {"StreamViewType": view, "StreamStatus": told, "Table": table.name}
+    raise stream_settings.no_such_stream(name, label)
 
 
 def streams_listed(tables: Mapping[str, Table], operation: ListStreams, now_ms: int) -> dict[str, JSON]:
-    """ListStreams: of one table or of all, also those that were disabled less than a day ago."""
+    """ListStreams: of one table or of all, also those that ended less than a day ago."""
     named = [
-        (name, label)
-        for name, table in tables.items()
-        if operation.table in ("", name)
+        (table.schema.name, label)
+        for table in tables.values()
+        if operation.table in ("", table.schema.name)
         for label, _, _ in stream_settings.streams_of(table.settings, now_ms)
     ]
     return cast("dict[str, JSON]", streams.list_streams(named, operation.start, operation.limit))
+
+
+def ended(table: Table, now_ms: int) -> Table:
+    """What is left of a deleted table: its streams, all of them disabled, and the partitions that hold them."""
+    settings = dict(table.settings)
+    if stream_settings.enabled(settings) is not None:
+        stream_settings.specify(table.schema.name, settings, {"StreamEnabled": False}, now_ms)
+    groups = tuple(spec for spec in table.groups if not spec.index)
+    return Table(table.form, settings, table.table_id, GONE, table.created_ns, groups)
