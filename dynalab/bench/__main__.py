@@ -68,6 +68,7 @@ def main(only: tuple[str, ...], seconds: float, operations: int, seeds: int, too
         add(virtual.failover())
         add(virtual.idle())
         add(virtual.transactions())
+        add(virtual.index_lag())
     if "checkers" in sections:
         for keys in (1, 1000):
             add(measure.checkers(operations, keys))

@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 
 from dynalab.bench.report import Figure
+from dynalab_fault_injection.experiments import indexes
 from dynalab_fault_injection.experiments import transactions as experiment
 from dynalab_fault_injection.implementation import implementation_format
 from dynalab_fault_injection.simulator import Simulation
@@ -149,4 +150,18 @@ def transactions() -> list[Figure]:
         detail = f"p99 {took.ms(99):.2f} ms, {took.ms(50) / beside:.1f} times a single one"
         subject = f"{took.name}, {took.items} item{'s' if took.items > 1 else ''}"
         figures.append(Figure("transactions, virtual time", subject, took.ms(50), "ms p50", detail))
+    return figures
+
+
+def index_lag(rates: tuple[int, ...] = (100, 400)) -> list[Figure]:
+    """How long after its acknowledgement a write is read in a global index that has enough capacity, under load."""
+    figures: list[Figure] = []
+    for rate in rates:
+        took_ns = indexes.arrival_lags(rate)
+        p50, p99 = (took_ns[len(took_ns) * share // 100] / MILLISECOND for share in (50, 99))
+        figures.append(
+            Figure(
+                "index lag, virtual time", f"{rate} writes/s", p50, "ms p50", f"p99 {p99:.1f} ms, {len(took_ns)} writes"
+            )
+        )
     return figures

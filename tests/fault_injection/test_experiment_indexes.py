@@ -11,6 +11,7 @@ from dynalab_fault_injection.experiments.indexes import (
     TENTH_BACKLOG,
     Followed,
     Second,
+    arrival_lags,
     back_pressure,
     lag,
     lag_table,
@@ -45,6 +46,12 @@ def test_a_constant_key_holds_the_whole_table_to_what_one_partition_of_the_index
     assert max(second.queued for second in run.seconds) <= 2 * (TENTH_BACKLOG + 10), "two partitions, each with a bound"
     spread = back_pressure(constant=False, busy_s=4)
     assert sum(second.refused for second in spread.seconds) == 0
+
+
+@pytest.mark.claim("S27")
+def test_an_index_with_enough_is_milliseconds_behind() -> None:
+    took_ns = arrival_lags(100, seconds=1)
+    assert len(took_ns) == 100 and 0 < took_ns[50] < 5_000_000 and took_ns[98] < 100_000_000
 
 
 def test_the_tables_say_what_was_measured() -> None:

@@ -18,14 +18,17 @@ import click
 from dynalab_fault_injection.simulator import Format, Simulation
 from dynalab_impl import codec, index_duties
 from dynalab_impl.effects import Limits, RequestToken, Response, Topology, layout
+from dynalab_impl.partition import Partition
 from dynalab_impl.service import make_node
 from dynalab_impl.storage import wal
 from dynalab_impl.storage_node import StorageNode
+from dynalab_model.keys import index_key
 from dynalab_model.operations import CreateTable, PutItem
 from dynalab_model.schema import IndexSchema, KeyAttribute, KeySchema, TableSchema
 from dynalab_model.values import Item
 
 SECOND_NS = 1_000_000_000
+SLICE_NS = 100_000  # between two looks at what has arrived
 READY_NS = 8 * SECOND_NS  # the table is made, its groups have leaders, and these have heard what it bought
 INDEX = IndexSchema("by-status", KeySchema(KeyAttribute("status", "S")), "KEYS_ONLY")
 TABLE = TableSchema("events", KeySchema(KeyAttribute("pk", "S")), (INDEX,))
@@ -118,6 +121,41 @@ class Writers:
                 queued, most_ns = queued + changes, max(most_ns, lag_ns)
         return queued, most_ns
 
+    def arrivals(self, rate: int, seconds: int) -> list[int]:
+        """How long after its acknowledgement each write is read in the index, in nanoseconds. Looked at ten
+        times a millisecond; what was there before the acknowledgement counts as nothing.
+        """
+        simulation, took_ns = self.simulation, []
+        acknowledged: dict[bytes, int] = {}
+        sent: dict[bytes, Second] = {}
+        begin_ns, number = simulation.now, 0
+        while simulation.now < begin_ns + seconds * SECOND_NS or sent:
+            assert simulation.now < begin_ns + 10 * seconds * SECOND_NS, "changes that never arrive"
+            while number < rate * seconds and simulation.now >= begin_ns + number * SECOND_NS // rate:
+                item: Item = {"pk": {"S": f"a{number}"}, "status": {"S": f"s{number % 50}"}}
+                second = Second(1)
+                self.began[simulation.request(0, 0, PutItem("events", item))] = second
+                key = index_key(INDEX.key, TABLE.key, item)
+                assert key is not None
+                sent[key] = second
+                number += 1
+            simulation.run_until(simulation.now + SLICE_NS)
+            partitions = self.index_leaders()
+            for key, second in list(sent.items()):
+                if second.done:
+                    acknowledged.setdefault(key, simulation.now)
+                    if any(key in partition.items for partition in partitions):
+                        took_ns.append(simulation.now - acknowledged[key])
+                        del sent[key]
+        return sorted(took_ns)
+
+    def index_leaders(self) -> list[Partition]:
+        """The index's partitions, as their leaders have applied them."""
+        nodes = [self.simulation.hosts[index].node for index in range(self.simulation.storage_count)]
+        replicas = [one for node in nodes if isinstance(node, StorageNode) for one in node.replicas.values()]
+        states = [one.state for one in replicas if one.spec.index == INDEX.name and one.is_leader]
+        return [state for state in states if isinstance(state, Partition)]
+
     def follow(self, seconds: int) -> None:
         """Write no more, and wait for the index."""
         for waited_s in range(1, seconds + 1):
@@ -144,6 +182,11 @@ def back_pressure(*, constant: bool, rate: int = 150, busy_s: int = 25, seed: in
         writers.second(rate, 1 if constant else 1_000)
     writers.follow(60)
     return writers.followed
+
+
+def arrival_lags(rate: int, *, seconds: int = 4, seed: int = 1) -> list[int]:
+    """How long after its acknowledgement each write is read in an index that has enough, sorted, in nanoseconds."""
+    return Writers(layout(3, 3, 1), PLENTY, seed).arrivals(rate, seconds)
 
 
 def lag_table(runs: dict[int, Followed]) -> list[str]:
