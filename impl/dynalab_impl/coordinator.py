@@ -233,8 +233,10 @@ def _known(router: Router, work: Transaction, entry: LedgerEntry, effects: Effec
 
 def follow(router: Router, work: Transaction, entry: LedgerEntry, effects: Effects) -> None:
     """Go on from what the ledger says."""
+    if work.txn != entry.txn or not work.state == entry.state == COMMITTED:
+        work.outcome = entry.outcome  # what this router has collected itself may be more than fits into an entry
     work.txn, work.attempt, work.stamp_ns, work.state = entry.txn, entry.attempt, entry.stamp_ns, entry.state
-    work.participants, work.outcome, work.again = entry.participants, entry.outcome, entry.again
+    work.participants, work.again = entry.participants, entry.again
     work.operation, work.closed = work.operation or entry.intent, entry.finished
     if entry.state != PREPARING:
         _carry(router, work, [] if entry.finished else range(len(entry.participants)), effects)
@@ -335,7 +337,17 @@ def _decided(router: Router, work: Transaction, effects: Effects) -> None:
     elif part.error == CONDITION_FAILED:
         _take_word(router, work, ledger.entry_of(cast(Item, part.body.get("Item"))), effects)
     else:
+        _look_again(router, work, effects)
+
+
+def _look_again(router: Router, work: Transaction, effects: Effects) -> None:
+    """The ledger has not taken a decision, or has not answered. It is asked a few times; then recovery has it."""
+    work.rounds += 1
+    if work.rounds < LOOKS_MAX:
         look(router, work, effects)
+    else:
+        refuse_late(work, effects)
+        drop(router, work)
 
 
 def look(router: Router, work: Transaction, effects: Effects) -> None:
@@ -350,12 +362,7 @@ def _looked(router: Router, work: Transaction, effects: Effects) -> None:
     if part.status == 200:
         _take_word(router, work, ledger.entry_of(cast(Item, part.body.get("Item"))), effects)
         return
-    work.rounds += 1
-    if work.rounds < LOOKS_MAX:
-        look(router, work, effects)
-    else:
-        refuse_late(work, effects)
-        drop(router, work)
+    _look_again(router, work, effects)
 
 
 def _take_word(router: Router, work: Transaction, entry: LedgerEntry | None, effects: Effects) -> None:
@@ -377,6 +384,8 @@ def _take_word(router: Router, work: Transaction, entry: LedgerEntry | None, eff
 
 def _carry(router: Router, work: Transaction, places: Sequence[int], effects: Effects) -> None:
     """Tell the outcome to these participants, and to the one whose leader has asked, until all have confirmed."""
+    if work.phase != "carry":
+        work.rounds = 0
     work.places = list(places)
     told = [work.participants[place] for place in places]
     if work.marker is not None and work.marker not in told:

@@ -25,6 +25,7 @@ from dynalab_impl import codec
 from dynalab_impl.codec import CodecError, register
 from dynalab_impl.effects import Nanoseconds, Record
 from dynalab_model.items import bind_get
+from dynalab_model.keys import long_form, short_form
 from dynalab_model.operations import GetItem, PutItem, TransactWriteItems, UpdateItem
 from dynalab_model.schema import KeyAttribute, KeySchema, TableSchema
 from dynalab_model.transactions import TOKEN_NS
@@ -38,6 +39,9 @@ PREPARING, COMMITTED, CANCELLED = "PREPARING", "COMMITTED", "CANCELLED"
 
 ENTRY_BYTES_MAX = 390_000  # an item has room for 400 KB; the rest is for the small attributes
 INTENT_BYTES_MAX = 300_000  # actions that are larger are not kept: whoever recovers the transaction cancels it
+
+# What is kept of an outcome that is too large for an entry; then what is kept if that is too large as well.
+SHOWN = (("Code", "Message", "ImageBytes"), ("Code", "ImageBytes"))
 
 Reason: TypeAlias = Mapping[str, object]
 Participant: TypeAlias = tuple[str, bytes]  # table and key
@@ -145,10 +149,12 @@ def decide(
 ) -> UpdateItem:
     """The decision, unless there is one. What was to be done is not needed any more: the items' markers hold it."""
     tables, keys = pack(participants)
-    text = codec.to_json(outcome)
-    if len(text.encode()) > ENTRY_BYTES_MAX - len(tables) - len(keys):
-        # A replay is told the codes; the items that were shown the first time do not fit.
-        text = codec.to_json([{name: one[name] for name in one if name != "Item"} for one in outcome])
+    text, room = codec.to_json(outcome), ENTRY_BYTES_MAX - len(tables) - len(keys)
+    for names in SHOWN:
+        if len(text.encode()) <= room:
+            break
+        # What was shown the first time does not fit: items, prices by index, item collections.
+        text = codec.to_json([{name: one[name] for name in one if name in names} for one in outcome])
     return _update(
         ledger,
         txn,
@@ -233,14 +239,14 @@ def is_stalled(item: Item, before_ns: Nanoseconds) -> str:
 
 
 def pack(participants: Sequence[Participant]) -> tuple[str, bytes]:
-    """Tables and keys in little room: a hundred of the longest keys fit into an item.
+    """Tables and keys in little room: a hundred of the longest keys fit into an item, whatever bytes they are of.
 
     >>> unpack(*pack([("T", b"a"), ("U", b"bc"), ("T", b"")]))
     (('T', b'a'), ('U', b'bc'), ('T', b''))
     """
     tables = list(dict.fromkeys(table for table, _ in participants))
-    keys = b"".join(bytes((tables.index(table),)) + len(key).to_bytes(2, "big") + key for table, key in participants)
-    return codec.to_json(tables), keys
+    places = [(tables.index(table), short_form(key)) for table, key in participants]
+    return codec.to_json(tables), b"".join(bytes((table,)) + len(key).to_bytes(2, "big") + key for table, key in places)
 
 
 def unpack(tables: str, keys: bytes) -> tuple[Participant, ...]:
@@ -250,7 +256,7 @@ def unpack(tables: str, keys: bytes) -> tuple[Participant, ...]:
     at = 0
     while at < len(keys):
         end = at + 3 + int.from_bytes(keys[at + 1 : at + 3], "big")
-        found.append((names[keys[at]], keys[at + 3 : end]))
+        found.append((names[keys[at]], long_form(keys[at + 3 : end])))
         at = end
     return tuple(found)
 

@@ -65,7 +65,9 @@ def conclude(work: Transaction, effects: Effects) -> None:
         error = cancelled(work.outcome)
         answer(work, Part(error.status, as_json(error.body()), error.code), effects)
         return
-    respond = transact_replay_response if work.replayed else transact_write_response
+    # Prices that did not fit into the ledger were there before its entry was read: this is an answer from there.
+    priced = work.operation.capacity == "NONE" or all("ConsumedCapacity" in body for body in work.outcome)
+    respond = transact_write_response if priced and not work.replayed else transact_replay_response
     answer(work, Part(200, as_json(respond(work.operation, work.outcome)), ""), effects)
 
 

@@ -269,6 +269,33 @@ def _escaped(raw: bytes) -> bytes:
     return raw.replace(b"\x01", b"\x01\x02").replace(b"\x00", b"\x01\x01")
 
 
+def short_form(key: bytes) -> bytes:
+    """A whole key without its escapes, in hardly more bytes than its values have: to be kept, not compared. Escapes may
+    double a key; `long_form` brings them back.
+
+    >>> key = collection_prefix({"B": "AAAA"}) + encode_component({"N": "1"})
+    >>> len(key), len(short_form(key)), long_form(short_form(key)) == key
+    (21, 19, True)
+    """
+    out, at = [key[:HASH_BYTES]], HASH_BYTES
+    while key[at : at + 1] in (b"S", b"B"):
+        end = key.index(b"\x00", at)  # an end mark stands nowhere else
+        body = key[at + 1 : end].replace(b"\x01\x01", b"\x00").replace(b"\x01\x02", b"\x01")
+        out += [key[at : at + 1], len(body).to_bytes(2, "big"), body]
+        at = end + 1
+    return b"".join([*out, key[at:]])  # numbers have no escapes
+
+
+def long_form(short: bytes) -> bytes:
+    """The key of which this is the short form."""
+    out, at = [short[:HASH_BYTES]], HASH_BYTES
+    while short[at : at + 1] in (b"S", b"B"):
+        end = at + 3 + int.from_bytes(short[at + 1 : at + 3], "big")
+        out += [short[at : at + 1], _escaped(short[at + 3 : end]), b"\x00"]
+        at = end
+    return b"".join([*out, short[at:]])
+
+
 def _encode_number(text: str) -> bytes:
     text = normalise(text)
     if text == "0":

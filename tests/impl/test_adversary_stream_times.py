@@ -8,7 +8,7 @@ from dynalab_impl import messages as m
 from dynalab_impl.effects import Timing
 
 from .conftest import SECOND, Lab
-from .test_streams import Reader, arn_of, contents, enable, states
+from .test_streams import Reader, arn_of, enable, states
 
 
 @pytest.mark.claim("S147")

@@ -1,0 +1,101 @@
+"""Attacks on transactions: entries of the ledger that do not fit, tables that are made again under the same name,
+clocks that disagree, indexes that cannot keep up.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from dynalab_impl import ledger as ledgers
+
+from .conftest import SECOND, Lab
+from .transacting import entries, markers, put, write
+
+
+def make_table(lab: Lab, name: str, *keys: tuple[str, str], **extra: Any) -> None:
+    kinds = [{"AttributeName": key, "AttributeType": kind} for key, kind in (*keys, *extra.pop("more", ()))]
+    roles = zip(keys, ("HASH", "RANGE"), strict=False)
+    schema = [{"AttributeName": key, "KeyType": role} for (key, _), role in roles]
+    described: Any = lab.call(
+        "CreateTable",
+        TableName=name,
+        KeySchema=schema,
+        AttributeDefinitions=kinds,
+        BillingMode="PAY_PER_REQUEST",
+        **extra,
+    )
+    assert described.status == 200, described
+    for _ in range(50):
+        described = lab.call("DescribeTable", TableName=name)
+        if described.body["Table"]["TableStatus"] == "ACTIVE":
+            return
+        lab.run(SECOND // 10)
+    raise AssertionError("the table never became active")
+
+
+def wide_puts(fill: bytes, **more: Any) -> list[dict[str, Any]]:
+    """A hundred puts of the longest keys."""
+
+    def key(number: int) -> dict[str, Any]:
+        sort = fill * 1022 + number.to_bytes(2, "big")
+        names = {"pk": fill * 2048, "sk": sort}
+        return {name: {"B": base64.b64encode(value).decode()} for name, value in names.items()}
+
+    return [{"Put": {"TableName": "wide", "Item": key(number), **more}} for number in range(100)]
+
+
+# --- entries of the ledger that do not fit ----------------------------------------------------------------------------
+
+
+@pytest.mark.claim("S68")
+@pytest.mark.parametrize("fill", [b"\x00", b"\xff"])
+def test_a_hundred_of_the_longest_keys_are_written_whatever_bytes_they_are_of(fill: bytes) -> None:
+    """In the key space a key of zeros is twice as long as it is."""
+    lab = Lab(partitions=1)
+    make_table(lab, "wide", ("pk", "B"), ("sk", "B"))
+    assert write(lab, *wide_puts(fill)).status == 200
+    lab.run(SECOND)
+    assert [entry.finished for entry in entries(lab)] == [True] and markers(lab) == []
+
+
+def test_an_outcome_that_does_not_fit_beside_the_longest_keys_is_cut_down_and_replayed() -> None:
+    """A hundred item collections with such keys are larger than what is left of the entry."""
+    lab = Lab(partitions=1)
+    local = {
+        "IndexName": "by_n",
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "n", "KeyType": "RANGE"}],
+        "Projection": {"ProjectionType": "ALL"},
+    }
+    make_table(lab, "wide", ("pk", "B"), ("sk", "B"), more=(("n", "N"),), LocalSecondaryIndexes=[local])
+    asked: dict[str, Any] = {
+        "ReturnItemCollectionMetrics": "SIZE",
+        "ReturnConsumedCapacity": "INDEXES",
+        "ClientRequestToken": "once",
+    }
+    answer: Any = write(lab, *wide_puts(b"x"), **asked)
+    assert answer.status == 200, answer
+    assert answer.body["ConsumedCapacity"][0]["WriteCapacityUnits"] > 0
+    lab.run(SECOND)
+    again: Any = write(lab, *wide_puts(b"x"), router=1, **asked)
+    assert again.status == 200 and again.body["ConsumedCapacity"][0]["ReadCapacityUnits"] > 0
+    assert [entry.outcome[0].keys() for entry in entries(lab)] == [{"ImageBytes"}]
+
+
+def test_a_decision_that_the_ledger_refuses_is_not_asked_for_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the reason is: it is tried a few times, the client is told that nobody knows, and recovery goes on."""
+    lab = Lab(partitions=1)
+    lab.create()
+    for number in range(10):
+        lab.put(f"k{number}", "x" * 45_000)
+    monkeypatch.setattr(ledgers, "ENTRY_BYTES_MAX", 10_000_000)
+    never = {"ConditionExpression": "attribute_not_exists(pk)", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+    answer = write(lab, *[put(f"k{number}", 1, **never) for number in range(10)])
+    assert answer.status == 500
+    assert lab.kinds().count("item-refused") < 100
+    monkeypatch.undo()
+    lab.run(12 * SECOND)
+    assert [(entry.state, entry.finished) for entry in entries(lab)] == [(ledgers.CANCELLED, True)]
+    assert lab.get("k0") == "x" * 45_000
