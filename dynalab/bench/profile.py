@@ -31,6 +31,7 @@ from dynalab.endpoint.server import Service, Settings, new_event_loop, tune_proc
 
 SAMPLE_SECONDS = 0.001
 TABLE = "profile"
+OPERATIONS = ("GetItem", "PutItem", "Query", "TransactWriteItems")
 
 # Module, or module and function → stage, in the order in which a request meets the stages. Modules that are not named
 # here (values, numbers, keys, sizes, standard library) count for whoever calls them.
@@ -247,7 +248,12 @@ the one before it ran. A GetItem has no log; a Query of ten items is mostly the 
 
 
 @click.command()
-@click.option("--operation", type=click.Choice(["GetItem", "PutItem", "Query"]), default="PutItem", show_default=True)
+@click.option(
+    "--operation",
+    type=click.Choice(["GetItem", "PutItem", "Query", "TransactWriteItems"]),
+    default="PutItem",
+    show_default=True,
+)
 @click.option("--data", is_flag=True, help="With a data directory: files and syncs.")
 @click.option("--seconds", default=5.0, show_default=True, help="How long samples are taken.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of the table.")

@@ -120,6 +120,16 @@ def test_a_query_of_the_bench_reads_one_collection_of_ten_items() -> None:
         make_pool(Target("127.0.0.1", 1), "Scan", "t")
 
 
+def test_no_two_transactions_of_the_bench_have_an_item_in_common() -> None:
+    keys: list[tuple[str, str]] = []
+    for raw in make_pool(Target("127.0.0.1", 1), "TransactWriteItems", "t"):
+        parts = json.loads(raw.partition(b"\r\n\r\n")[2])["TransactItems"]
+        items = [part["Put"]["Item"] for part in parts]
+        assert len({item["pk"]["S"] for item in items}) == 2
+        keys += [(item["pk"]["S"], item["sk"]["S"]) for item in items]
+    assert len(set(keys)) == len(keys)
+
+
 def test_the_processor_time_of_a_server_is_shared_out_among_the_requests_that_count() -> None:
     readings = iter([5.0, 5.5])
 
