@@ -69,6 +69,8 @@ ONLY_UNDER: dict[str, tuple[str, ...]] = {
 # Steps that no run of a campaign may come to, and why.
 NEVER: dict[str, str] = {
     "index-back-pressure": "runs are too short for an index to be owed so much",
+    "read-in-one-round": "no campaign turns on the rules that allow it (`transaction_rules`)",
+    "transaction-in-one-entry": "no campaign turns on the rule that allows it (`transaction_rules`)",
     "scrub-undecided": "two of three replicas would have to be wrong; faults hurt one at a time",
 }
 

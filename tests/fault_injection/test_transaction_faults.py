@@ -7,12 +7,14 @@ until none is left. Afterwards another router reads all items at one moment.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from dynalab_fault_injection.run import Setting, run_one
 from dynalab_impl import messages as m
-from dynalab_impl.effects import Address
+from dynalab_impl.effects import Address, Timing
 from dynalab_model.events import Event
 from tests.impl.conftest import SECOND, Lab
 from tests.impl.transacting import add, agree, entries, markers, put, send, write
@@ -161,3 +163,82 @@ def test_messages_that_come_twice_and_late_do_nothing_twice() -> None:
         for kind in lab.kinds():
             told[kind] = told.get(kind, 0) + 1
     assert told["dedup-answered"] and told["transaction-stalled"], "late copies left markers, and those were cleared"
+
+
+# --- deadlines --------------------------------------------------------------------------------------------------------
+
+
+def cut_off(lab: Lab, key: str) -> Any:
+    """No step of a transaction reaches the machines that hold this key."""
+    everybody = list(range(len(lab.simulation.addresses)))
+    group = lab.leader(key)[1]
+    names = ("PrepareItem", "CommitItem", "CancelItem")
+    return lab.rule("cut", everybody, lab.members(group), names=names)
+
+
+def test_what_is_not_prepared_in_time_is_cancelled_and_its_token_may_be_used_once_more() -> None:
+    lab = ready()
+    rule = cut_off(lab, "a")
+    answer = write(lab, put("a", "new"), put("b", "new"), ClientRequestToken="t2", wait_ns=8 * SECOND)
+    assert answer.error == "TransactionCanceledException", answer
+    reasons: Any = answer.body["CancellationReasons"]
+    assert reasons[0]["Code"] == "ThrottlingError"
+    lab.simulation.network.remove_rule(rule)
+    lab.run(HEALED_NS)
+    assert "item-cancelled" in lab.kinds() or "item-prepared" not in lab.kinds()
+    assert agree(lab, ["a"], router=1) == ["old"] and markers(lab) == []
+    again = write(lab, put("a", "new"), put("b", "new"), ClientRequestToken="t2", router=1)
+    assert again.status == 200 and agree(lab, ["a"], router=1) == ["new"]
+
+
+def test_what_is_decided_and_cannot_be_told_in_time_is_answered_as_unknown_and_happens_all_the_same() -> None:
+    lab = ready()
+    everybody = list(range(len(lab.simulation.addresses)))
+    rule = lab.rule("cut", everybody, everybody, names=("CommitItem",))
+    token = send(lab, [put(key, "new") for key in KEYS], ClientRequestToken="t2")
+    lab.run(6 * SECOND)
+    answer = lab.answers[token]
+    assert (answer.status, answer.error) == (500, "InternalServerError")
+    assert len({key for _, key, _ in markers(lab)}) == 3 and lab.get("a") == "old", "held, and not done"
+    lab.simulation.network.remove_rule(rule)
+    lab.run(HEALED_NS)
+    assert agree(lab, KEYS, router=1) == NEW and markers(lab) == []
+    again = write(lab, *[put(key, "new") for key in KEYS], ClientRequestToken="t2", router=1)
+    assert again.status == 200, "its token tells what became of it"
+
+
+def test_a_token_whose_coordinator_died_is_finished_by_whoever_asks_again_after_five_seconds() -> None:
+    # Nobody else looks after it in time.
+    lab = ready(timing=replace(Timing(), stalled_ns=60 * SECOND))
+    actions = [put(key, "new") for key in KEYS]
+    trap = Trap(lab, 3, crash_router)
+    send(lab, actions, ClientRequestToken="t2")
+    lab.run(SECOND)
+    assert trap.kind == "item-prepared"
+    early = write(lab, *actions, router=1, ClientRequestToken="t2")
+    assert early.error == "TransactionInProgressException"
+    other = write(lab, put("x", 1), router=1, ClientRequestToken="t2")
+    assert other.error == "IdempotentParameterMismatchException"
+    lab.run(5 * SECOND)
+    assert len(markers(lab)) > 0
+    late = write(lab, *actions, router=1, ClientRequestToken="t2")
+    assert late.status == 200 and agree(lab, KEYS, router=1) == NEW and markers(lab) == []
+
+
+def test_what_was_too_large_for_the_ledger_is_cancelled_when_its_coordinator_dies_before_the_decision() -> None:
+    lab = ready()
+    actions = [put(key, key * 250_000) for key in KEYS]
+    trap = Trap(lab, 4, crash_router)
+    send(lab, actions)
+    lab.run(HEALED_NS)
+    assert trap.kind == "item-prepared" and "transaction-taken-over" in lab.kinds()
+    assert markers(lab) == [] and agree(lab, KEYS, router=1) == OLD
+    assert all(entry.finished for entry in entries(lab))
+
+
+def test_a_run_with_transactions_is_the_same_whether_its_messages_become_bytes_or_not() -> None:
+    def played(through_codec: bool) -> str:
+        setting = Setting(seconds=6, through_codec=through_codec, operations_min=50)
+        return run_one(3, "transact", ("node-crash",), setting).trace_hash
+
+    assert played(False) == played(True)
