@@ -136,6 +136,19 @@ def on_stop(node: StorageNode, effects: Effects) -> None:
     node.handed_over = [
         group for group, replica in node.replicas.items() if replica.leading is not None and replica.hand_over(effects)
     ]
+    node.untold = list(node.handed_over)
+
+
+def tell_successor(node: StorageNode, replica: Replica, effects: Effects) -> None:
+    """Something was heard in a group that this node has handed over. As soon as it has another leader routers hear of
+    it from the node that they would ask next, and that is not there any more then.
+    """
+    group, leader = replica.spec.group, replica.leader
+    if leader is None or leader == node.address or group not in node.untold:
+        return
+    node.untold.remove(group)
+    for router in node.topology.routers:
+        effects.send(router, m.Successor(group, leader), NOTHING)
 
 
 def may_stop(node: StorageNode) -> bool:

@@ -126,6 +126,14 @@ class HandOver(Message):
 
 
 @dataclass(slots=True)
+class Successor(Message):
+    """To routers, from a node that is about to stop: the group that it led has another leader now."""
+
+    group: str
+    leader: Address
+
+
+@dataclass(slots=True)
 class Probe(Message):
     """Have you heard from the leader of this group?"""
 

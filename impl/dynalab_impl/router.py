@@ -19,6 +19,7 @@ from typing import TypeAlias, cast, get_args
 from dynalab_impl import attempts, batching, coordinator, lookups, stalled, statements, stream_requests, transact_reads
 from dynalab_impl import messages as m
 from dynalab_impl.attempts import ATTEMPTS_MAX
+from dynalab_impl.catalog import CATALOG
 from dynalab_impl.effects import (
     JSON,
     NOTHING,
@@ -394,6 +395,16 @@ class Router:
                 self.routes.leaders[pending.group] = message.leader
             self._try(pending, effects)
 
+    def _on_successor(self, sender: Address, message: m.Successor, effects: Effects) -> None:
+        """The leader that was known is about to stop. What was asked of it and is not answered is asked again."""
+        if message.group == CATALOG:
+            self.catalog_leader = message.leader
+        elif message.group in self.routes.leaders:
+            self.routes.leaders[message.group] = message.leader
+        for pending in list(self.pending.values()):
+            if pending.group == message.group and not pending.asking:
+                self._try(pending, effects)
+
     def _on_moved(self, sender: Address, message: m.Moved, effects: Effects) -> None:
         """A partition was split. Its children have its leader, at first."""
         leader = self.routes.leaders.get(message.group)
@@ -497,6 +508,7 @@ HANDLERS: dict[type, str] = {
     m.RangeReply: "_on_range_reply",
     m.Redirect: "_on_redirect",
     m.Moved: "_on_moved",
+    m.Successor: "_on_successor",
     Found: "_on_found",
     ItemRead: "_on_item_read",
     Stalled: "_on_stalled",

@@ -100,6 +100,7 @@ class StorageNode:
         "sweeper",
         "ticks",
         "topology",
+        "untold",
     )
 
     def __init__(self, address: Address, topology: Topology, incarnation: int) -> None:
@@ -111,6 +112,7 @@ class StorageNode:
         self.dropped: dict[str, bool] = {}
         self.left: dict[str, LeftGroup] = {}  # groups that went on without the replica that this disk had
         self.handed_over: list[str] = []  # groups that this node led when it was told that it will be stopped
+        self.untold: list[str] = []  # those of them whose next leader the routers have not been told
         self.keeper: CatalogKeeper | None = None
         self.propagators: dict[str, Propagator] = {}
         self.maps: dict[str, m.TableMap] = {}  # tables that a propagator of this node feeds
@@ -215,6 +217,8 @@ class StorageNode:
         lead = replica.leading
         if lead is not None and not was_leading:
             self.begin_leading(replica, effects)
+        if self.untold:
+            membership_duties.tell_successor(self, replica, effects)
         self.after(replica, effects)
 
     def begin_leading(self, replica: Replica, effects: Effects) -> None:

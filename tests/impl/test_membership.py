@@ -310,6 +310,36 @@ def test_after_a_hand_over_nobody_waits_for_a_lease(lab: Any) -> None:
     assert lab.get("a") == "before" and lab.put("a", "after").status == 200
 
 
+def test_routers_ask_the_next_leader_and_not_the_node_that_was_stopped(lab: Any) -> None:
+    for router in (0, 1):
+        lab.call("GetItem", router, TableName="things", Key={"pk": {"S": "a"}}, ConsistentRead=True)
+    leader, _ = lab.leader("a")
+    lab.simulation.ask_to_stop(leader)
+    lab.run(SECOND // 10)
+    lab.simulation.stop(leader)
+    for router in (0, 1):
+        began_ns = lab.simulation.now
+        assert lab.put("a", "after", router=router).status == 200
+        assert lab.simulation.now - began_ns < SECOND // 10, "nobody waited for an answer of the stopped node"
+
+
+def test_a_write_that_meets_a_hand_over_is_asked_of_the_next_leader_at_once(lab: Any) -> None:
+    lab.put("a", "before")
+    leader, _ = lab.leader("a")
+    node = lab.simulation.hosts[leader]
+    node.sync_slowness = 1_000  # so that the write is under way
+    token = lab.send("PutItem", TableName="things", Item={"pk": {"S": "a"}, "v": {"S": "meanwhile"}})
+    began_ns = lab.simulation.now
+    lab.run(1_200_000)
+    assert token not in lab.answers
+    lab.simulation.ask_to_stop(leader)
+    while token not in lab.answers:
+        lab.run(1_000_000)
+    assert lab.answers[token].status == 200
+    assert lab.simulation.now - began_ns < lab.topology.timing.attempt_ns
+    assert lab.get("a") == "meanwhile"
+
+
 @pytest.mark.claim("S22")
 def test_a_hand_over_stands_also_when_the_old_leader_is_gone_before_it_can_promise(lab: Any) -> None:
     leader, group = lab.leader("a")
