@@ -26,6 +26,8 @@ from typing import TYPE_CHECKING, cast
 from dynalab_impl import ledger, transact_reads
 from dynalab_impl.batching import Part
 from dynalab_impl.effects import Effects, Nanoseconds
+from dynalab_impl.entries import making_of
+from dynalab_impl.jsons import as_json
 from dynalab_impl.ledger import CANCELLED, COMMITTED, PREPARING, LedgerEntry
 from dynalab_impl.pending import PartOperation, Pending
 from dynalab_impl.steps import DecideStep, PrepareStep, WholeStep
@@ -169,6 +171,12 @@ def take(router: Router, part: Pending, outcome: Part, effects: Effects) -> None
     """One part has its outcome; the last one brings the next phase."""
     work = cast(Transaction, router.batches[part.batch])
     assert work.parts[part.place_in_batch] is None, "a part has one outcome"
+    if work.phase == "prepare" and part.spec is not None:
+        making = making_of(part.spec.group)
+        if work.made.setdefault(part.table, making) != making:
+            # Votes of two tables, one made after the other was deleted: what the first has promised is gone with it.
+            gone = resource_not_found()
+            outcome = Part(gone.status, as_json(gone.body()), gone.code)
     work.parts[part.place_in_batch] = outcome
     work.left -= 1
     if work.left == 0:
@@ -257,6 +265,7 @@ def _prepare(router: Router, work: Transaction, effects: Effects) -> None:
         PrepareStep(table, key, work.txn, work.ledger, work.attempt, work.stamp_ns, action)
         for (table, key), action in zip(work.participants, work.operation.actions, strict=True)
     ]
+    work.made = {}
     # What is not prepared in time is cancelled, and there must be time left for that.
     until_ns = _until(router, work, effects) - router.topology.timing.request_ns // 4
     launch(router, work, "prepare", operations, max(until_ns, effects.now_ns), effects)

@@ -86,6 +86,16 @@ class GroupSpec:
         return self.low <= key and (not self.high or key < self.high)
 
 
+def making_of(group: str) -> str:
+    """What the names of a table's own groups begin with, also after splits, and those of no other table of its name.
+
+    >>> making_of("things/12.0.1"), making_of("things/12.3")
+    ('things/12', 'things/12')
+    """
+    name, _, place = group.rpartition("/")
+    return f"{name}/{place.partition('.')[0]}"
+
+
 @dataclass(slots=True)
 class Write:
     """Set an item (None deletes it). `body` is the answer that the client gets, kept so that a retry gets the same

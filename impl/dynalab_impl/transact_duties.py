@@ -32,12 +32,12 @@ from dynalab_impl.transact_apply import joined, marker_of, stamp_of, without
 from dynalab_impl.transact_messages import CancelItem, CommitItem, ItemRead, PrepareItem, ReadItem, WriteWhole
 from dynalab_model.capacity import item_write_units, read_half_units
 from dynalab_model.collections import check_collection, growth_bytes
-from dynalab_model.errors import DynamoError, transaction_conflict
+from dynalab_model.errors import DynamoError, resource_not_found, transaction_conflict
 from dynalab_model.events import Event
 from dynalab_model.items import WriteEffect, index_units, local_changes
 from dynalab_model.keys import collection_of
 from dynalab_model.operations import ConditionCheck, DeleteItem, PutItem, TransactAction
-from dynalab_model.transactions import action_body, judge_action, reason_of
+from dynalab_model.transactions import action_body, is_key_of, judge_action, reason_of
 from dynalab_model.values import Item, item_size
 
 if TYPE_CHECKING:
@@ -129,6 +129,8 @@ def judge(
     """What an action does to what is committed, and what its coordinator is told of it. Raises the action's own
     error.
     """
+    if not is_key_of(partition.schema, action, key):
+        raise resource_not_found()  # the table that this was meant for is gone; this one has its name
     current = partition.get(key)
     effect = judge_action(partition.schema, action, current)
     collection_bytes = 0

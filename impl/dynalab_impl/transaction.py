@@ -44,6 +44,7 @@ class Transaction:
     left: int = 0  # parts of this phase without an outcome
     parts: list[Part | None] = field(default_factory=list)
     places: list[int] = field(default_factory=list)  # participants that are told, or told again
+    made: dict[str, str] = field(default_factory=dict)  # by table: as which of this name it has voted (`making_of`)
     state: str = PREPARING
     outcome: list[dict[str, object]] = field(default_factory=list)
     again: bool = False

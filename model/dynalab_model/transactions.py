@@ -104,6 +104,24 @@ one item
     return _bound([(action.table, _bind(schemas[action.table], action)) for action in op.actions])
 
 
+def is_key_of(schema: TableSchema, action: TransactAction, key: bytes) -> bool:
+    """Whether this is the key of the action in a table like this: it may be another table than the one that the action
+    was bound to, under the same name.
+
+    >>> from dynalab_model.operations import DeleteItem
+    >>> from dynalab_model.schema import KeyAttribute, KeySchema
+    >>> schema, other = (TableSchema("T", KeySchema(KeyAttribute(name, "S"))) for name in ("pk", "id"))
+    >>> action = DeleteItem("T", {"pk": {"S": "a"}})
+    >>> [key] = bind_transaction({"T": schema}, TransactWriteItems((action,)))
+    >>> is_key_of(schema, action, key), is_key_of(other, action, key)
+    (True, False)
+    """
+    try:
+        return _bind(schema, action) == key
+    except DynamoError:
+        return False
+
+
 def bind_transaction_gets(schemas: Mapping[str, TableSchema], op: TransactGetItems) -> list[bytes]:
     """The key bytes of every read, in order; raises as `bind_transaction` does.
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from dynalab_impl import ledger as ledgers
+from dynalab_impl.effects import Timing
 
 from .conftest import SECOND, Lab
-from .transacting import entries, markers, put, write
+from .transacting import codes, entries, markers, put, send, write
 
 
 def make_table(lab: Lab, name: str, *keys: tuple[str, str], **extra: Any) -> None:
@@ -99,3 +100,62 @@ def test_a_decision_that_the_ledger_refuses_is_not_asked_for_again_and_again(mon
     lab.run(12 * SECOND)
     assert [(entry.state, entry.finished) for entry in entries(lab)] == [(ledgers.CANCELLED, True)]
     assert lab.get("k0") == "x" * 45_000
+
+
+# --- tables that are made again under the same name -------------------------------------------------------------------
+
+
+def drop_table(lab: Lab, name: str) -> None:
+    assert lab.call("DeleteTable", TableName=name).status == 200
+    for _ in range(100):
+        if lab.call("DescribeTable", TableName=name).status == 400:
+            return
+        lab.run(SECOND // 10)
+    raise AssertionError("the table is never gone")
+
+
+def other(key: str) -> dict[str, Any]:
+    return {"Put": {"TableName": "other", "Item": {"pk": {"S": key}}}}
+
+
+@pytest.mark.parametrize("keys", [[("id", "N"), ("at", "S")], [("pk", "S"), ("at", "S")]])
+def test_a_transaction_never_writes_into_a_table_with_other_keys_that_has_the_name_by_now(
+    keys: list[tuple[str, str]],
+) -> None:
+    lab = Lab(timing=Timing(request_ns=20 * SECOND))
+    lab.create()
+    make_table(lab, "other", ("pk", "S"))
+    assert write(lab, put("a", 1)).status == 200
+    machines = lab.simulation.storage_count
+    rule = lab.rule("cut", [machines], list(range(machines)), names=("PrepareItem",))
+    token = send(lab, [put("a", 2), other("x")])
+    lab.run(SECOND)
+    drop_table(lab, "other")
+    make_table(lab, "other", *keys)
+    lab.simulation.network.remove_rule(rule)
+    lab.run(15 * SECOND)
+    assert codes(lab.answers[token]) == ["None", "ResourceNotFound"]
+    assert lab.get("a") == "1"
+    assert lab.call("Scan", TableName="other").body["Items"] == []
+
+
+def test_votes_of_two_tables_of_one_name_are_no_votes_of_one() -> None:
+    """One item was promised by a table that is gone: its half would be missing in the next one."""
+    lab = Lab(timing=Timing(request_ns=20 * SECOND, stalled_ns=60 * SECOND), partitions=2)
+    lab.create()
+    make_table(lab, "other", ("pk", "S"))
+    assert write(lab, put("z", 1)).status == 200
+    first, group = lab.leader("a", "other")
+    second = next(key for key in "bcdefghijkl" if lab.leader(key, "other")[1] != group)
+    late = [host for host in lab.members(lab.leader(second, "other")[1]) if host != first]
+    rule = lab.rule("cut", [lab.simulation.storage_count], late, names=("PrepareItem",))
+    token = send(lab, [other("a"), other(second)])
+    lab.run(SECOND)
+    assert len(markers(lab)) == 3, "one of the two is prepared, on three replicas"
+    drop_table(lab, "other")
+    make_table(lab, "other", ("pk", "S"))
+    lab.simulation.network.remove_rule(rule)
+    lab.run(15 * SECOND)
+    assert codes(lab.answers[token]) in (["None", "ResourceNotFound"], ["ResourceNotFound", "None"])
+    assert lab.call("Scan", TableName="other").body["Items"] == []
+    assert markers(lab) == []
