@@ -77,7 +77,7 @@ def refused(table: Table, name: str, **body: Any) -> str:
 TASK = {"ListId": {"N": "2"}, "TaskId": {"S": "1_progress"}}
 
 
-@pytest.mark.claim("S165", "S166", "S146", "S10")
+@pytest.mark.claim("S165", "S166", "S146")
 @pytest.mark.parametrize(
     ("view", "images"),
     [
