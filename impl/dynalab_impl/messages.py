@@ -107,6 +107,9 @@ class Promise(Message):
     base: int = 0
     base_ballot: Ballot = NO_BALLOT  # of the entry in that slot
     wall_ns: Nanoseconds = 0  # this node's wall clock; 0 from a node that did not tell it
+    # A long suffix comes in several messages of bounded size, equal but for their entries. All of them are one promise.
+    part: int = 0
+    parts: int = 1
 
 
 @dataclass(slots=True)

@@ -397,6 +397,40 @@ def test_a_candidate_that_finds_a_newer_configuration_must_win_that_too() -> Non
     assert one.is_leader
 
 
+def test_a_promise_of_a_long_suffix_comes_in_parts_and_counts_when_all_are_there() -> None:
+    """A message has a bounded size, whatever a replica has accepted."""
+    desk, one = candidate()
+    voter_desk = Desk(1, 0, Topology(HOSTS, ()))
+    voter_desk.set_clock(100 * SECOND)
+    voter = Replica(SPEC, HOSTS[1], 1, desk.topology.timing, Partition(SPEC, desk.topology.timing.dedup_ns))
+    accepted = log_of(*[m.Failed(200, "", {}) for _ in range(700)])
+    voter.recover_entries((0, "x"), 1, accepted)
+    voter.on_prepare(HOSTS[0], m.Prepare(GROUP, one.promised, 0, 0), voter_desk)
+    voter_desk.sync()
+    parts = [message for _, _, message in voter_desk.sent if isinstance(message, m.Promise)]
+    assert [len(part.entries) for part in parts] == [256, 256, 188]
+    for part in (parts[2], parts[0], parts[0]):
+        one.on_promise(HOSTS[1], part, desk)
+        assert one.role == "candidate" and HOSTS[1] not in one.promises
+    one.on_promise(HOSTS[1], parts[1], desk)
+    assert one.is_leader and one.log.after(0, 700) == [
+        m.Entry(one.promised, e.slot, e.time_ns, e.request, e.expiry_ns, e.command) for e in accepted
+    ]
+    assert one.partial == {}
+
+
+def test_parts_of_a_promise_to_another_ballot_are_forgotten() -> None:
+    desk, one = candidate()
+    half = m.Promise(GROUP, one.promised, 1, 0, log_of(m.Failed(200, "", {})), m.NO_BALLOT, part=0, parts=2)
+    one.on_promise(HOSTS[1], half, desk)
+    assert one.partial
+    one.stand(desk)
+    assert one.partial == {}
+    other = m.Promise(GROUP, one.promised, 1, 0, log_of(m.Failed(200, "", {})), m.NO_BALLOT, part=1, parts=2)
+    one.on_promise(HOSTS[1], other, desk)
+    assert one.role == "candidate", "the first part was of another ballot"
+
+
 def test_a_candidate_that_finds_itself_removed_gives_up() -> None:
     desk, one = candidate()
     found = log_of(m.AddMember(m.Member(SPARES[0], 1, HOSTS[0])), m.RemoveMember(HOSTS[0]))

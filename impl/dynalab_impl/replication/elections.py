@@ -11,6 +11,7 @@ kept in a room of their own.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dynalab_impl.effects import NOTHING, Address, Effects
@@ -93,7 +94,7 @@ def stand(replica: Replica, effects: Effects) -> None:
     replica.begin_following(effects)
     effects.append(Promised(replica.spec.group, replica.promised))
     effects.tell(Event("election-started", replica.spec.group, replica.promised[0]))
-    replica.promises = {replica.me: _promise(replica, previous, (), effects)}
+    replica.promises, replica.partial = {replica.me: _promise(replica, previous, (), effects)}, {}
     replica.asked = [replica.me]
     _ask(replica, known, effects)
 
@@ -155,12 +156,23 @@ def on_prepare(replica: Replica, sender: Address, message: Prepare, effects: Eff
         effects.tell(Event("promised", replica.spec.group, message.ballot[0]))
     # The candidate may know less of what is committed than this replica has let go, and hold all of it all the same.
     entries = replica.log.after(max(message.commit_index, replica.log.base))
-    effects.send(sender, _promise(replica, previous, tuple(entries), effects))
+    parts = list(shares(entries)) or [()]
+    for part, share in enumerate(parts):
+        promise = _promise(replica, previous, share, effects)
+        promise.part, promise.parts = part, len(parts)
+        effects.send(sender, promise)
 
 
 def on_promise(replica: Replica, sender: Address, message: Promise, effects: Effects) -> None:
     if replica.role != "candidate" or message.ballot != replica.promised:
         return
+    if message.parts > 1:
+        held = replica.partial.setdefault(sender, {})
+        held[message.part] = message
+        if len(held) < message.parts:
+            return  # if one was lost, this candidate does not win, and stands again
+        entries = [entry for part in sorted(held) for entry in held[part].entries]
+        message = replace(message, entries=tuple(entries), part=0, parts=1)
     replica.promises[sender] = message
     promises, adopted = _usable(replica)
     if _learn(replica, promises, adopted, effects):
@@ -224,7 +236,7 @@ def on_refuse(replica: Replica, sender: Address, message: Refuse, effects: Effec
 
 def take_over(replica: Replica, promises: dict[Address, Promise], adopted: list[Entry], effects: Effects) -> None:
     """Phase 2 begins: adopt, put up the barrier, and wait out the lease of whoever led before."""
-    replica.promises = {}
+    replica.promises, replica.partial = {}, {}
     base = replica.commit_index
     wait_ns = replica.lease_wait_ns(promises)
     replica.role = "leader"

@@ -98,6 +98,7 @@ class Replica:
         "members",
         "members_slot",
         "no_vote_until_ns",
+        "partial",
         "promised",
         "promises",
         "rebuilding",
@@ -133,6 +134,7 @@ class Replica:
         self.leader: Address | None = None
         self.leading: Leading | None = None
         self.promises: dict[Address, Promise] = {}
+        self.partial: dict[Address, dict[int, Promise]] = {}  # parts of promises that are not whole yet
         self.asked: list[Address] = []  # for a promise in the ballot of the day
         self.relinquished: Ballot = NO_BALLOT  # a ballot whose leader served in it and never will again
         self.heard_ns: Nanoseconds = 0  # from a leader, or when the waiting for one began anew
@@ -212,7 +214,7 @@ class Replica:
         self.stop_leading(effects)
         if self.role != "learner":
             self.role = "follower"
-        self.promises = {}
+        self.promises, self.partial = {}, {}
         self.promised = ballot
         self.leader = None
         self.begin_following(effects)
