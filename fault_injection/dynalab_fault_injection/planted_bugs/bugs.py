@@ -10,10 +10,13 @@ from collections.abc import Sequence
 
 from dynalab_fault_injection.planted_bugs.bug import PlantedBug as PlantedBug
 from dynalab_fault_injection.planted_bugs.group_bugs import GROUP_BUGS
+from dynalab_fault_injection.planted_bugs.index_bugs import INDEX_BUGS
 from dynalab_fault_injection.planted_bugs.leaderless import LEADERLESS
 from dynalab_fault_injection.planted_bugs.patch import Patch
 from dynalab_fault_injection.planted_bugs.split_bugs import SPLIT_BUGS
 from dynalab_fault_injection.planted_bugs.storage_bugs import STORAGE_BUGS
+from dynalab_fault_injection.planted_bugs.stream_bugs import STREAM_BUGS
+from dynalab_fault_injection.planted_bugs.transaction_bugs import TRANSACTION_BUGS
 from dynalab_impl.effects import Nanoseconds
 from dynalab_impl.messages import Entry, IndexWrite, Member
 from dynalab_impl.partition import Partition
@@ -57,7 +60,7 @@ BUGS: dict[str, PlantedBug] = {
             checker="linearizability",
             workload="register",
             faults=("partition", "node-crash"),
-            patches=(Patch(Leading, "committable", "d61431af", _own_disk_only),),
+            patches=(Patch(Leading, "committable", "cea30958", _own_disk_only),),
         ),
         PlantedBug(
             name="read-after-lease",
@@ -99,5 +102,8 @@ BUGS: dict[str, PlantedBug] = {
         LEADERLESS,
         *SPLIT_BUGS,
         *STORAGE_BUGS,
+        *TRANSACTION_BUGS,
+        *INDEX_BUGS,
+        *STREAM_BUGS,
     )
 }

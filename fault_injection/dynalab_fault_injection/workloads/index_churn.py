@@ -26,11 +26,11 @@ from dynalab_model.values import Item
 
 COLOURS = ("red", "green", "blue", "")  # "" for an item without the attribute
 TAGS = ("new", "", "", "")
-RANKS = 4
+RANKS = 16  # many: an entry that is left behind is not soon written over
 THINK_BITS = 27
 UNKNOWN = -1
 BUILDER = 5  # among a run's clients: makes and drops the third index
-STANDS_NS = 4_000_000_000  # the third index stays for so long before it is dropped
+STANDS_NS = 5_000_000_000  # the third index stays for so long before it is dropped
 COLOUR, TAG, LATE = "by-colour", "by-tag", "by-rank"
 KEY = KeySchema(KeyAttribute("pk", "S"))
 INDEXES = (
@@ -53,7 +53,6 @@ class IndexChurn:
     _value: int = 0
     _known: dict[tuple[int, str], int | None] = field(default_factory=dict)
     _status: str = ""  # of the third index, as it was last told: "" for none
-    _dropped: bool = False
     _active_ns: int = 0
 
     def schema(self) -> TableSchema:
@@ -92,7 +91,7 @@ class IndexChurn:
         return Call(delete_if(self.table, key, known), "cas", key, {"value": [known, None]}), think_ns
 
     def build(self, now_ns: int) -> Call:
-        """Make the third index, drop it when it has stood for a while, and make it again; between, ask how it stands.
+        """Make the third index, drop it when it has stood for a while, and so on; between, ask how it stands.
 
         A request that was lost is made again: the index is looked at before each.
         """
@@ -104,10 +103,12 @@ class IndexChurn:
                 "Projection": {"ProjectionType": "ALL"},
             }
             asks = {"GlobalSecondaryIndexUpdates": [{"Create": late}], "AttributeDefinitions": _definitions()}
-        elif self._status == "ACTIVE" and not self._dropped and now_ns >= self._active_ns + STANDS_NS:
+        elif self._status == "ACTIVE" and self._active_ns and now_ns >= self._active_ns + STANDS_NS:
             asks = {"GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": LATE}}]}
-            self._dropped = True
-        self._active_ns = self._active_ns if self._status == "ACTIVE" and self._active_ns else now_ns
+        if self._status != "ACTIVE" or asks:
+            self._active_ns = 0
+        elif not self._active_ns:
+            self._active_ns = now_ns
         self._status = ""
         if asks:
             return Call(parse_update_table({"TableName": self.table, **asks}), "alter", "", {})

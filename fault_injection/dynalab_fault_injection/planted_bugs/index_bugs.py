@@ -1,0 +1,78 @@
+"""Planted bugs of global indexes that are made and written at the same time."""
+
+from __future__ import annotations
+
+from dynalab_fault_injection.planted_bugs.bug import PlantedBug
+from dynalab_fault_injection.planted_bugs.patch import Patch
+from dynalab_impl.messages import Entry, IndexWrite
+from dynalab_impl.partition import Partition
+from dynalab_model.values import Item
+
+_owe_change = Partition.owe_change
+_index = Partition._index
+
+
+def _only_backfill(
+    self: Partition,
+    entry: Entry,
+    index: str,
+    key: bytes,
+    item: Item | None,
+    source: bytes,
+    version: int,
+    free: bool = False,
+) -> None:
+    if index in self.backfills and version == entry.slot:
+        return  # a backfill owes versions that were written before it
+    _owe_change(self, entry, index, key, item, source, version, free)
+
+
+def _only_puts(
+    self: Partition,
+    entry: Entry,
+    index: str,
+    key: bytes,
+    item: Item | None,
+    source: bytes,
+    version: int,
+    free: bool = False,
+) -> None:
+    if item is not None:
+        _owe_change(self, entry, index, key, item, source, version, free)
+
+
+def _no_tombstone(self: Partition, entry: Entry, command: IndexWrite) -> None:
+    _index(self, entry, command)
+    if command.item is None:
+        self.tombstones.pop(command.key, None)
+
+
+INDEX_BUGS: tuple[PlantedBug, ...] = (
+    PlantedBug(
+        name="backfill-instead-of-live-writes",
+        rule="from the moment at which a partition knows of a new index, every write is owed to it, too",
+        sentence="while an index is being filled, writes are left to the backfill",
+        checker="index-convergence",
+        workload="index-churn",
+        faults=("index-lag", "slow-node"),
+        patches=(Patch(Partition, "owe_change", "a21f040a", _only_backfill),),
+    ),
+    PlantedBug(
+        name="delete-overtaken-by-its-put",
+        rule="an index remembers a delete until no older put of that entry can be under way",
+        sentence="an index partition forgets a deleted entry at once, and takes an older put that comes after it",
+        checker="index-convergence",
+        workload="index-churn",
+        faults=("index-lag", "reorder"),
+        patches=(Patch(Partition, "_index", "76331eb5", _no_tombstone),),
+    ),
+    PlantedBug(
+        name="moved-item-leaves-its-entry",
+        rule="a change of an index key is a put of the new entry and a delete of the old one",
+        sentence="no entry is ever taken out of an index again",
+        checker="index-convergence",
+        workload="index-churn",
+        faults=("delay", "slow-node"),
+        patches=(Patch(Partition, "owe_change", "a21f040a", _only_puts),),
+    ),
+)
