@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from dynalab_impl import messages as m
 from dynalab_impl.data_duties import reading
 from dynalab_impl.effects import JSON, NOTHING, Address, Effects
+from dynalab_impl.index_duties import back_pressure
 from dynalab_impl.jsons import as_json
 from dynalab_impl.markers import check_rivals, holder, is_as_of, is_hidden, note_overwrite, note_read, read_stamp
 from dynalab_impl.partition import Partition
@@ -109,7 +110,7 @@ def _judge(
     if key in lead.pending_items:
         raise transaction_conflict()
     check_rivals(holder(partition, lead, key), held, rules)
-    effect, body = judge(node, partition, lead, key, action)
+    effect, body = judge(node, replica, partition, lead, key, action, effects)
     held = replace(held, item=effect.item)
     if marker_of(partition.held.get(key), message.txn) is None:
         if message.stamp_ns > effects.wall_ns + node.topology.timing.stamp_ahead_ns:
@@ -124,7 +125,13 @@ def _judge(
 
 
 def judge(
-    node: StorageNode, partition: Partition, lead: Leading, key: bytes, action: TransactAction
+    node: StorageNode,
+    replica: Replica,
+    partition: Partition,
+    lead: Leading,
+    key: bytes,
+    action: TransactAction,
+    effects: Effects,
 ) -> tuple[WriteEffect, JSON]:
     """What an action does to what is committed, and what its coordinator is told of it. Raises the action's own
     error.
@@ -133,6 +140,10 @@ def judge(
         raise resource_not_found()  # the table that this was meant for is gone; this one has its name
     current = partition.get(key)
     effect = judge_action(partition.schema, action, current)
+    if len(partition.owed) >= node.topology.index_backlog_max:
+        full = back_pressure(node, replica, current, effect.item, effects)
+        if full is not None:
+            raise full
     collection_bytes = 0
     if partition.local is not None and not isinstance(action, ConditionCheck):
         collection_bytes = partition.local.held_bytes(key, lead.pending_items, partition.get)

@@ -58,7 +58,7 @@ def on_write_whole(node: StorageNode, sender: Address, message: WriteWhole, effe
     for key, action in zip(message.keys, message.actions, strict=True):
         try:
             check_untouched(partition, lead, key)
-            effect, body = judge(node, partition, lead, key, action)
+            effect, body = judge(node, replica, partition, lead, key, action, effects)
             changes.append(m.ItemChange(key, effect.item, isinstance(action, ConditionCheck)))
             bodies.append(body)
             reasons.append(as_json(reason_of(None)))

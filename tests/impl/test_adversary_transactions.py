@@ -159,3 +159,27 @@ def test_votes_of_two_tables_of_one_name_are_no_votes_of_one() -> None:
     assert codes(lab.answers[token]) in (["None", "ResourceNotFound"], ["ResourceNotFound", "None"])
     assert lab.call("Scan", TableName="other").body["Items"] == []
     assert markers(lab) == []
+
+
+# --- indexes that cannot keep up --------------------------------------------------------------------------------------
+
+
+@pytest.mark.claim("S94")
+@pytest.mark.parametrize("rules", [(), ("one-round-write",)])
+def test_transactions_owe_a_slow_index_no_more_than_single_writes_may(rules: tuple[str, ...]) -> None:
+    lab = Lab(partitions=1, index_backlog_max=20, transaction_rules=rules)
+    lab.create(index=True)
+    machines = list(range(lab.simulation.storage_count))
+    rule = lab.rule("cut", machines, machines, names=("IndexRequest",))
+
+    def coloured(number: int) -> dict[str, Any]:
+        item = {"pk": {"S": f"c{number}"}, "colour": {"S": "red"}}
+        return {"Put": {"TableName": "things", "Item": item}}
+
+    answers = [write(lab, put(f"k{number}", 1), coloured(number)) for number in range(30)]
+    assert [answer.status for answer in answers] == 20 * [200] + 10 * [400]
+    assert {tuple(codes(answer)) for answer in answers[20:]} == {("None", "ThrottlingError")}
+    assert write(lab, put("k0", 2), put("k1", 2)).status == 200, "they owe nothing"
+    lab.simulation.network.remove_rule(rule)
+    lab.run(8 * SECOND)
+    assert write(lab, put("k99", 1), coloured(99)).status == 200
