@@ -162,6 +162,22 @@ def test_a_day_later_the_iterator_is_expired_and_the_records_are_trimmed() -> No
         assert [record["dynamodb"]["Keys"]["TaskId"]["S"] for record in read_all(reader, arn)] == ["new"]
 
 
+@pytest.mark.claim("S168")
+def test_a_stream_is_read_after_its_table_was_deleted_and_its_name_taken_again(served: Served) -> None:
+    old = make(served, "short-lived")
+    client, reader = served.client(attempts=5), streams(served)
+    client.put_item(TableName="short-lived", Item=task(1, "old"))
+    client.delete_table(TableName="short-lived")
+    client.get_waiter("table_not_exists").wait(TableName="short-lived", WaiterConfig={"Delay": 1})
+    assert reader.describe_stream(StreamArn=old)["StreamDescription"]["StreamStatus"] == "DISABLED"
+    assert [record["dynamodb"]["Keys"]["TaskId"]["S"] for record in read_all(reader, old)] == ["old"]
+    new = make(served, "short-lived")
+    client.put_item(TableName="short-lived", Item=task(1, "new"))
+    for arn, shown in ((old, "old"), (new, "new")):
+        assert [record["dynamodb"]["Keys"]["TaskId"]["S"] for record in read_all(reader, arn)] == [shown]
+    assert client.scan(TableName="short-lived", ConsistentRead=True)["Items"] == [task(1, "new")]
+
+
 class Consumer:
     """Reads a stream until it is told to stop, and keeps what it was told."""
 

@@ -153,7 +153,7 @@ def test_leaders_and_nodes_may_die_and_the_stream_stays(make_lab: MakeLab) -> No
 
 @pytest.mark.parametrize("seed", range(12))
 def test_tables_that_come_and_go_under_splits_crashes_and_lost_disks_leave_their_streams(seed: int) -> None:
-    """Three tables of one name, one after the other; at the end each stream is whole, and a day later nothing is left."""
+    """Three tables of one name, one after the other: each stream stays whole, and a day later nothing is left."""
     chance = random.Random(seed)
     lab = Lab(
         seed=seed,
