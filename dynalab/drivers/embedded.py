@@ -330,13 +330,25 @@ class EmbeddedCluster:
             host.dirty = False
             if host.node is None or host.disk is None or host.syncing:
                 continue  # a running sync looks again when it ends: that is the group commit
-            position = host.appended
-            job = host.disk.take()
-            if job is None:
-                self._reached_disk(host, position)
-            else:
+            if host.disk.waits:
+                # Not before the loop has looked at its sockets once more: what has come meanwhile belongs to the same
+                # sync, and a sync costs as much as several writes.
+                assert self._loop is not None
                 host.syncing = True
-                self._thread_of(host).submit(job, partial(self._synced, host, host.epoch, position))
+                self._loop.call_soon(self._begin_sync, host, host.epoch)
+            else:
+                position = host.appended
+                host.disk.take()
+                self._reached_disk(host, position)
+
+    def _begin_sync(self, host: Host, epoch: int) -> None:
+        job = None
+        if host.epoch == epoch and host.node is not None and host.disk is not None:
+            job = host.disk.take()
+        if job is None:
+            self._synced(host, epoch, 0, None)  # it died meanwhile: its disk is closed
+        else:
+            self._thread_of(host).submit(job, partial(self._synced, host, epoch, host.appended))
 
     def _thread_of(self, host: Host) -> SyncThread:
         thread = self._sync_threads.get(host.address)

@@ -47,6 +47,10 @@ class StoreError(Exception):
 class NodeDisk(Protocol):
     """One node's log while the node runs."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether `take` gives a call: False where whatever was taken is safe."""
+
     def append(self, record: Record) -> None:
         """Take a record for the next sync."""
 
@@ -86,6 +90,7 @@ class MemoryDisk:
     """
 
     __slots__ = ("_dropped", "_records", "_safe")
+    waits = False
 
     def __init__(self, records: list[Record]) -> None:
         self._records = records  # shared with the store, which keeps it from one life to the next
@@ -140,6 +145,7 @@ class FileDisk:
     """Records through the codec into a log of files. `memory` is shared by the disks of one store."""
 
     __slots__ = ("_log", "_memory")
+    waits = True
 
     def __init__(self, log: LogFiles, memory: codec.EntryMemory) -> None:
         self._log = log

@@ -136,6 +136,27 @@ def test_a_sync_that_fails_crashes_the_node_for_good_and_nothing_that_waited_lea
     run(work)
 
 
+def test_a_node_killed_before_its_sync_begins_loses_what_it_appended_and_starts_again() -> None:
+    async def work() -> None:
+        store = Lasting(memory())
+        store.gate.set()
+        cluster = EmbeddedCluster(store, Counter, seed=1)
+        cluster.start()
+        await settle(cluster)
+        host, syncs = cluster.hosts[FIRST], store.syncs
+        epoch = host.epoch
+        host.syncing = True  # as the driver leaves it between asking for a sync and beginning it
+        cluster.crash(FIRST)
+        assert host.disk is not None
+        cluster._begin_sync(host, epoch)
+        assert not host.syncing and host.disk is None and store.syncs == syncs
+        cluster.restart(FIRST)
+        assert host.node is not None and host.disk is not None
+        await cluster.stop()
+
+    run(work)
+
+
 class Failing(Counter):
     def on_message(self, sender: Address, message: Message, effects: Effects) -> None:
         if isinstance(message, Add) and self.total == 1 and self.synced:

@@ -105,6 +105,8 @@ class Lasting:
 
 
 class _LastingDisk:
+    waits = True
+
     def __init__(self, store: Lasting, disk: NodeDisk) -> None:
         self._store = store
         self._disk = disk
