@@ -5,7 +5,8 @@ Rules:
   in the partition at that slot is left to fill in.
 - *The log knows how far.* A `Backfill` entry owes the entries of the next items, in the order of their keys; how far
   they have come is part of the state, and goes through snapshots and splits with it. A leader asks for the next piece
-  when little is owed. Two leaders that ask for the same piece ask for it once: it begins at a key.
+  when little waits for that index: writes and what was there before share its lane. Two leaders that ask for the same
+  piece ask for it once: it begins at a key.
 - *Versions decide.* An entry is owed with the version of the item that it is made of, the slot that wrote it. A write
   behind it has a greater one, so it wins in whatever order they come; a piece never brings back what was deleted.
 - *What does not fit* (another type, empty, too long for a key) is left out.
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from dynalab_impl.partition import Partition
 
 ROWS_MAX = 64  # of one piece
-OWED_MAX = 32  # a leader asks for the next piece when so little is owed
+WAITING_MAX = 32  # a leader asks for the next piece when so little waits to be sent to the index
 
 
 def follow(partition: Partition, form: Form) -> None:

@@ -120,7 +120,11 @@ class Propagator:
         partition, lead = replica.state, replica.leading
         assert isinstance(partition, Partition)
         piece = backfilling.next_piece(partition)
-        if piece is None or lead is None or partition.form is None or self.backlog(partition) > backfilling.OWED_MAX:
+        if piece is None or lead is None or partition.form is None:
+            return
+        self._take(partition.owed)
+        lane = self.lanes.get(piece.index)
+        if lane is not None and len(lane.waiting) > backfilling.WAITING_MAX:
             return
         asked = (partition.form.version, piece)  # an index of this name may come again later
         if asked == self.filling:

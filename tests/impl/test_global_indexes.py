@@ -223,7 +223,7 @@ def test_an_index_is_filled_through_the_death_of_leaders(make_lab: MakeLab, dela
 def test_partitions_of_table_and_index_divide_while_the_index_is_filled(make_lab: MakeLab) -> None:
     lab = make_lab(seed=7, partitions=1)
     lab.create()
-    for number in range(90):
+    for number in range(200):
         put(lab, f"k{number}", ("red", "blue")[number % 2], number)
     everybody = list(range(lab.simulation.storage_count))
     rule = lab.rule("cut", everybody, everybody, names=("IndexRequest",), both_ways=True)
@@ -245,13 +245,13 @@ def test_partitions_of_table_and_index_divide_while_the_index_is_filled(make_lab
     lab.run(4 * SECOND)
     assert len([r for r in led(lab) if not r.spec.index]) == 2
     check_converged(lab)
-    assert len(query(lab, "by-colour", "colour", {"S": "red"})) == 45
+    assert len(query(lab, "by-colour", "colour", {"S": "red"})) == 100
 
 
 def test_a_backfill_goes_on_from_a_snapshot(make_lab: MakeLab) -> None:
     lab = make_lab(seed=7, partitions=1)
     lab.create()
-    for number in range(80):
+    for number in range(200):
         put(lab, f"k{number}", "red", number)
     everybody = list(range(lab.simulation.storage_count))
     lab.rule("cut", everybody, everybody, names=("IndexRequest",), both_ways=True)
@@ -266,7 +266,7 @@ def test_a_backfill_goes_on_from_a_snapshot(make_lab: MakeLab) -> None:
     header = SnapshotHeader(state.spec, state.applied, state.log_time_ns, state.spec.members, (1, "n1"), state.counter)
     copy.load(header, [state.image(part) for part in state.view()])
     assert copy.backfills == state.backfills and copy.owed == state.owed and copy.form == state.form
-    assert state.backfills["by-colour"].after
+    assert state.backfills["by-colour"].after and not state.backfills["by-colour"].done
 
 
 def test_a_deleted_index_goes_and_one_of_its_name_may_come(full: Any) -> None:
