@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from dynalab.cli import exit_codes
+from dynalab_impl.transaction_rules import RULES
 from dynalab_model.collections import COLLECTION_BYTES_MAX
 from dynalab_model.dialects import CLASSIC, DIALECTS
 
@@ -49,6 +50,14 @@ from dynalab_model.dialects import CLASSIC, DIALECTS
     show_default=True,
     help=f"Words of errors: {'; '.join(f'{name}: {dialect.says}' for name, dialect in DIALECTS.items())}.",
 )
+@click.option(
+    "--transaction-rule",
+    "transaction_rules",
+    multiple=True,
+    type=click.Choice(list(RULES)),
+    metavar="NAME",
+    help=f"Accept more transactions, at a price (repeatable): {', '.join(RULES)}. A new cluster only.",
+)
 @click.option("--verbose", is_flag=True, help="Say more on standard error.")
 def serve(
     port: int,
@@ -62,6 +71,7 @@ def serve(
     collection_bytes: int,
     credentials: Path | None,
     dialect: str,
+    transaction_rules: tuple[str, ...],
     verbose: bool,
 ) -> int:
     """Serve DynamoDB's protocol until SIGTERM or SIGINT.
@@ -91,6 +101,7 @@ def serve(
         collection_bytes_max=collection_bytes,
         credentials=read_credentials(credentials),
         dialect=dialect,
+        transaction_rules=tuple(name for name in RULES if name in transaction_rules),
     )
     try:
         run(settings, lambda url: click.echo(f"listening on {url}"))

@@ -78,6 +78,7 @@ class Settings:
     credentials: Mapping[str, str] | None = None
     dialect: str = CLASSIC
     collection_bytes_max: int = COLLECTION_BYTES_MAX
+    transaction_rules: tuple[str, ...] = ()  # names of `dynalab_impl.transaction_rules.RULES`
 
     def topology(self) -> Topology:
         """One region, one router: a process of its own needs no more."""
@@ -93,6 +94,7 @@ class Settings:
             timing=timing,
             limits=limits,
             collection_bytes_max=self.collection_bytes_max,
+            transaction_rules=self.transaction_rules,
         )
 
 
