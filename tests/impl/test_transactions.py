@@ -433,3 +433,20 @@ def test_markers_outlive_a_snapshot_and_the_loss_of_every_process(make_lab: Make
     lab.run(40 * SECOND)
     assert markers(lab) == []
     assert agree(lab, KEYS, router=1) == ["1"] * 12, "the ledger has what was to be done"
+
+
+def test_a_router_with_transactions_in_its_hands_is_plain_data_that_can_be_copied(lab: Lab) -> None:
+    write(lab, put("a", 0))
+    lab.run(SECOND)
+    node: Any = lab.simulation.hosts[lab.simulation.storage_count].node
+    assert node.batches == {} and node.pending == {}, "nothing is left of what is over"
+    send(lab, [put("a", 1), put("b", 1)], ClientRequestToken="t")
+    lab.send("TransactGetItems", TransactItems=gets(["a", "c"]))
+    while len(node.batches) < 2:
+        lab.run(10_000)
+    other = node.copy()
+    assert other.batches == node.batches and other.batches is not node.batches
+    assert other.fingerprint(lab.simulation.now) == node.fingerprint(lab.simulation.now)
+    before = node.fingerprint(lab.simulation.now)
+    lab.run(SECOND)
+    assert node.batches == {} and node.fingerprint(lab.simulation.now) != before
