@@ -135,7 +135,7 @@ GROUP_BUGS: tuple[PlantedBug, ...] = (
         sentence="a leader counts its lease from the moment at which the acknowledgement arrives",
         checker="linearizability",
         workload="hot-key",
-        faults=("late-acknowledgements", "partition"),
+        faults=("late-acknowledgements", "stranded-leader"),
         patches=(Patch(Replica, "on_acknowledged", "1ae837c5", _from_the_reply),),
     ),
     PlantedBug(
