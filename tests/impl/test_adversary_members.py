@@ -201,6 +201,32 @@ def test_a_log_replica_that_has_not_heard_that_it_may_go_is_not_taken_for_a_full
     assert not simulation.hosts[stand_in].node.replicas[group].log_only
 
 
+@pytest.mark.claim("S104")
+def test_a_log_replica_that_has_just_lost_its_seat_is_not_taken_for_the_full_one_that_is_to_be_built_there() -> None:
+    """Its leader keeps it for a moment, and it acknowledges everything: it has caught up, with a log and no items."""
+    lab = Lab(nodes_per_zone=2, partitions=1)
+    lab.create()
+    assert lab.put("a", "1").status == 200
+    simulation, addresses = lab.simulation, lab.simulation.addresses
+    leader, group = lab.leader("a")
+    away = next(i for i in lab.members(group) if i != leader)
+    simulation.crash(away)
+    lab.run(2 * SECOND)
+    stand_in = next(i for i in lab.members(group) if simulation.hosts[i].node.replicas[group].log_only)
+    simulation.restart(away)
+    replica = simulation.hosts[leader].node.replicas[group]
+    while replica.is_member(addresses[stand_in]):
+        lab.run(SECOND // 1000)
+    assert addresses[stand_in] in replica.leading.peers, "it is kept for a moment"
+    simulation.order(leader, m.Replace(group, 1, addresses[away], addresses[stand_in]))
+    for _ in range(80):
+        lab.run(SECOND // 10)
+        held = simulation.hosts[stand_in].node.replicas.get(group)
+        fakes = [x for x in replica.members if x.address == addresses[stand_in] and not x.log]
+        assert not fakes or (held is not None and not held.log_only), "what is taken for a full replica has no items"
+    assert replica.is_member(addresses[stand_in]) and not replica.is_member(addresses[away])
+
+
 def test_a_dead_member_is_replaced_although_its_stand_in_was_chosen_for_that() -> None:
     """The catalog had not heard of the log replica when the autoadmin chose a node: the one that holds it."""
     lab = Lab(partitions=3, dead_after_s=6)

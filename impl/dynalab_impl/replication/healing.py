@@ -120,7 +120,7 @@ def _wanted_changes(replica: Replica, lead: Leading, now_ns: Nanoseconds) -> Ite
             arriving.append((lead.joining, lead.seat))
     for address, seat in arriving:
         peer = lead.peers.get(address)
-        if peer is None or replica.is_member(address) or not peer.incarnation:
+        if peer is None or replica.is_member(address) or not peer.incarnation or peer.log is (seat is None):
             continue
         if _caught_up(replica, peer) and peer.is_heard(now_ns, replica.timing):
             yield AddMember(Member(address, peer.incarnation, seat))
@@ -322,9 +322,15 @@ def _wanted(replica: Replica, lead: Leading) -> list[Address]:
 
 
 def _follow_members(replica: Replica, lead: Leading, now_ns: Nanoseconds) -> None:
-    """A peer for everybody who is wanted. What it has is not known yet: its first answer tells."""
+    """A peer for everybody who is wanted. What it has is not known yet: its first answer tells.
+
+    One that held the log alone and is to hold the data now begins anew: what it has is not what is counted.
+    """
     logs = [member.address for member in replica.members if member.log]
     for address in _wanted(replica, lead):
+        known = lead.peers.get(address)
+        if known is not None and known.log is not (address == lead.joining) and not replica.is_member(address):
+            del lead.peers[address]
         if address != replica.me and address not in lead.peers:
             member = next((m for m in replica.members if m.address == address), None)
             incarnation = 0 if member is None else member.incarnation
