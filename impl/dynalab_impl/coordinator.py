@@ -231,7 +231,7 @@ def _known(router: Router, work: Transaction, entry: LedgerEntry, effects: Effec
         # It is what the retries of a client are for. Markers of the first attempt give way to the second.
         work.attempt = entry.attempt + 1
         _enter(router, work, entry.txn, effects)
-    elif entry.state == PREPARING and effects.wall_ns - entry.begun_ns < IN_PROGRESS_NS:
+    elif entry.state == PREPARING and abs(effects.wall_ns - entry.begun_ns) < IN_PROGRESS_NS:
         refuse(router, work, transaction_in_progress(), effects)
     else:
         effects.tell(Event("token-answered", detail=entry.state))

@@ -226,14 +226,15 @@ def entry_of(item: Item | None) -> LedgerEntry | None:
     )
 
 
-def is_stalled(item: Item, before_ns: Nanoseconds) -> str:
-    """The id of a transaction that was begun before this and is not finished; "" if this entry is none.
+def is_stalled(item: Item, now_ns: Nanoseconds, after_ns: Nanoseconds) -> str:
+    """The id of a transaction that was begun so long ago and is not finished; "" if this entry is none. One that seems
+    to begin later was begun by a clock that is ahead: nobody knows when.
 
-    >>> entry = {"txn": {"S": "0a"}, "begun": {"N": "5"}}
-    >>> is_stalled(entry, 9), is_stalled(entry, 5), is_stalled({**entry, "drop": {"N": "1"}}, 9)
-    ('0a', '', '')
+    >>> entry = {"txn": {"S": "0a"}, "begun": {"N": "50"}}
+    >>> [is_stalled(entry, now_ns, 3) for now_ns in (46, 48, 53, 54)], is_stalled({**entry, "drop": {"N": "1"}}, 54, 3)
+    (['0a', '', '', '0a'], '')
     """
-    if EXPIRY in item or int(cast(str, item["begun"]["N"])) >= before_ns:
+    if EXPIRY in item or abs(now_ns - int(cast(str, item["begun"]["N"]))) <= after_ns:
         return ""
     return cast(str, item["txn"]["S"])
 

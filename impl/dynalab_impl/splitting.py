@@ -163,7 +163,7 @@ def _inherited(lead: Leading, child: Replica) -> Leading:
     own = leaders.begin(lead.ballot, lead.barrier_slot, lead.serve_after_ns, child.me, child.members)
     own.durable_slot = child.spec.origin
     own.lease_from_ns, own.served, own.lease_lost = lead.lease_from_ns, lead.served, lead.lease_lost
-    own.clocks, own.correction_ns = dict(lead.clocks), lead.correction_ns
+    own.clocks, own.correction_ns, own.compared_ns = dict(lead.clocks), lead.correction_ns, lead.compared_ns
     for address, peer in own.peers.items():
         before = lead.peers.get(address)
         if before is not None:

@@ -62,11 +62,12 @@ def tick(node: StorageNode, effects: Effects) -> None:
 
 
 def _name_held(node: StorageNode, replica: Replica, state: Partition, effects: Effects) -> None:
-    before_ns = effects.wall_ns - node.topology.timing.stalled_ns
     told = 0
     for key, newest in state.held.items():
         for held in holders(newest):
-            if held.since_ns < before_ns and told < TOLD_MAX:
+            # Since later than now: by a leader's clock that was ahead, and nobody knows when.
+            for_long = abs(effects.wall_ns - held.since_ns) > node.topology.timing.stalled_ns
+            if for_long and told < TOLD_MAX:
                 told += 1
                 _tell(node, replica, Stalled(held.ledger, held.txn, replica.spec.table, key), effects)
 
@@ -74,7 +75,6 @@ def _name_held(node: StorageNode, replica: Replica, state: Partition, effects: E
 def _name_unfinished(node: StorageNode, replica: Replica, state: Partition, effects: Effects) -> None:
     lead = replica.leading
     assert lead is not None
-    before_ns = effects.wall_ns - 2 * node.topology.timing.stalled_ns
     rows = 0
     last = b""
     for key in state.items.irange(lead.ledger_seen or None, None, inclusive=(False, True)):
@@ -82,7 +82,7 @@ def _name_unfinished(node: StorageNode, replica: Replica, state: Partition, effe
             break
         rows, last = rows + 1, key
         item = state.items[key].item
-        txn = is_stalled(item, before_ns)
+        txn = is_stalled(item, effects.wall_ns, 2 * node.topology.timing.stalled_ns)
         if txn:
             _tell(node, replica, Stalled(item["k"]["S"], txn, "", b""), effects)
     else:

@@ -6,6 +6,7 @@ Rules:
 - *Parent before child by itself.* A child has records only behind its parent's Split, and who serves it has applied
   that: by then the parent shard is closed and whole. Whoever reads a shard to its end has met all of it.
 - *Age by the clock.* Records that are older than they may be are gone for readers, also where no entry has come since.
+  A clock that is far ahead of most members' is held back, as for log time.
 
 These functions are methods of `StorageNode`, kept in a room of their own.
 """
@@ -36,7 +37,7 @@ READ_SHARDS_MAX = 10_000  # shards whose readers are remembered
 def on_list_shards(node: StorageNode, sender: Address, message: ListShards, effects: Effects) -> None:
     state = _leading(node, sender, message, effects)
     if state is not None:
-        now_ns = _age_now_ns(state, effects)
+        now_ns = _age_now_ns(node, state, effects)
         shards = [
             [shard.id, shard.parent, shard.first, shard.ended]
             for shard in state.shards
@@ -49,11 +50,11 @@ def on_find_shard(node: StorageNode, sender: Address, message: FindShard, effect
     state = _leading(node, sender, message, effects)
     if state is None:
         return
-    shard = _shard(state, message.label, message.shard, _age_now_ns(state, effects))
+    shard = _shard(state, message.label, message.shard, _age_now_ns(node, state, effects))
     if shard is None:
         effects.send(sender, m.Answer(message.number, 200, {}), NOTHING)
         return
-    kept, trimmed = shard.kept_from(_age_now_ns(state, effects) - shard.stream.keep_s * SECOND)
+    kept, trimmed = shard.kept_from(_age_now_ns(node, state, effects) - shard.stream.keep_s * SECOND)
     last = shard.ended or streams.slot_number(state.applied + 1) - 1
     numbers = [change.number for change in shard.changes[kept:]]
     times_ns = [change.time_ns for change in shard.changes[kept:]]
@@ -80,7 +81,7 @@ def on_read_shard(node: StorageNode, sender: Address, message: ReadShard, effect
 
 
 def _records(node: StorageNode, state: Partition, message: ReadShard, effects: Effects) -> dict[str, JSON]:
-    now_ns = _age_now_ns(state, effects)
+    now_ns = _age_now_ns(node, state, effects)
     shard = _shard(state, message.label, message.shard, now_ns)
     if shard is None:
         if all(other.stream.label != message.label for other in state.shards):
@@ -127,9 +128,10 @@ def _leading(
     return replica.state
 
 
-def _age_now_ns(state: Partition, effects: Effects) -> Nanoseconds:
+def _age_now_ns(node: StorageNode, state: Partition, effects: Effects) -> Nanoseconds:
     """Now, for the age of records: the clock, or log time where that is ahead of it."""
-    return max(effects.wall_ns, state.log_time_ns)
+    lead = node.replicas[state.spec.group].leading
+    return max(0 if lead is None else lead.wall_ns(effects.wall_ns), state.log_time_ns)
 
 
 def _shard(state: Partition, label: str, name: str, now_ns: Nanoseconds) -> Shard | None:

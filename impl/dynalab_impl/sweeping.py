@@ -8,7 +8,8 @@ Rules:
   that version alone, so an item that was renewed meanwhile stays. An item that somebody is writing, or that a
   transaction holds, is left for the next time round.
 - *Nobody pays*, neither the table nor its indexes; but while much is owed to the indexes a sweep waits.
-- *The leader's wall clock* says what has expired. One that is ahead removes an item as much too early.
+- *The leader's wall clock* says what has expired. One that is ahead removes an item as much too early; where it is far
+  ahead of most members' clocks it is held back, as for log time: one clock that has jumped must not empty a table.
 
 The walk is forgotten with the leadership: the next leader begins at the beginning. These functions work on a
 `StorageNode`, kept in a room of their own.
@@ -63,11 +64,12 @@ def _sweep(node: StorageNode, replica: Replica, state: Partition, attribute: str
     seen = list(
         islice(state.items.irange(behind or None, None, inclusive=(not behind, True)), node.topology.sweep_rows)
     )
+    now_ns = lead.wall_ns(effects.wall_ns)
     for key in seen:
         if len(replica.log) - replica.commit_index >= UNCOMMITTED_MAX:
             return
         stored = state.items[key]
-        if not is_expired(stored.item, attribute, effects.wall_ns):
+        if not is_expired(stored.item, attribute, now_ns):
             continue
         if key in lead.pending_items or key in lead.pending_held or key in state.held:
             continue

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from dynalab_impl import messages as m
 from dynalab_impl.data_duties import reading
-from dynalab_impl.effects import JSON, NOTHING, Address, Effects
+from dynalab_impl.effects import JSON, NOTHING, Address, Effects, Nanoseconds
 from dynalab_impl.index_duties import back_pressure
 from dynalab_impl.jsons import as_json
 from dynalab_impl.markers import check_rivals, holder, is_as_of, is_hidden, note_overwrite, note_read, read_stamp
@@ -74,7 +74,7 @@ def on_prepare_item(node: StorageNode, sender: Address, message: PrepareItem, ef
         return
     if vote is None:
         # The timestamp alone is wrong: between these two another one would do.
-        until_ns = effects.wall_ns + node.topology.timing.stamp_ahead_ns
+        until_ns = latest_stamp_ns(node, lead, effects)
         after_ns = max(stamp_of(partition, message.key), read_stamp(partition, lead, message.key))
         stamps: dict[str, JSON] = {"After": after_ns, "Until": until_ns}
         _vote_no(sender, message, transaction_conflict(), stamps, effects)
@@ -113,7 +113,7 @@ def _judge(
     effect, body = judge(node, replica, partition, lead, key, action, effects)
     held = replace(held, item=effect.item)
     if marker_of(partition.held.get(key), message.txn) is None:
-        if message.stamp_ns > effects.wall_ns + node.topology.timing.stamp_ahead_ns:
+        if message.stamp_ns > latest_stamp_ns(node, lead, effects):
             return None
         if message.stamp_ns <= read_stamp(partition, lead, key):
             return None
@@ -122,6 +122,11 @@ def _judge(
                 return None
             held = replace(held, hidden=True)
     return m.TransactPrepare(key, held, {"Vote": "yes", "Body": body})
+
+
+def latest_stamp_ns(node: StorageNode, lead: Leading, effects: Effects) -> Nanoseconds:
+    """How late a transaction's timestamp may be: else one clock that is far ahead would put all later ones off."""
+    return lead.middle_ns(effects.wall_ns) + node.topology.timing.stamp_ahead_ns
 
 
 def judge(

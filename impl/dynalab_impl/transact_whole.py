@@ -20,7 +20,7 @@ from dynalab_impl.partition import Partition
 from dynalab_impl.replication.leading import Leading, Waiter
 from dynalab_impl.replication.replica import Replica
 from dynalab_impl.transact_apply import stamp_of
-from dynalab_impl.transact_duties import asked_leader, charge, judge, others_of
+from dynalab_impl.transact_duties import asked_leader, charge, judge, latest_stamp_ns, others_of
 from dynalab_impl.transact_messages import WriteWhole
 from dynalab_model.errors import DynamoError, transaction_conflict
 from dynalab_model.events import Event
@@ -38,7 +38,7 @@ def on_write_whole(node: StorageNode, sender: Address, message: WriteWhole, effe
         return
     partition, lead = replica.state, replica.leading
     assert isinstance(partition, Partition) and lead is not None
-    ahead_ns = effects.wall_ns + node.topology.timing.stamp_ahead_ns
+    ahead_ns = latest_stamp_ns(node, lead, effects)
     apart = not all(replica.spec.holds(key) for key in message.keys)
     after_ns = max(max(stamp_of(partition, key), read_stamp(partition, lead, key)) for key in message.keys)
     if apart or not after_ns < message.stamp_ns <= ahead_ns:

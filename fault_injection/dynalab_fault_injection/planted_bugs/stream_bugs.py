@@ -88,7 +88,7 @@ def _sweep_what_is_applied(
     seen = list(islice(keys, node.topology.sweep_rows))
     for key in seen:
         stored = state.items[key]
-        if is_expired(stored.item, attribute, effects.wall_ns) and key not in state.held:
+        if is_expired(stored.item, attribute, lead.wall_ns(effects.wall_ns)) and key not in state.held:
             slot = replica.propose(m.Sweep(key, stored.version), m.NO_REQUEST, 0, effects)
             lead.pending_items[key] = (slot, None)
     if len(seen) == node.topology.sweep_rows:
@@ -144,7 +144,7 @@ STREAM_BUGS: tuple[PlantedBug, ...] = (
         workload="ttl",
         faults=("slow-disk", "delay"),
         patches=(
-            Patch(sweeping, "_sweep", "a030f344", _sweep_what_is_applied),
+            Patch(sweeping, "_sweep", "cefd682b", _sweep_what_is_applied),
             Patch(Partition, "_sweep", "10905744", _whatever_is_there),
         ),
     ),

@@ -155,7 +155,7 @@ TRANSACTION_BUGS: tuple[PlantedBug, ...] = (
         checker="isolation",
         workload="transact",
         faults=("slow-disk", "delay"),
-        patches=(Patch(transact_duties, "_judge", "4d5b9d33", _judge_what_is_applied),),
+        patches=(Patch(transact_duties, "_judge", "6938ad0f", _judge_what_is_applied),),
     ),
     PlantedBug(
         name="placeholder-leaks",
@@ -182,6 +182,6 @@ TRANSACTION_BUGS: tuple[PlantedBug, ...] = (
         checker="tokens",
         workload="transact",
         faults=("delay", "duplicate"),
-        patches=(Patch(coordinator, "_known", "c72d5680", _answer_any_token),),
+        patches=(Patch(coordinator, "_known", "a53ee0c5", _answer_any_token),),
     ),
 )

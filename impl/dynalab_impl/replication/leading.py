@@ -79,6 +79,7 @@ class Leading:
     ceiling_slot: int = 0  # of the last ReadCeiling that this leader has logged
     clocks: dict[Address, Nanoseconds] = field(default_factory=dict)  # members' wall clocks, against this one's
     correction_ns: Nanoseconds = 0  # of this one's, where it is far ahead of most
+    compared_ns: Nanoseconds = 0  # what this one said when they were compared last
     ledger_seen: bytes = b""  # of the ledger's leaders: the last key looked at (`stalled`)
     lease_from_ns: Nanoseconds = -1
     served: bool = False
@@ -100,7 +101,7 @@ class Leading:
 
     def compare_clocks(self, sender: Address, theirs_ns: Nanoseconds, own_ns: Nanoseconds) -> None:
         """A member has told its wall clock, some time on its way ago."""
-        self.clocks[sender] = theirs_ns - own_ns
+        self.clocks[sender], self.compared_ns = theirs_ns - own_ns, own_ns
         offsets = sorted([0, *self.clocks.values()])
         # The one in the middle, and of two the earlier: one clock that is wrong does not decide.
         self.correction_ns = min(0, offsets[(len(offsets) - 1) // 2] + AHEAD_MAX_NS)
@@ -114,7 +115,20 @@ class Leading:
         >>> lead.wall_ns(100), lead.compare_clocks(Address("r", "z2", "b"), 90, 100), lead.wall_ns(100)
         (0, None, 100)
         """
-        return own_ns + self.correction_ns if self.clocks else 0
+        # A leader that has compared its clock with nobody's for so long has no lease: the clock has jumped since.
+        return min(own_ns, self.compared_ns + AHEAD_MAX_NS) + self.correction_ns if self.clocks else 0
+
+    def middle_ns(self, own_ns: Nanoseconds) -> Nanoseconds:
+        """This leader's wall clock, or that of the member in the middle where it is behind that one.
+
+        >>> lead = begin((1, "n"), 1, 0, Address("r", "z1", "a"), ())
+        >>> for zone, theirs_ns in (("z2", 170), ("z3", 190)):
+        ...     lead.compare_clocks(Address("r", zone, "b"), theirs_ns, 100)
+        >>> lead.middle_ns(100), lead.middle_ns(200)
+        (170, 270)
+        """
+        offsets = sorted([0, *self.clocks.values()])
+        return own_ns + max(0, offsets[(len(offsets) - 1) // 2])
 
     def voters(self, members: tuple[Member, ...]) -> list[Peer]:
         """The peers whose disks the group has admitted, in the order of the members."""
