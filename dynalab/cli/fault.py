@@ -92,6 +92,11 @@ def _show(content: dict[str, object]) -> None:
         click.echo(
             f"{node['node']:16} {'up' if node['up'] else 'DOWN':5} incarnation {node['incarnation']}, leads {leads}"
         )
+    indexes = content.get("indexes", [])
+    assert isinstance(indexes, list)
+    for index in indexes:
+        behind = f"{index['queued']} changes on their way, for {index['lag_ms']} ms" if index["queued"] else "up to date"
+        click.echo(f"{index['table']}/{index['index']}: {behind}")
     if not faults:
         click.echo("no fault was put on")
     for one in faults:

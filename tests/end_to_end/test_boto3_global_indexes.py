@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
+from click.testing import CliRunner
 
+from dynalab.cli.fault import fault as fault_command
 from tests.end_to_end.serving import Served, serve
 
 if TYPE_CHECKING:
@@ -161,6 +163,8 @@ def test_a_query_of_an_index_lags_when_told_to(served: Served, client: DynamoDBC
     with urllib.request.urlopen(f"{served.url}/_dynalab/faults") as answer:
         told = json.load(answer)["indexes"]
     assert [(one["index"], one["queued"]) for one in told if one["table"] == "lagging"] == [("by-colour", 1)]
+    listed = CliRunner().invoke(fault_command, ["--url", served.url])
+    assert "lagging/by-colour: 1 changes on their way" in listed.output, listed.output
     wait(lambda: keys(client, "lagging", "by-colour", "colour", "red") == ["a"])
     assert time.monotonic() - began > 1
     fault(served, "heal")
