@@ -17,6 +17,7 @@ from dynalab_fault_injection.campaign import swarm
 from dynalab_fault_injection.faults import CATALOGUE
 from dynalab_fault_injection.planted_bugs import Patch, fingerprint, laid_over
 from dynalab_fault_injection.run import RunResult, Setting, run_one
+from dynalab_fault_injection.workloads import WORKLOADS
 from dynalab_fault_injection.workloads.index import index_reads
 from dynalab_impl.effects import Effects, RequestToken
 from dynalab_impl.router import Router
@@ -155,9 +156,9 @@ def test_staleness_of_eventual_reads_is_measured_and_strong_reads_have_none(regi
 
 
 def test_every_fault_of_the_catalogue_is_drawn_by_some_seed_and_most_are_left_out_by_each() -> None:
-    planned = [name for seed in range(100) for workload in ("register", "index") for name in swarm(seed, workload)]
+    planned = [name for seed in range(100) for workload in WORKLOADS for name in swarm(seed, workload)]
     assert {*planned} == {kind.name for kind in CATALOGUE.values() if not kind.beyond}
-    assert len(planned) < 100 * 2 * len(CATALOGUE) // 3
+    assert len(planned) < 100 * len(WORKLOADS) * len(CATALOGUE) // 3
 
 
 def test_a_clock_beyond_the_drift_bound_is_found_out_by_the_checker() -> None:
