@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 from sortedcontainers import SortedDict
 
-from dynalab_impl import backfilling, stream_shards, transact_apply
+from dynalab_impl import backfilling, dividing, stream_shards, transact_apply
 from dynalab_impl.digests import StateDigest, digest
 from dynalab_impl.effects import JSON, Nanoseconds
-from dynalab_impl.local_indexes import LocalIndexes, keys_between, whole_collections
+from dynalab_impl.local_indexes import LocalIndexes, keys_between
 from dynalab_impl.messages import (
     Backfill,
     Entry,
@@ -383,39 +383,13 @@ class Partition:
         self.tombstones.clear()
         self.held.clear()
 
-    def middle(self) -> bytes:
-        """The key behind about half of the data; b"" if there are not two items."""
-        if len(self.items) < 2:
-            return b""
-        sizes = [item_size(stored.item) for stored in self.items.values()]
-        half, before = sum(sizes) // 2, 0
-        keys: list[bytes] = list(self.items)
-        for place, key in enumerate(keys):
-            if place and before >= half:
-                return key
-            before += sizes[place]
-        return keys[-1]
+    # --- where it may be divided: in a room of its own ----------------------------------------------------------------
 
-    def divisible(self, at: bytes) -> bytes:
-        """This key, or one near it where the partition may be divided: local indexes keep item collections whole. b""
-        if there is none.
-        """
-        if self.local is None or not self.items:
-            return at
-        return whole_collections(at, next(iter(self.items)), next(reversed(self.items)))
-
-    @property
-    def is_one_collection(self) -> bool:
-        """Whether nothing here may be parted: local indexes keep the only item collection whole."""
-        return self.local is not None and len(self.local.bytes_of) < 2
-
-    def has_below(self, key: bytes) -> bool:
-        """Whether there is an item before this key."""
-        return next(iter(self.items), key) < key
-
-    def has_above(self, key: bytes) -> bool:
-        """Whether there is an item behind this key."""
-        return next(reversed(self.items), key) > key
+    middle = dividing.middle
+    divisible = dividing.divisible
+    is_one_collection = property(dividing.is_one_collection)
+    has_below = dividing.has_below
+    has_above = dividing.has_above
 
     def _half(self, spec: GroupSpec) -> Partition:
         """What one child inherits. Versions go on, since its log does."""
