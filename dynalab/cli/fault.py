@@ -95,8 +95,8 @@ def _show(content: dict[str, object]) -> None:
     indexes = content.get("indexes", [])
     assert isinstance(indexes, list)
     for index in indexes:
-        behind = f"{index['queued']} changes on their way, for {index['lag_ms']} ms" if index["queued"] else "up to date"
-        click.echo(f"{index['table']}/{index['index']}: {behind}")
+        behind = f"{index['queued']} changes on their way, the oldest for {index['lag_ms']} ms"
+        click.echo(f"{index['table']}/{index['index']}: {behind if index['queued'] else 'up to date'}")
     if not faults:
         click.echo("no fault was put on")
     for one in faults:
