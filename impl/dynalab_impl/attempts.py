@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from dynalab_impl import messages as m
 from dynalab_impl.effects import Address, Effects, Message
 from dynalab_impl.pending import Pending
-from dynalab_impl.steps import STEPS, Step, message_of
+from dynalab_impl.steps import STEPS, ReadStep, Step, message_of
 from dynalab_impl.stream_messages import StreamStep
 from dynalab_model.operations import DeleteItem, GetItem, PutItem, UpdateItem
 
@@ -46,6 +46,8 @@ def compose(router: Router, pending: Pending, spec: m.GroupSpec, consistent: boo
         )
     if type(operation) is StreamStep:
         return operation.message(spec.group, pending.number)
+    if type(operation) is ReadStep:
+        return message_of(operation, spec.group, pending.number, ("", 0), 0)
     pending.sent = True
     request = (router.identity, pending.number)
     number = pending.number + pending.attempts

@@ -13,15 +13,23 @@ error.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TypeAlias, cast, get_args
 
-from dynalab_impl import attempts, batching, coordinator, lookups, stalled, statements, stream_requests, transact_reads
+from dynalab_impl import (
+    answers,
+    attempts,
+    batching,
+    coordinator,
+    lookups,
+    stalled,
+    statements,
+    stream_requests,
+    transact_reads,
+)
 from dynalab_impl import messages as m
+from dynalab_impl.answers import TABLES, Body
 from dynalab_impl.attempts import ATTEMPTS_MAX
-from dynalab_impl.catalog import CATALOG
 from dynalab_impl.effects import (
-    JSON,
     NOTHING,
     Address,
     Effects,
@@ -33,8 +41,7 @@ from dynalab_impl.effects import (
     TimerName,
     Topology,
 )
-from dynalab_impl.jsons import as_json
-from dynalab_impl.lookups import HOPS_MAX, Lookup
+from dynalab_impl.lookups import Lookup
 from dynalab_impl.metadata import Found, Question
 from dynalab_impl.pending import PartOperation, Pending
 from dynalab_impl.plain import copy_plain, fingerprint
@@ -51,7 +58,6 @@ from dynalab_model.operations import (
     BatchWriteItem,
     CreateTable,
     DeleteItem,
-    DeleteTable,
     ExecuteStatement,
     GetItem,
     ListTables,
@@ -65,21 +71,18 @@ from dynalab_model.operations import (
     TransactWriteItems,
     UpdateItem,
 )
-from dynalab_model.pages import PageBuilder, get_response, plan_read
+from dynalab_model.pages import PageBuilder, plan_read
 from dynalab_model.schema import TableSchema
 
 SWEEP: TimerName = ("sweep",)
 SWEEP_NS = 20_000_000
-BACKOFF_NS = 40_000_000  # after an answer "not here" that names no leader
 PENDING_MAX = 10_000  # more requests at once are refused before anything is sent
 
 _BATCHES = frozenset({BatchGetItem, BatchWriteItem})
 _STATEMENTS = frozenset({ExecuteStatement, BatchExecuteStatement})
 _TRANSACTIONS: frozenset[type] = frozenset(get_args(TransactOperation))
 _WRITES = frozenset({PutItem, UpdateItem, DeleteItem, BatchWriteItem, TransactWriteItems}) | _STATEMENTS
-_TABLES: frozenset[type] = frozenset(get_args(TableOperation))
 _STREAMS: frozenset[type] = frozenset(get_args(StreamOperation))
-_Body: TypeAlias = dict[str, JSON]
 _Whole: TypeAlias = (
     batching.Batch | statements.Running | statements.Members | Transaction | transact_reads.Reads | stream_requests.Walk
 )
@@ -92,7 +95,7 @@ def _table_of(operation: Operation) -> str:
 
 
 def _refuse(token: RequestToken, error: DynamoError, effects: Effects) -> None:
-    effects.reply(token, Response(error.status, cast(_Body, error.body()), error.code), NOTHING)
+    effects.reply(token, Response(error.status, cast(Body, error.body()), error.code), NOTHING)
 
 
 class Router:
@@ -164,7 +167,7 @@ class Router:
         )
         self.pending[number] = pending
         self.keep_sweeping(effects)
-        if type(operation) in _TABLES:
+        if type(operation) in TABLES:
             self.ask_catalog(pending, effects)
         else:
             self.bind(pending, effects)
@@ -226,7 +229,7 @@ class Router:
         """One request of a batch whose tables are known: from here on a request of its own."""
         part = self.part_of(batch, place, request)
         part.key = key
-        self._dispatch(part, effects)
+        self.dispatch(part, effects)
 
     def bind(self, pending: Pending, effects: Effects) -> None:
         """Check the request against the table and send it, once the table is known."""
@@ -245,7 +248,7 @@ class Router:
             return
         if type(operation) in STEPS or type(operation) is StreamStep:
             pending.key = cast("Step | StreamStep", operation).key
-            self._dispatch(pending, effects)
+            self.dispatch(pending, effects)
             return
         schema = self.routes.schemas.get(pending.table)
         if schema is None:
@@ -265,7 +268,7 @@ class Router:
         except DynamoError as error:
             self.finish_with(pending, error, effects)
             return
-        self._dispatch(pending, effects)
+        self.dispatch(pending, effects)
 
     def _plan(self, pending: Pending, operation: Query | Scan, schema: TableSchema) -> None:
         if pending.plan is not None:
@@ -276,14 +279,14 @@ class Router:
         if plan.start_after is not None:
             pending.step(plan.start_after)
 
-    def _dispatch(self, pending: Pending, effects: Effects) -> None:
+    def dispatch(self, pending: Pending, effects: Effects) -> None:
         """One attempt: to the leader for writes and strong reads, to any replica for eventual ones."""
         operation = pending.operation
         plan = pending.plan
         index, key, below = "", pending.key, False
         if plan is not None:
             if not pending.more:
-                self._finish_page(pending, effects)
+                self.finish_page(pending, effects)
                 return
             index, key, below = pending.place(plan)
         spec = self.routes.find(pending.table, index, key, below)
@@ -305,132 +308,24 @@ class Router:
     def on_message(self, sender: Address, message: Message, effects: Effects) -> None:
         getattr(self, HANDLERS[type(message)])(sender, message, effects)
 
-    def _on_answer(self, sender: Address, message: m.Answer, effects: Effects) -> None:
-        pending = self.pending.get(message.number & -ATTEMPTS_MAX)
-        if pending is None:
-            return
-        if type(pending.operation) in _TABLES:
-            self.catalog_leader = sender
-            if isinstance(pending.operation, DeleteTable):
-                self.routes.forget(pending.table)
-        elif message.error and message.error in batching.REFUSED_FOR_NOW:
-            attempts.was_turned_away(pending, message.number)
-            if not attempts.is_final(pending, message.number):
-                # Another attempt of this write may be carried out yet: whether it was is not known before the deadline.
-                pending.retry_ns = effects.now_ns + self.topology.timing.attempt_ns
-                return
-        elif pending.spec is not None:
-            self.routes.leaders[pending.spec.group] = sender
-        self._finish(pending, message.status, message.body, message.error or None, effects)
+    _on_answer = answers.on_answer
+    _on_get_reply = answers.on_get_reply
+    _on_item_read = answers.on_item_read
+    _on_range_reply = answers.on_range_reply
+    _on_redirect = answers.on_redirect
+    _on_successor = answers.on_successor
+    _on_moved = answers.on_moved
 
-    def _on_get_reply(self, sender: Address, message: m.GetReply, effects: Effects) -> None:
-        pending = self.pending.get(message.number)
-        if pending is None:
-            return
-        operation = pending.operation
-        assert type(operation) is GetItem
-        if operation.consistent and pending.spec is not None:
-            self.routes.leaders[pending.spec.group] = sender
-        self._finish(pending, 200, cast(_Body, get_response(operation, message.item)), None, effects)
-
-    def _on_item_read(self, sender: Address, message: ItemRead, effects: Effects) -> None:
-        pending = self.pending.get(message.number & -ATTEMPTS_MAX)
-        if pending is not None:
-            self.routes.leaders[pending.group] = sender
-            body: _Body = {"Item": as_json(message.item), "Version": message.version, "Held": message.held}
-            body["Stamp"] = message.stamp_ns
-            self._finish(pending, 200, body, None, effects)
-
-    def _on_range_reply(self, sender: Address, message: m.RangeReply, effects: Effects) -> None:
-        pending = self.pending.get(message.number)
-        spec = None if pending is None else pending.spec
-        if pending is None or spec is None or pending.page is None or message.group != spec.group:
-            return
-        if cast("Query | Scan", pending.operation).consistent:
-            self.routes.leaders[pending.group] = sender
-        try:
-            for key, item in zip(message.keys, message.items, strict=True):
-                pending.step(key)
-                if not pending.page.add(item):
-                    self._finish_page(pending, effects)
-                    return
-        except DynamoError as error:
-            self.finish_with(pending, error, effects)
-            return
-        if not message.more:
-            pending.leave(spec)
-        # The next range read goes under a new number: a late copy of this answer must not be taken for it.
-        del self.pending[pending.number]
-        pending.number = self.next_request()
-        self.pending[pending.number] = pending
-        pending.target = pending.hops = 0
-        self._dispatch(pending, effects)
-
-    def _on_redirect(self, sender: Address, message: m.Redirect, effects: Effects) -> None:
-        pending = self.pending.get(message.number & -ATTEMPTS_MAX)
-        if pending is None:
-            if message.number == 0:
-                lookups.on_redirect(self, message, effects)
-            return
-        attempts.was_turned_away(pending, message.number)
-        in_catalog = type(pending.operation) in _TABLES
-        if not in_catalog and message.group != pending.group:
-            return
-        if not message.hosted and not in_catalog and self.routes.drop(message.group):
-            # The partition may be of a table that is gone, or the node may have lost its disk: the sweep asks again.
-            pending.target += 1
-            self._forget_leader(pending)
-            pending.retry_ns = effects.now_ns + BACKOFF_NS
-            return
-        pending.hops += 1
-        pending.target += 1
-        if message.leader is None or pending.hops > HOPS_MAX:
-            self._forget_leader(pending)
-            pending.hops = 0
-            pending.retry_ns = effects.now_ns + BACKOFF_NS
-        else:
-            if in_catalog:
-                self.catalog_leader = message.leader
-            else:
-                self.routes.leaders[pending.group] = message.leader
-            self._try(pending, effects)
-
-    def _on_successor(self, sender: Address, message: m.Successor, effects: Effects) -> None:
-        """The leader that was known is about to stop. What was asked of it and is not answered is asked again."""
-        if message.group == CATALOG:
-            self.catalog_leader = message.leader
-        elif message.group in self.routes.leaders:
-            self.routes.leaders[message.group] = message.leader
-        for pending in list(self.pending.values()):
-            if pending.group == message.group and not pending.asking:
-                self._try(pending, effects)
-
-    def _on_moved(self, sender: Address, message: m.Moved, effects: Effects) -> None:
-        """A partition was split. Its children have its leader, at first."""
-        leader = self.routes.leaders.get(message.group)
-        if self.routes.drop(message.group):
-            schema = self.routes.schemas.get(message.left.table)
-            for child in (message.left, message.right):
-                # A storage node knows the schema that its partition was made with; the table may have changed since.
-                self.routes.put(child if schema is None else replace(child, schema=schema), effects.now_ns)
-                if leader is not None:
-                    self.routes.leaders[child.group] = leader
-        pending = self.pending.get(message.number & -ATTEMPTS_MAX)
-        if pending is None:
-            return
-        attempts.was_turned_away(pending, message.number)
-        if pending.group == message.group:
-            pending.hops += 1
-            self._try(pending, effects)
-
-    def _forget_leader(self, pending: Pending) -> None:
-        if type(pending.operation) in _TABLES:
+    def forget_leader(self, pending: Pending) -> None:
+        """Whoever was asked leads no more, or is silent."""
+        if type(pending.operation) in TABLES:
             self.catalog_leader = None
         else:
             self.routes.leaders.pop(pending.group, None)
 
-    def _try(self, pending: Pending, effects: Effects) -> None:
-        if type(pending.operation) in _TABLES:
+    def try_again(self, pending: Pending, effects: Effects) -> None:
+        """One more attempt, if there may be one."""
+        if type(pending.operation) in TABLES:
             self.ask_catalog(pending, effects)
         elif pending.attempts < ATTEMPTS_MAX:
             self.bind(pending, effects)
@@ -445,8 +340,8 @@ class Router:
             elif now_ns >= pending.retry_ns and not pending.asking:
                 pending.target += 1
                 pending.hops = 0
-                self._forget_leader(pending)
-                self._try(pending, effects)
+                self.forget_leader(pending)
+                self.try_again(pending, effects)
         for question, lookup in list(self.lookups.items()):
             if now_ns >= lookup.retry_ns:
                 lookups.send(self, question, lookup, effects)
@@ -461,13 +356,15 @@ class Router:
 
     def finish_with(self, pending: Pending, error: DynamoError, effects: Effects) -> None:
         """Answer a request with an error."""
-        self._finish(pending, error.status, cast(_Body, error.body()), error.code, effects)
+        self.finish(pending, error.status, cast(Body, error.body()), error.code, effects)
 
-    def _finish_page(self, pending: Pending, effects: Effects) -> None:
+    def finish_page(self, pending: Pending, effects: Effects) -> None:
+        """Answer a read with the page that it has."""
         assert pending.page is not None
-        self._finish(pending, 200, cast(_Body, pending.page.result()), None, effects)
+        self.finish(pending, 200, cast(Body, pending.page.result()), None, effects)
 
-    def _finish(self, pending: Pending, status: int, body: _Body, error: str | None, effects: Effects) -> None:
+    def finish(self, pending: Pending, status: int, body: Body, error: str | None, effects: Effects) -> None:
+        """This is what the request came to: its client is told, or whatever it is a part of."""
         self.pending.pop(pending.number, None)
         if pending.batch:
             take = TAKERS[type(self.batches[pending.batch])]
