@@ -107,6 +107,8 @@ class Propagator:
         for lane in self.lanes.values():
             while lane.waiting and lane.waiting[0].sequence < first:
                 lane.waiting.popleft()
+            if not lane.flying and not lane.waiting:
+                lane.limit = ""
 
     def _land(self, number: int) -> None:
         """A change is on its way no more."""
@@ -187,7 +189,11 @@ class Propagator:
     def asked_of(self, message: Redirect, table: TableMap) -> bool:
         """Whether this is an answer to one of the flights here."""
         flight = self.flights.get(message.number)
-        return flight is not None and _index_group(table, flight.owed).group == message.group
+        if flight is None:
+            return False
+        # Of an index that has gone meanwhile the table has no group any more.
+        owed = flight.owed
+        return any(s.group == message.group and s.index == owed.index and s.holds(owed.key) for s in table.groups)
 
     def on_reply(self, number: int, limit: str, replica: Replica, effects: Effects) -> None:
         """One change is applied and committed in the index; or not taken, because of this limit."""
