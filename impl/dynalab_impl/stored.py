@@ -40,9 +40,9 @@ class StoredItem:
     def item(self) -> Item:
         """The item; never to be changed."""
         held = self.held
-        return held if held.__class__ is dict else as_json(json.loads(held))
+        return as_json(json.loads(held)) if isinstance(held, bytes) else held
 
     def pack(self) -> None:
         """Keep the text alone."""
-        if self.held.__class__ is dict:
+        if not isinstance(self.held, bytes):
             self.held = to_json(self.held).encode()
