@@ -148,7 +148,11 @@ class Groups:
         self._found: dict[str, tuple[str, tuple[Address, ...]]] = {}
 
     def __contains__(self, group: str) -> bool:
-        return self._table is None or self._of(group)[0] == self._table
+        if self._table is None:
+            return True
+        # A process of a cluster hosts some groups; the others it knows by their names, which begin with the table's.
+        table = self._of(group)[0]
+        return table == self._table if table else f"{group.partition('/')[0]}.".startswith(f"{self._table}.")
 
     def members(self, group: str) -> tuple[Address, ...]:
         """The addresses of a group's members, in the order of its specification."""

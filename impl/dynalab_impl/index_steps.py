@@ -101,8 +101,8 @@ def _groups_of(table: Table, indexes: list[str]) -> tuple[m.GroupSpec, ...]:
 
 
 def apply(catalog: Catalog, table: Table, change: m.CatalogChange) -> None:
-    """One of the steps "updated", "indexed", "unindexed", "expiring" in the catalog's log. One that was asked for before
-    the table changed again counts for nothing.
+    """One of the steps "updated", "indexed", "unindexed", "expiring" in the catalog's log. One that was asked for
+    before the table changed again counts for nothing.
     """
     settings = table.settings = dict(table.settings)
     if change.action == "updated":

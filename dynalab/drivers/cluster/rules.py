@@ -92,9 +92,14 @@ def _slow_node(inside: Inside, entry: Body, hits: Hits) -> Undo:
     return _add(inside.links.heard, network.slow_node(inside.me, _number(entry, "each_ms", 5) * MS, hits))
 
 
+def _groups(inside: Inside, entry: Body) -> network.Groups:
+    table = entry.get("table")
+    return network.Groups(inside.cluster, None if table is None else str(table))
+
+
 def _index_lag(inside: Inside, entry: Body, hits: Hits) -> Undo:
     lag_ms = _number(entry, "lag_ms")
-    return _add(inside.links.sent, network.hold_back(INDEX_MESSAGES, lag_ms * MS or None, hits))
+    return _add(inside.links.sent, network.hold_back(INDEX_MESSAGES, lag_ms * MS or None, hits, _groups(inside, entry)))
 
 
 def _stale_reads(inside: Inside, entry: Body, hits: Hits) -> Undo:
@@ -102,7 +107,7 @@ def _stale_reads(inside: Inside, entry: Body, hits: Hits) -> Undo:
     undo: list[Undo] = []
     if mode != "never":
         # A leader hosts the group whose entries it sends, so it knows who the last member is.
-        rule = network.stale_member(inside.cluster, _number(entry, "lag_ms", 1_000) * MS, hits)
+        rule = network.stale_member(_groups(inside, entry), _number(entry, "lag_ms", 1_000) * MS, hits)
         undo.append(_add(inside.links.sent, rule))
     undo.append(_set_policy(inside, {"always": "stalest", "never": "leader", "seed": "any"}[mode]))
     if mode == "seed":
