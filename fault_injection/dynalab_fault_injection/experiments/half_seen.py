@@ -23,6 +23,8 @@ from random import Random
 
 from dynalab_checkers.history import History, Json, Operation, write_jsonl
 from dynalab_checkers.isolation import check_transactions
+from dynalab_checkers.isolation.explain import describe_transaction
+from dynalab_checkers.isolation.transactions import read_mixed
 from dynalab_checkers.tokens import once_per_token
 from dynalab_checkers.verdict import Verdict
 from dynalab_fault_injection.run import Run, Setting
@@ -181,7 +183,11 @@ def main(folder: str = "") -> None:
     """Print both, and write them into a folder if one is given."""
     for name, found in (("half-seen", half_seen()), ("against-time", against_time())):
         assert found is not None, f"no seed shows {name}"
-        print(f"{name}, seed {found.seed}\n\n{found.explanation}\n")
+        print(f"{name}, seed {found.seed}\n")
+        numbered = read_mixed(History(found.operations))
+        for operation, micros in zip(numbered.operations, numbered.micros, strict=True):
+            print(f"  {describe_transaction(operation, micros)}")
+        print(f"\n{found.explanation}\n")
         if folder:
             write_jsonl(Path(folder) / f"{name}.jsonl", History(found.operations).events())
 
