@@ -57,8 +57,13 @@ def on_prepare_item(node: StorageNode, sender: Address, message: PrepareItem, ef
     assert isinstance(partition, Partition) and lead is not None
     pending = lead.pending_held.get(message.key)
     held = marker_of(holder(partition, lead, message.key), message.txn)
-    if pending is not None and held is not None:
-        replica.wait(pending[0], Waiter(sender, message.number))  # somebody else has asked for the same just now
+    applied = marker_of(partition.held.get(message.key), message.txn)
+    if pending is not None and held is not None and applied is None:
+        newest = replica.log.entry(pending[0]).command
+        if type(newest) is m.TransactPrepare and newest.held.txn == message.txn:
+            replica.wait(pending[0], Waiter(sender, message.number))  # somebody else has asked for the same just now
+        else:  # another one that holds this key as well has come behind it: its answer is not this one's
+            effects.send(sender, m.Redirect(message.number, message.group, None), NOTHING)
         return
     if node.admission is not None:
         error = node.admission.refusal(replica.spec, "Write", True, others_of(node, replica), effects.now_ns)

@@ -11,6 +11,8 @@ import pytest
 
 from dynalab_impl import ledger as ledgers
 from dynalab_impl.effects import Timing
+from dynalab_impl.transact_messages import CommitItem, PrepareItem
+from dynalab_model.operations import PutItem
 
 from .conftest import SECOND, Lab
 from .transacting import codes, entries, markers, put, send, write
@@ -183,3 +185,40 @@ def test_transactions_owe_a_slow_index_no_more_than_single_writes_may(rules: tup
     lab.simulation.network.remove_rule(rule)
     lab.run(8 * SECOND)
     assert write(lab, put("k99", 1), coloured(99)).status == 200
+
+
+# --- two coordinators, two transactions, one key ----------------------------------------------------------------------
+
+
+def test_who_asks_again_for_a_vote_while_another_transaction_commits_on_the_key_is_told_of_the_vote() -> None:
+    """With many prepared on one key, what is logged for it just now may be about another one than who asks."""
+    lab = Lab(partitions=1, transaction_rules=("many-prepared",), timing=Timing(request_ns=10 * SECOND))
+    lab.create()
+    assert write(lab, put("z", 1)).status == 200
+    leader, group = lab.leader("k")
+    router, machines = lab.simulation.storage_count, list(range(lab.simulation.storage_count))
+    lab.rule("cut", [router, router + 1], machines, names=("CommitItem",))
+    for number, name in enumerate("ab"):
+        send(lab, [put("k", name)], router=number)
+    lab.run(SECOND)
+    node: Any = lab.simulation.hosts[leader].node
+    replica = node.replicas[group]
+    [(key, held)] = replica.state.held.items()
+    [earlier] = held.beside
+    lab.rule("cut", [leader], machines, names=("Accept",))
+    host = lab.simulation.hosts[leader]
+    ask: dict[str, Any] = {"group": group, "expiry_ns": host.wall_ns + 5 * SECOND, "key": key}
+    node.on_message(lab.topology.routers[0], CommitItem(number=1, request=("x", 1), txn=earlier.txn, **ask), host)
+    again = PrepareItem(
+        number=2,
+        request=("x", 2),
+        txn=held.txn,
+        ledger=held.ledger,
+        attempt=held.attempt,
+        stamp_ns=held.stamp_ns,
+        action=PutItem("things", held.item),
+        **ask,
+    )
+    node.on_message(lab.topology.routers[0], again, host)
+    waiting = [waiter.number for waiters in replica.leading.waiters.values() for waiter in waiters]
+    assert waiting == [1], "the answer to a commit is no vote"
