@@ -84,6 +84,7 @@ INHERITED: tuple[Inherited, ...] = (
         "items that prepared transactions hold",
         "by key",
         "a transaction commits on one item and is forgotten on another",
+        "split-forgets-markers",
     ),
     Inherited(
         "Partition.shards",

@@ -7,7 +7,7 @@ from typing import cast
 
 from dynalab_fault_injection.planted_bugs.bug import PlantedBug
 from dynalab_fault_injection.planted_bugs.patch import Patch
-from dynalab_impl import coordinator, data_duties, transact_duties, transact_reads
+from dynalab_impl import coordinator, data_duties, ledger, transact_duties, transact_reads
 from dynalab_impl.batching import Part
 from dynalab_impl.effects import Address, Effects
 from dynalab_impl.ledger import CANCELLED, COMMITTED, PREPARING, LedgerEntry
@@ -102,6 +102,10 @@ def _answer_any_token(router: Router, work: Transaction, entry: LedgerEntry, eff
     coordinator.follow(router, work, entry, effects)
 
 
+def _by_id(token: str | None, txn: str) -> str:
+    return f"id/{txn}"
+
+
 TRANSACTION_BUGS: tuple[PlantedBug, ...] = (
     PlantedBug(
         name="commit-before-all-prepared",
@@ -183,5 +187,14 @@ TRANSACTION_BUGS: tuple[PlantedBug, ...] = (
         workload="transact",
         faults=("delay", "duplicate"),
         patches=(Patch(coordinator, "_known", "a53ee0c5", _answer_any_token),),
+    ),
+    PlantedBug(
+        name="token-lost-with-its-coordinator",
+        rule="two requests with one token meet in one entry of the ledger, whoever coordinates them, for ten minutes",
+        sentence="the ledger knows transactions by their ids alone; a coordinator that is gone takes its tokens along",
+        checker="effects-once",
+        workload="bank",
+        faults=("crash-between-steps", "loss"),
+        patches=(Patch(ledger, "ledger_key", "31cd53f4", _by_id),),
     ),
 )
