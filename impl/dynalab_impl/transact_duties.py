@@ -114,10 +114,13 @@ def _judge(
     )
     if key in lead.pending_items:
         raise transaction_conflict()
+    mine = marker_of(partition.held.get(key), message.txn)
+    if mine is not None and marker_of(holder(partition, lead, key), message.txn) is None:
+        raise transaction_conflict()  # it has been told what became of it just now: a marker behind that would stay
     check_rivals(holder(partition, lead, key), held, rules)
     effect, body = judge(node, replica, partition, lead, key, action, effects)
     held = replace(held, item=effect.item)
-    if marker_of(partition.held.get(key), message.txn) is None:
+    if mine is None:
         if message.stamp_ns > latest_stamp_ns(node, lead, effects):
             return None
         if message.stamp_ns <= read_stamp(partition, lead, key):

@@ -13,6 +13,8 @@ from dynalab_impl import messages as m
 from dynalab_impl.admission import Admission
 from dynalab_impl.effects import Limits, Timing
 from dynalab_impl.ledger import CANCELLED, COMMITTED
+from dynalab_impl.transact_messages import CancelItem, CommitItem, PrepareItem
+from dynalab_model.operations import ConditionCheck
 
 from .conftest import SECOND, Lab
 from .transacting import (
@@ -227,6 +229,28 @@ def test_a_read_transaction_is_cancelled_if_an_item_changes_between_its_rounds(
         assert codes(lab.answers[token]) == expected
     else:
         assert values(lab.answers[token]) == ["1", None, "1"]
+
+
+@pytest.mark.parametrize("kind", [CommitItem, CancelItem])
+def test_no_marker_comes_behind_the_end_of_its_transaction_that_is_logged_and_not_committed_yet(
+    lab: Lab, kind: type[CommitItem | CancelItem]
+) -> None:
+    lab.put("a", 1)
+    action = check("a", "attribute_exists(pk)")
+    hold(lab, action, put("b", 2))
+    index, group = lab.leader("a")
+    node: Any = lab.simulation.hosts[index].node
+    host = lab.simulation.hosts[index]
+    replica = node.replicas[group]
+    [(key, held)] = [(key, held) for key, held in replica.state.held.items() if held.check]
+    lab.rule("cut", [index], list(range(lab.simulation.storage_count)), names=("Accept",))
+    ask: dict[str, Any] = {"group": group, "expiry_ns": host.wall_ns + 5 * SECOND, "key": key, "txn": held.txn}
+    node.on_message(lab.topology.routers[0], kind(number=1, request=("x", 1), **ask), host)
+    last = replica.log.last
+    again = ConditionCheck("things", {"pk": {"S": "a"}}, "attribute_exists(pk)")
+    more: dict[str, Any] = {"ledger": held.ledger, "attempt": held.attempt, "stamp_ns": held.stamp_ns, "action": again}
+    node.on_message(lab.topology.routers[0], PrepareItem(number=2, request=("x", 2), **ask, **more), host)
+    assert replica.log.last == last, "nothing was logged behind it"
 
 
 # --- tokens -----------------------------------------------------------------------------------------------------------
