@@ -58,6 +58,7 @@ COUNTERS: Final = {
     "failed-syncs": "syncs that failed and stopped their node",
     "planned-stops": "nodes that handed over what they led and were stopped",
     "lost-at-dead-router": "requests that reached a router while it was down",
+    "power-lost-while-a-snapshot-was-written": "the power went while a node had written a part of a snapshot",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Coroutine
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import pytest
 
@@ -13,6 +13,7 @@ from dynalab.drivers.cluster import links as links_module
 from dynalab.drivers.cluster.frames import frame
 from dynalab.drivers.cluster.links import Inbound, Links, Pass
 from dynalab.drivers.cluster.process import listen
+from dynalab.drivers.embedded import EmbeddedCluster
 from dynalab.lab import network
 from dynalab.lab.network import Hits
 from dynalab_impl.codec import encode
@@ -22,6 +23,8 @@ from dynalab_impl.messages import Commit
 T = TypeVar("T")
 FIRST, SECOND, THIRD = layout(nodes_per_zone=1, routers=1).storage
 PASS = Pass("cluster", "secret")
+# Whose messages a rule looks at: without a table it asks no node.
+EVERYWHERE = network.Groups(cast("EmbeddedCluster", None), None)
 
 
 class End:
@@ -251,7 +254,7 @@ def test_rules_of_the_lab_act_on_what_leaves_and_on_what_arrives() -> None:
     async def go() -> None:
         a, b = await two()
         hits = Hits()
-        rule = network.hold_back(("Commit",), None, hits)
+        rule = network.hold_back(("Commit",), None, hits, EVERYWHERE)
         a.links.sent.add(rule)
         a.send(SECOND, 1)
         a.links.sent.remove(rule)
