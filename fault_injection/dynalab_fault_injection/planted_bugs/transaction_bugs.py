@@ -159,7 +159,7 @@ TRANSACTION_BUGS: tuple[PlantedBug, ...] = (
         checker="isolation",
         workload="transact",
         faults=("slow-disk", "delay"),
-        patches=(Patch(transact_duties, "_judge", "6938ad0f", _judge_what_is_applied),),
+        patches=(Patch(transact_duties, "_judge", "e9c3aa7b", _judge_what_is_applied),),
     ),
     PlantedBug(
         name="placeholder-leaks",
