@@ -12,7 +12,7 @@ from dynalab_impl import admission_duties, index_duties
 from dynalab_impl import messages as m
 from dynalab_impl.effects import NOTHING, Address, Effects
 from dynalab_impl.jsons import as_json
-from dynalab_impl.markers import check_free, is_blind, note_overwrite
+from dynalab_impl.markers import check_free, is_blind, note_overwrite, promised_bytes
 from dynalab_impl.partition import Partition
 from dynalab_impl.replication.leading import UNCOMMITTED_MAX, Waiter
 from dynalab_impl.replication.replica import Replica
@@ -139,7 +139,8 @@ def on_write(node: StorageNode, sender: Address, message: m.WriteRequest, effect
         if partition.local is not None:
             growth = growth_bytes(schema, current, effect.item)
             held_bytes = partition.local.held_bytes(key, lead.pending_items, partition.get)
-            check_collection(held_bytes, growth, node.topology.collection_bytes_max)
+            promised = promised_bytes(partition, lead, key)
+            check_collection(held_bytes + promised, growth, node.topology.collection_bytes_max)
             units = sum(index_units(local_changes(schema, current, effect.item)).values())
         body = as_json(write_response(schema, operation, current, effect, held_bytes))
         command = m.Write(key, effect.item, body)

@@ -13,7 +13,9 @@ from dynalab_impl.partition import Partition
 from dynalab_impl.replication.leading import Leading
 from dynalab_impl.transact_apply import holders, stamp_of
 from dynalab_impl.transaction_rules import MANY_PREPARED, OLD_WRITE_IGNORED, WRITE_BEFORE_PREPARED
+from dynalab_model.collections import growth_bytes
 from dynalab_model.errors import transaction_conflict
+from dynalab_model.keys import collection_of
 from dynalab_model.operations import PutItem, WriteOperation
 
 
@@ -56,6 +58,21 @@ def is_blind(operation: WriteOperation) -> bool:
     """Whether a single write replaces the whole item and looks at nothing: what it would have overwritten, it hides."""
     bare = operation.condition is None and operation.legacy is None and operation.return_values == "NONE"
     return isinstance(operation, PutItem) and bare
+
+
+def promised_bytes(partition: Partition, lead: Leading, key: bytes) -> int:
+    """By how much the collection of this item grows if every transaction commits that holds another item of it. Of a
+    table with local indexes: 0 where nothing is held.
+    """
+    if not partition.held and not lead.pending_held:
+        return 0
+    collection = collection_of(key)
+    promised = 0
+    for other in dict.fromkeys([*partition.held, *lead.pending_held]):
+        held = holder(partition, lead, other)
+        if held is not None and other != key and other.startswith(collection):
+            promised += max(0, growth_bytes(partition.schema, partition.get(other), held.item))
+    return promised
 
 
 OVERWRITES_MAX = 10_000

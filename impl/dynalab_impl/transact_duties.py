@@ -24,7 +24,16 @@ from dynalab_impl.data_duties import reading
 from dynalab_impl.effects import JSON, NOTHING, Address, Effects, Nanoseconds
 from dynalab_impl.index_duties import back_pressure
 from dynalab_impl.jsons import as_json
-from dynalab_impl.markers import check_rivals, holder, is_as_of, is_hidden, note_overwrite, note_read, read_stamp
+from dynalab_impl.markers import (
+    check_rivals,
+    holder,
+    is_as_of,
+    is_hidden,
+    note_overwrite,
+    note_read,
+    promised_bytes,
+    read_stamp,
+)
 from dynalab_impl.partition import Partition
 from dynalab_impl.replication.leading import UNCOMMITTED_MAX, Leading, Waiter
 from dynalab_impl.replication.replica import Replica
@@ -36,7 +45,6 @@ from dynalab_model.collections import check_collection, growth_bytes
 from dynalab_model.errors import DynamoError, resource_not_found, transaction_conflict
 from dynalab_model.events import Event
 from dynalab_model.items import WriteEffect, index_units, local_changes
-from dynalab_model.keys import collection_of
 from dynalab_model.operations import ConditionCheck, DeleteItem, PutItem, TransactAction
 from dynalab_model.transactions import action_body, is_key_of, judge_action, reason_of
 from dynalab_model.values import Item, item_size
@@ -161,19 +169,9 @@ def judge(
     if partition.local is not None and not isinstance(action, ConditionCheck):
         collection_bytes = partition.local.held_bytes(key, lead.pending_items, partition.get)
         growth = growth_bytes(partition.schema, current, effect.item)
-        promised = _promised_bytes(partition, key)
+        promised = promised_bytes(partition, lead, key)
         check_collection(collection_bytes + promised, growth, node.topology.collection_bytes_max)
     return effect, as_json(action_body(partition.schema, action, current, effect, collection_bytes))
-
-
-def _promised_bytes(partition: Partition, key: bytes) -> int:
-    """By how much the item's collection grows if every transaction commits that holds another item of it."""
-    collection = collection_of(key)
-    promised = 0
-    for other, held in partition.held.items():
-        if other != key and other.startswith(collection):
-            promised += max(0, growth_bytes(partition.schema, partition.get(other), held.item))
-    return promised
 
 
 def _vote_no(

@@ -222,3 +222,37 @@ def test_who_asks_again_for_a_vote_while_another_transaction_commits_on_the_key_
     node.on_message(lab.topology.routers[0], again, host)
     waiting = [waiter.number for waiters in replica.leading.waiters.values() for waiter in waiters]
     assert waiting == [1], "the answer to a commit is no vote"
+
+
+# --- item collections -------------------------------------------------------------------------------------------------
+
+
+def test_what_is_promised_to_others_fills_an_item_collection_for_everybody() -> None:
+    """Votes that are logged and not applied yet count, and single writes count what others hold."""
+    lab = Lab(partitions=1, collection_bytes_max=3_000)
+    local = {
+        "IndexName": "by_n",
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "n", "KeyType": "RANGE"}],
+        "Projection": {"ProjectionType": "ALL"},
+    }
+    make_table(lab, "wide", ("pk", "S"), ("sk", "S"), more=(("n", "N"),), LocalSecondaryIndexes=[local])
+
+    def wide(name: str) -> dict[str, Any]:
+        item = {"pk": {"S": "a"}, "sk": {"S": name}, "v": {"S": "x" * 900}}
+        return {"TableName": "wide", "Item": item}
+
+    assert write(lab, {"Put": wide("0")}).status == 200  # the ledger is there, too
+    for number in range(8):
+        send(lab, [{"Put": wide(f"s{number}")}], router=number % 2)
+    lab.run(2 * SECOND)
+    assert len(lab.call("Scan", TableName="wide").body["Items"]) == 3  # type: ignore[arg-type]
+    lab.call("DeleteItem", TableName="wide", Key={"pk": {"S": "a"}, "sk": {"S": "0"}})
+    machines = list(range(lab.simulation.storage_count))
+    routers = [len(machines), len(machines) + 1]
+    rule = lab.rule("cut", routers, machines, names=("CommitItem",))
+    send(lab, [{"Put": wide("late")}])
+    lab.run(SECOND)
+    assert lab.call("PutItem", **wide("single")).error == "ItemCollectionSizeLimitExceededException"
+    lab.simulation.network.remove_rule(rule)
+    lab.run(8 * SECOND)
+    assert len(lab.call("Scan", TableName="wide").body["Items"]) == 3  # type: ignore[arg-type]
