@@ -24,7 +24,7 @@ from dynalab_impl.effects import Address, Message, Topology, layout
 from dynalab_impl.service import make_node
 from dynalab_impl.storage_node import HANDLERS
 from dynalab_model.events import Event
-from dynalab_model.operations import DeleteTable
+from dynalab_model.operations import DeleteTable, TransactWriteItems
 from tests.fault_injection.toys import HERE, Pulse, Scripted, scripted
 
 N1 = Address("r1", "z1", "n1")
@@ -51,15 +51,17 @@ def form(seed: int, topology: Topology | None = None) -> Formed:
     return formed
 
 
-def window(formed: Formed, fault: Fault, seconds: int) -> None:
-    """Run the fault for a while under a write every 50 ms."""
+def window(formed: Formed, fault: Fault, seconds: int, *, transactions: bool = False) -> None:
+    """Run the fault for a while under a write every 50 ms, each a transaction if that is asked for."""
     simulation = formed.simulation
     fault.start(formed.cluster)
     end_ns = simulation.now + seconds * SECOND
     number = 0
     while simulation.now < end_ns:
         number += 1
-        simulation.request(0, number % 2, put("colours", f"k{number % 8}", number, {"colour": {"S": f"c{number % 3}"}}))
+        write = put("colours", f"k{number % 8}", number, {"colour": {"S": f"c{number % 3}"}})
+        write.return_values = "NONE" if transactions else write.return_values
+        simulation.request(0, number % 2, TransactWriteItems((write,)) if transactions else write)
         simulation.run_until(simulation.now + SECOND // 20)
     fault.stop(formed.cluster)
 
@@ -70,7 +72,7 @@ def test_every_fault_of_the_catalogue_bites_and_leaves_a_cluster_that_comes_back
         formed = form(seed, layout(archive=True, scrub=True, limits=USUAL))
         window(formed, CATALOGUE["clock-offset"].make(), 1)  # some items
         fault = CATALOGUE[name].make()
-        window(formed, fault, 3)
+        window(formed, fault, 3, transactions=name == "crash-between-steps")
         if any(fault.evidence.values()):
             break
     assert any(fault.evidence.values()), f"{name} never hit anything"
