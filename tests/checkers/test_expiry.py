@@ -46,7 +46,6 @@ def verdict(*operations: Operation, **clocks: int) -> str:
     return check_expiry(history(*operations), **clocks).verdict
 
 
-@pytest.mark.claim("S182")
 def test_what_expired_may_be_gone_and_may_still_be_read() -> None:
     assert verdict(write(1, 0, 10), read(11, None)) == verdict(write(1, 0, 10), read(500, 1)) == "valid"
     assert verdict(write(1, 0, 10), read(11, None), read(12, 1)) == "invalid"  # and it does not come back
@@ -138,7 +137,6 @@ def sweeps(*records: Record, clients: tuple[tuple[str, Json], ...] = (), error_n
     return check_sweeps(records, _expires, clients=clients, error_ns=error_ns).why.partition(":")[0]
 
 
-@pytest.mark.claim("S180")
 def test_the_services_identity_stands_on_sweeps_and_on_nothing_else() -> None:
     assert sweeps(SWEPT) == ""
     assert sweeps(Record("s", 5, "k", INSERT, new={"v": 1}, identity=SERVICE)) == "identity"

@@ -85,7 +85,6 @@ def test_nothing_shown_is_nothing_judged() -> None:
     assert check_index_entries(history(write("k", 1, "ann", 0), query(50))).verdict == "unknown"
 
 
-@pytest.mark.claim("S29")
 def test_at_rest_an_entry_of_an_item_that_was_deleted_moved_or_left_is_named_so() -> None:
     def by_owner(key: str, item: object) -> tuple[tuple[str, str], object] | None:
         assert isinstance(item, dict)
