@@ -301,6 +301,8 @@ class Partition:
         on them changes with them. A transaction brings its own `stamp_ns`; `identity` is the service's where it acts by
         itself, and then nobody pays.
         """
+        if self.form is not None and self.form.gone:
+            return  # logged before its leader knew, and to a table that is deleted: nobody would ever take it away
         stored: StoredItem | None = self.items.get(key)
         before = None if stored is None else stored.item
         if self.local is not None:

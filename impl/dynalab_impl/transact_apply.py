@@ -64,6 +64,8 @@ def stamp_of(partition: Partition, key: bytes) -> Nanoseconds:
 
 
 def _prepare(partition: Partition, entry: Entry, command: TransactPrepare) -> None:
+    if partition.form is not None and partition.form.gone:
+        return  # nobody is told of what becomes of it: its table is deleted
     partition.held[command.key] = joined(partition.held.get(command.key), command.held)
 
 

@@ -6,6 +6,10 @@ import pytest
 
 from dynalab_impl import messages as m
 from dynalab_impl.effects import Timing
+from dynalab_impl.partition import Partition
+from dynalab_impl.reforming import ending
+from dynalab_model.schema import KeyAttribute, KeySchema, TableSchema
+from dynalab_model.values import Item
 
 from .conftest import SECOND, Lab
 from .test_streams import Reader, arn_of, enable, states
@@ -34,3 +38,25 @@ def test_a_shard_that_nothing_was_written_to_for_its_whole_time_has_one_name(spl
         assert len(names) == len(set(names)), names
     reader.drain(20)
     assert len(reader.records()) == 3
+
+
+def test_what_is_logged_just_behind_the_end_of_a_table_leaves_nothing_in_what_stays_of_it() -> None:
+    """Its leader has logged the form of a deleted table, and goes on as before until that is committed."""
+    schema = TableSchema("things", KeySchema(KeyAttribute("pk", "S")))
+    stream = m.StreamForm("label", "NEW_IMAGE")
+    partition = Partition(m.GroupSpec("things/3.0", "things", "", b"", b"", (), schema, stream=stream), SECOND)
+    item: Item = {"pk": {"S": "a"}}
+    form = ending(m.Form(0, schema, stream))
+    held = m.Held("x", "id/x", 1, 5, 0, item)
+    commands: list[m.Command] = [
+        m.Write(b"before", item, {}),
+        m.Reform(form),
+        m.Write(b"behind", item, {}),
+        m.TransactPrepare(b"held", held, {"Vote": "yes"}),
+        m.TransactCommit(b"held", "x"),
+        m.TransactPrepare(b"for ever", held, {"Vote": "yes"}),
+    ]
+    for slot, command in enumerate(commands, start=1):
+        partition.apply(m.Entry((1, "n"), slot, slot * SECOND, ("r", slot), 0, command))
+    assert not partition.items and not partition.held and not partition.owed
+    assert [change.keys for shard in partition.shards for change in shard.changes] == [item]
