@@ -110,6 +110,7 @@ INHERITED: tuple[Inherited, ...] = (
         "the place in the log",
         "both go on behind the Split's slot",
         "a new version looks older than the one that an index holds",
+        "versions-restart-in-a-child",
     ),
     Inherited(
         "Partition.log_time_ns",

@@ -41,6 +41,19 @@ def _only_puts(
         _owe_change(self, entry, index, key, item, source, version, free)
 
 
+def _versions_from_one(
+    self: Partition,
+    entry: Entry,
+    index: str,
+    key: bytes,
+    item: Item | None,
+    source: bytes,
+    version: int,
+    free: bool = False,
+) -> None:
+    _owe_change(self, entry, index, key, item, source, max(1, version - self.spec.origin), free)
+
+
 def _no_tombstone(self: Partition, entry: Entry, command: IndexWrite) -> None:
     _index(self, entry, command)
     if command.item is None:
@@ -74,5 +87,14 @@ INDEX_BUGS: tuple[PlantedBug, ...] = (
         workload="index-churn",
         faults=("delay", "slow-node"),
         patches=(Patch(Partition, "owe_change", "a21f040a", _only_puts),),
+    ),
+    PlantedBug(
+        name="versions-restart-in-a-child",
+        rule="versions of a divided partition's items go on in its children",
+        sentence="a child counts the versions of its items from one",
+        checker="index-convergence",
+        workload="index-churn",
+        faults=("split", "index-lag"),
+        patches=(Patch(Partition, "owe_change", "a21f040a", _versions_from_one),),
     ),
 )
