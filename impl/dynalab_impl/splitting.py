@@ -148,7 +148,9 @@ def inherit(child: Replica, parent: Replica, half: Partition | None, effects: Ef
     child.state = half
     child.log = Log(slot)
     child.commit_index = child.recorded_commit = child.matched = slot
-    child.barrier = parent.barrier
+    # Not the parent's of today: behind that, what the children's first leader has written looks as if it had never been
+    # chosen.
+    child.barrier = parent.split_barrier
     if parent.leading is not None:
         if parent.leading.barrier_slot < slot:
             child.role, child.leader, child.following = "leader", child.me, parent.following

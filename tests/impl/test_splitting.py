@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dynalab_impl import messages as m
+from dynalab_impl import splitting
 from dynalab_impl.replication.replica import Replica
 
 from .conftest import SECOND, Lab
@@ -314,3 +315,27 @@ def held(lab: Lab) -> dict[str, dict[bytes, Any]]:
         node: Any = lab.simulation.hosts[index].node
         out.update(node.table_items("things"))
     return out
+
+
+def test_children_made_late_know_only_the_barriers_before_the_split(make_lab: MakeLab) -> None:
+    """A member comes to the Split and to the barrier of a later leader of the parent in one step. What the children's
+    first leader has written since is older than that barrier, and was chosen all the same.
+    """
+    lab = make_lab(partitions=1)
+    lab.create()
+    for number in range(6):
+        lab.put(f"k{number}", number)
+    leader, group = lab.leader("k0")
+    index = next(index for index in lab.members(group) if index != leader)
+    host = lab.simulation.hosts[index]
+    node: Any = host.node
+    parent = node.replicas[group]
+    before, slot = parent.barrier, parent.commit_index + 1
+    left, right = splitting.halves_of(parent, parent.state.middle())
+    ballot = (before[0] + 3, "later")
+    last = (parent.state.log_time_ns, ("", 0), 0)
+    entries = (m.Entry(before, slot, *last, m.Split(left, right)), m.Entry(ballot, slot + 1, *last, m.Barrier(ballot)))
+    parent.log.store(slot, entries)
+    parent.advance(slot + 1, host)
+    children = splitting.make_children(node, parent, host)
+    assert parent.barrier == ballot and [child.barrier for child in children] == [before, before]

@@ -37,6 +37,7 @@ from dynalab_impl.messages import (
     Promise,
     Refuse,
     RequestId,
+    Split,
     Write,
 )
 from dynalab_impl.partition import Outcome, Partition
@@ -106,6 +107,7 @@ class Replica:
         "relinquished",
         "role",
         "spec",
+        "split_barrier",
         "state",
         "timing",
         "unheard",
@@ -128,6 +130,7 @@ class Replica:
         self.promised: Ballot = NO_BALLOT
         self.log = Log()
         self.barrier: Ballot = NO_BALLOT  # the newest one within the commit index
+        self.split_barrier: Ballot = NO_BALLOT  # ... and the newest one before the Split, in a partition that has one
         self.commit_index = 0
         self.matched = 0
         self.following: Ballot = NO_BALLOT
@@ -311,6 +314,8 @@ class Replica:
                 continue  # most entries are one
             if type(command) is Barrier:
                 self.barrier = max(self.barrier, command.ballot)
+            elif type(command) is Split:
+                self.split_barrier = self.barrier  # barriers of later leaders may follow before the children are made
             elif membership.is_change(command):
                 membership.apply(self, entry.slot, command, effects)
         if self.incoming is not None and self.incoming.header.slot <= self.commit_index:
