@@ -109,3 +109,12 @@ def test_a_clock_that_jumps_between_two_comparisons_does_not_take_log_time_along
     lead.compare_clocks(other, 100, 100)
     assert lead.wall_ns(100 + SECOND) == 100 + SECOND
     assert lead.wall_ns(100 + DAY_NS) == 100 + AHEAD_MAX_NS
+
+
+def test_a_member_that_is_silent_since_before_a_jump_does_not_vouch_for_the_clock_that_jumped() -> None:
+    me, other, silent = (Address("r", f"z{number}", f"n{number}") for number in (1, 2, 3))
+    lead = begin((1, "n1#1"), 1, 0, me, ())
+    lead.compare_clocks(silent, 100, 100)
+    lead.compare_clocks(other, 110, 110)
+    lead.compare_clocks(other, 120, 120 + DAY_NS)
+    assert lead.wall_ns(120 + DAY_NS) == 120 + AHEAD_MAX_NS

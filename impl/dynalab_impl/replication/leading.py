@@ -101,6 +101,8 @@ class Leading:
 
     def compare_clocks(self, sender: Address, theirs_ns: Nanoseconds, own_ns: Nanoseconds) -> None:
         """A member has told its wall clock, some time on its way ago."""
+        if abs(own_ns - self.compared_ns) > AHEAD_MAX_NS:
+            self.clocks.clear()  # it has jumped: what silent members said before is no comparison with this clock
         self.clocks[sender], self.compared_ns = theirs_ns - own_ns, own_ns
         offsets = sorted([0, *self.clocks.values()])
         # The one in the middle, and of two the earlier: one clock that is wrong does not decide.
