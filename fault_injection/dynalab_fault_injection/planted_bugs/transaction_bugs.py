@@ -9,7 +9,7 @@ from dynalab_fault_injection.planted_bugs.bug import PlantedBug
 from dynalab_fault_injection.planted_bugs.patch import Patch
 from dynalab_impl import coordinator, data_duties, ledger, transact_duties, transact_reads
 from dynalab_impl.batching import Part
-from dynalab_impl.effects import Address, Effects
+from dynalab_impl.effects import Address, Effects, Nanoseconds
 from dynalab_impl.ledger import CANCELLED, COMMITTED, PREPARING, LedgerEntry
 from dynalab_impl.messages import GroupSpec, TransactCommit, TransactPrepare
 from dynalab_impl.partition import Partition
@@ -106,6 +106,10 @@ def _by_id(token: str | None, txn: str) -> str:
     return f"id/{txn}"
 
 
+def _always_old(partition: Partition, key: bytes) -> Nanoseconds:
+    return 0
+
+
 TRANSACTION_BUGS: tuple[PlantedBug, ...] = (
     PlantedBug(
         name="commit-before-all-prepared",
@@ -124,6 +128,15 @@ TRANSACTION_BUGS: tuple[PlantedBug, ...] = (
         workload="transact",
         faults=("crash-between-steps", "partition"),
         patches=(Patch(coordinator, "follow", "b15f9a14", _follow_to_the_end),),
+    ),
+    PlantedBug(
+        name="timestamps-not-compared",
+        rule="a transaction is prepared only where its timestamp is later than that of the item's last write",
+        sentence="leaders vote for transactions without a look at timestamps, and one that comes late is done again",
+        checker="bank",
+        workload="bank",
+        faults=("crash-between-steps", "reorder", "clock-offset"),
+        patches=(Patch(transact_duties, "stamp_of", "3ce3775d", _always_old),),
     ),
     PlantedBug(
         name="answered-before-all-have-committed",
