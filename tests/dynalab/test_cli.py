@@ -14,6 +14,7 @@ from dynalab_checkers.generate import Recipe, register_history
 from dynalab_checkers.history import write_jsonl
 from dynalab_fault_injection import campaign as campaigns
 from dynalab_fault_injection.campaign import FaultBand, RunResult
+from dynalab_fault_injection.workloads import WORKLOADS
 
 VALID = [
     {"index": 0, "time": 10, "process": 0, "type": "invoke", "f": "write", "key": "k", "value": 1},
@@ -343,3 +344,9 @@ def test_check_tells_how_far_it_has_read_a_large_file_and_prints_the_same_verdic
     assert lines[-1] == f"{file}: 100 % read" and 4 <= len(lines) <= 10
     assert run(["check", str(file), "--memory-mb", "1"]) == exit_codes.VALID
     assert capsys.readouterr().out.startswith(f"valid    {file}")
+
+
+def test_the_help_of_a_campaign_names_every_workload(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["campaign", "--help"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert [name for name in WORKLOADS if name not in told] == []
