@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +38,7 @@ def planted_bugs(
     Caught means: the named checker says invalid, and the same seed without the patch is valid.
     Exit code: 0 all caught, 1 one was not, 70 a patch that no longer fits the implementation.
     """
-    from dynalab_fault_injection.planted_bugs import BUGS, PatchDoesNotFit, bug_named
+    from dynalab_fault_injection.planted_bugs import BUGS, PatchDoesNotFit, bug_named, hunt_all
     from dynalab_fault_injection.results import Results, WrongStore
 
     try:
@@ -55,7 +52,8 @@ def planted_bugs(
     caught = []
     try:
         with Results.open(results) as store:
-            for found in _hunt([bug.name for bug in chosen], seeds, rounds, jobs or os.cpu_count() or 1):
+            processes = jobs or os.cpu_count() or 1
+            for found in hunt_all([bug.name for bug in chosen], seeds, rounds=rounds, processes=processes):
                 caught.append(found.caught)
                 store.add_planted_bug(found.to_store())
                 if as_json:
@@ -69,18 +67,6 @@ def planted_bugs(
         click.echo(f"dynalab planted-bugs: {error}", err=True)
         return exit_codes.INTERNAL
     return exit_codes.VALID if all(caught) else exit_codes.INVALID
-
-
-def _hunt(names: list[str], seeds: range, rounds: int, processes: int) -> Iterator[BugResult]:
-    from dynalab_fault_injection.planted_bugs import hunt
-
-    if processes == 1 or len(names) == 1:
-        yield from (hunt(name, seeds, rounds=rounds) for name in names)
-        return
-    # A process each: a patch changes the implementation of the process that it is laid over.
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(min(processes, len(names)), maxtasksperchild=1) as pool:
-        yield from pool.imap(partial(hunt, seeds=seeds, rounds=rounds), names)
 
 
 def _show(found: BugResult) -> None:

@@ -14,7 +14,7 @@ from dynalab.site import plots
 from dynalab.site.claims import cell
 from dynalab_checkers.staleness import Staleness
 from dynalab_fault_injection.campaign import campaign, replay_line
-from dynalab_fault_injection.planted_bugs import BUGS, hunt
+from dynalab_fault_injection.planted_bugs import BUGS, hunt_all
 from dynalab_fault_injection.results import DEFAULT_PATH, Results, StoredBug, StoredRun
 from dynalab_fault_injection.sometimes import WORDS
 from dynalab_model.events import KINDS
@@ -69,9 +69,8 @@ def smoke(path: Path) -> None:
             for _ in campaign(SMOKE_SEEDS, processes=2, store=store):
                 pass
         hunted = {bug.name for bug in store.planted_bugs()}
-        for name in BUGS:
-            if name not in hunted:
-                store.add_planted_bug(hunt(name).to_store())
+        for found in hunt_all([name for name in BUGS if name not in hunted], processes=2):
+            store.add_planted_bug(found.to_store())
 
 
 def write_violation(docs: Path, path: Path) -> None:

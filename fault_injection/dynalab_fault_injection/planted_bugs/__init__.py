@@ -1,7 +1,7 @@
 """Planted bugs: every safety rule has a patch that removes it, and a checker that must notice."""
 
 from dynalab_fault_injection.planted_bugs.bugs import BUGS, PlantedBug
-from dynalab_fault_injection.planted_bugs.hunting import SEEDS, BugResult, bug_named, hunt, run_with, shows
+from dynalab_fault_injection.planted_bugs.hunting import SEEDS, BugResult, bug_named, hunt, hunt_all, run_with, shows
 from dynalab_fault_injection.planted_bugs.patch import Patch, PatchDoesNotFit, fingerprint, laid_over
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "bug_named",
     "fingerprint",
     "hunt",
+    "hunt_all",
     "laid_over",
     "run_with",
     "shows",

@@ -7,8 +7,10 @@ rule is for. Nor is a run that is invalid without the patch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import multiprocessing
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from dynalab_checkers.history import Json
 from dynalab_fault_injection.planted_bugs.bugs import BUGS, PlantedBug
@@ -111,6 +113,19 @@ def hunt(
                     found.sentence, found.svg, found.history = least.sentence, least.svg, least.events
         found.caught = found.caught and run is not None
     return found
+
+
+def hunt_all(
+    names: Sequence[str], seeds: Sequence[int] = SEEDS, *, rounds: int = 1, processes: int = 1
+) -> Iterator[BugResult]:
+    """Hunt for each of these bugs, several at a time; the results come in the order of the names."""
+    if processes == 1 or len(names) <= 1:
+        yield from (hunt(name, seeds, rounds=rounds) for name in names)
+        return
+    # A process each: a patch changes the implementation of the process that it is laid over.
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(min(processes, len(names)), maxtasksperchild=1) as pool:
+        yield from pool.imap(partial(hunt, seeds=seeds, rounds=rounds), names)
 
 
 def _first(bug: PlantedBug, seeds: Sequence[int], setting: Setting | None) -> tuple[int, int, RunResult | None]:
