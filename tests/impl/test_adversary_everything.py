@@ -23,7 +23,7 @@ NAMES = ("one", "two")
 SHAPES = ([("pk", "S")], [("pk", "S"), ("sk", "S")], [("id", "N")])
 STREAM = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
 INDEX = {
-    "IndexName": "by",
+    "IndexName": "by-colour",
     "KeySchema": [{"AttributeName": "colour", "KeyType": "HASH"}],
     "Projection": {"ProjectionType": "ALL"},
 }
@@ -50,6 +50,9 @@ class Storm:
         self.storage = self.lab.simulation.storage_count
         self.down: list[int] = []
         self.rules: list[Any] = []
+        for name in NAMES:
+            self.make(name)
+            self.lab.run(2 * SECOND)
 
     def send(self, name: str, **body: Any) -> None:
         """Whatever comes of it; some of it is no request."""
@@ -60,7 +63,7 @@ class Storm:
         keys = self.chance.choice(SHAPES)
         more: dict[str, Any] = {"StreamSpecification": STREAM} if self.chance.random() < 0.5 else {}
         kinds = [{"AttributeName": key, "AttributeType": kind} for key, kind in keys]
-        if self.chance.random() < 0.5:
+        if self.chance.random() < 0.8:
             more["GlobalSecondaryIndexes"] = [INDEX]
             kinds.append({"AttributeName": "colour", "AttributeType": "S"})
         roles = zip(keys, ("HASH", "RANGE"), strict=False)
@@ -77,15 +80,15 @@ class Storm:
             stream = self.chance.choice([STREAM, {"StreamEnabled": False}])
             self.send("UpdateTable", TableName=name, StreamSpecification=stream)
         else:
-            change = self.chance.choice([{"Delete": {"IndexName": "by"}}, {"Create": INDEX}])
+            change = self.chance.choice([{"Delete": {"IndexName": "by-colour"}}, *3 * [{"Create": INDEX}]])
             kinds = [{"AttributeName": "colour", "AttributeType": "S"}]
             self.send("UpdateTable", TableName=name, GlobalSecondaryIndexUpdates=[change], AttributeDefinitions=kinds)
 
     def item(self) -> dict[str, Any]:
-        """One that fits every shape; every other one has expired."""
+        """One that fits every shape; some have expired."""
         draw = self.chance.choice
         keys = {"pk": {"S": draw("abcdef")}, "sk": {"S": draw("xy")}, "id": {"N": draw("0123")}}
-        return {**keys, "colour": {"S": draw(["red", "blue"])}, "e": {"N": draw(["1", "8000000000"])}}
+        return {**keys, "colour": {"S": draw(["red", "blue"])}, "e": {"N": draw(["1", *3 * ["8000000000"]])}}
 
     def transact(self) -> None:
         count = self.chance.randrange(1, 4)
@@ -110,8 +113,13 @@ class Storm:
         if self.chance.random() < 0.5:
             if self.down:
                 self.lab.simulation.restart(self.down.pop())
-            else:
-                self.down.append(self.chance.randrange(self.storage + 2))
+            elif self.chance.random() < 0.5:
+                self.down.append(self.chance.randrange(self.storage))
+                self.lab.simulation.crash(self.down[0])
+            else:  # a router, with what it has just begun in its hands
+                self.transact()
+                self.lab.run(self.chance.randrange(SECOND // 100))
+                self.down.append(self.storage + self.chance.randrange(2))
                 self.lab.simulation.crash(self.down[0])
         elif self.rules:
             self.lab.simulation.network.remove_rule(self.rules.pop())
@@ -122,17 +130,17 @@ class Storm:
 
     def step(self) -> None:
         at, name = self.chance.random(), self.chance.choice(NAMES)
-        if at < 0.12:
+        if at < 0.14:
             self.make(name)
-        elif at < 0.18:
+        elif at < 0.16:
             self.send("DeleteTable", TableName=name)
-        elif at < 0.30:
+        elif at < 0.21:
             self.alter(name)
         elif at < 0.65:
             self.transact()
         elif at < 0.80:
             self.send("PutItem", TableName=name, Item=self.item())
-        elif at < 0.87:
+        elif at < 0.84:
             self.divide()
         else:
             self.disturb()
@@ -159,18 +167,19 @@ def check_replicas(lab: Lab) -> None:
 
 
 def check_indexes(lab: Lab, table: str) -> None:
+    """Of a table that has one; all items have the index's key."""
     told: Any = lab.call("DescribeTable", TableName=table).body.get("Table") or {}
     if told.get("TableStatus") != "ACTIVE" or "GlobalSecondaryIndexes" not in told:
         return
     assert [index["IndexStatus"] for index in told["GlobalSecondaryIndexes"]] == ["ACTIVE"]
     items: Any = lab.call("Scan", TableName=table, ConsistentRead=True).body["Items"]
-    indexed: Any = lab.call("Scan", TableName=table, IndexName="by").body["Items"]
+    indexed: Any = lab.call("Scan", TableName=table, IndexName="by-colour").body["Items"]
     assert sorted(map(repr, map(sorted, map(dict.items, items)))) == sorted(
         map(repr, map(sorted, map(dict.items, indexed)))
     )
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2, 3, 4, 6])
+@pytest.mark.parametrize("seed", range(8))
 def test_after_a_storm_nothing_is_held_nothing_unfinished_and_all_copies_agree(seed: int) -> None:
     storm = Storm(seed)
     for _ in range(STEPS):
