@@ -26,7 +26,14 @@ def tour(*command: str | Path) -> list[str]:
 @pytest.mark.needs("pynamodb")
 def test_pynamodb_keeps_models_conditions_indexes_batches_and_versions() -> None:
     python = TOOLS / "pynamodb" / "bin" / "python"
-    assert tour(python, HERE / "pynamodb_tour.py", "URL") == ["tables", "items", "queries", "versions", "gone"]
+    assert tour(python, HERE / "pynamodb_tour.py", "URL") == [
+        "tables",
+        "items",
+        "queries",
+        "versions",
+        "transactions",
+        "gone",
+    ]
 
 
 @pytest.mark.needs("aiodynamo")
@@ -38,4 +45,4 @@ def test_aiodynamo_reads_what_it_wrote_over_its_own_http_client() -> None:
 @pytest.mark.needs("node", "javascript-sdk")
 def test_the_javascript_sdk_sends_commands_documents_paginators_and_waiters() -> None:
     words = ("node", HERE / "javascript_tour.mjs", "URL", TOOLS / "javascript")
-    assert tour(*words) == ["tables", "items", "pages", "gone"]
+    assert tour(*words) == ["tables", "items", "pages", "transactions", "gone"]

@@ -133,13 +133,33 @@ async function pages() {
   assert.deepEqual(told.Items, [{ number: 0 }, { number: 1 }, { number: 2 }]);
 }
 
+async function transactions() {
+  const put = (number, more) => ({ Put: { TableName, Item: { customer: "eve", number }, ...more } });
+  const once = { TransactItems: [put(1), put(2)], ClientRequestToken: "eve-1" };
+  await documents.send(new doc.TransactWriteCommand(once));
+  await documents.send(new doc.TransactWriteCommand(once)); // the same token: done before, not again
+  await assert.rejects(
+    documents.send(new doc.TransactWriteCommand({ ...once, TransactItems: [put(3)] })),
+    (error) => error instanceof db.IdempotentParameterMismatchException,
+  );
+  const fresh = { ConditionExpression: "attribute_not_exists(customer)" };
+  await assert.rejects(
+    documents.send(new doc.TransactWriteCommand({ TransactItems: [put(3), put(2, fresh)] })),
+    (error) => error instanceof db.TransactionCanceledException
+      && error.CancellationReasons.map((reason) => reason.Code).join() === "None,ConditionalCheckFailed",
+  );
+  const gets = [1, 2, 3].map((number) => ({ Get: { TableName, Key: { customer: "eve", number } } }));
+  const { Responses } = await documents.send(new doc.TransactGetCommand({ TransactItems: gets }));
+  assert.deepEqual(Responses.map((response) => response.Item?.number), [1, 2, undefined]);
+}
+
 async function gone() {
   await client.send(new db.DeleteTableCommand({ TableName }));
   const waited = await db.waitUntilTableNotExists({ client, maxWaitTime: 30, minDelay: 1 }, { TableName });
   assert.equal(waited.state, "SUCCESS");
 }
 
-for (const part of [tables, items, pages, gone]) {
+for (const part of [tables, items, pages, transactions, gone]) {
   await part();
   console.log(part.name);
 }

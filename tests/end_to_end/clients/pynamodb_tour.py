@@ -1,4 +1,4 @@
-"""PynamoDB: models, conditions, indexes, batches, updates, a version attribute. `python pynamodb_tour.py URL`."""
+"""PynamoDB: models, conditions, indexes, batches, versions, transactions. `python pynamodb_tour.py URL`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from pynamodb.attributes import (
     UTCDateTimeAttribute,
     VersionAttribute,
 )
-from pynamodb.exceptions import DeleteError, DoesNotExist, PutError, UpdateError
+from pynamodb.connection import Connection
+from pynamodb.exceptions import DeleteError, DoesNotExist, PutError, TransactWriteError, UpdateError
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
+from pynamodb.transactions import TransactGet, TransactWrite
 
 URL = sys.argv[1]
 
@@ -200,6 +202,37 @@ def versions() -> None:
     assert Account.count() == 0
 
 
+def transactions() -> None:
+    connection = Connection(region="us-east-1", host=URL)
+    connection.session.set_credentials("any", "any")
+    ann, bob = Account("ann", balance=100), Account("bob", balance=0)
+    with TransactWrite(connection=connection, client_request_token="open") as together:
+        together.save(ann, condition=Account.name.does_not_exist())
+        together.save(bob)
+    for left in (60, 20):
+        with TransactWrite(connection=connection) as together:
+            take = [Account.balance.add(-40)]
+            together.update(Account("ann"), take, condition=Account.balance >= 40, add_version_condition=False)
+            together.update(Account("bob"), [Account.balance.add(40)], add_version_condition=False)
+        with TransactGet(connection=connection) as read:
+            futures = [read.get(Account, name) for name in ("ann", "bob")]
+        assert [future.get().balance for future in futures] == [left, 100 - left]
+    try:
+        with TransactWrite(connection=connection) as together:
+            together.update(Account("bob"), [Account.balance.add(40)], add_version_condition=False)
+            together.condition_check(Account, "ann", condition=Account.balance >= 40)
+    except TransactWriteError as error:
+        assert error.cause_response_code == "TransactionCanceledException"
+        reasons = error.cancellation_reasons
+        assert [reason and reason.code for reason in reasons] == [
+            "ConditionalCheckFailed",
+            None,
+        ]  # checks are sent first
+    else:
+        raise AssertionError("twenty are not enough")
+    assert [Account.get(name, consistent_read=True).balance for name in ("ann", "bob")] == [20, 80]
+
+
 def gone() -> None:
     for model in (Order, Account):
         model.delete_table()
@@ -208,6 +241,6 @@ def gone() -> None:
 
 
 if __name__ == "__main__":
-    for part in (tables, items, queries, versions, gone):
+    for part in (tables, items, queries, versions, transactions, gone):
         part()
         print(part.__name__)
