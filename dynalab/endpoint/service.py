@@ -125,6 +125,9 @@ class Endpoint:
             dialects.check_request(self._dialect, name, content)
         try:
             operation = self._parse(name, content)
+            if b"\\ud" in body or b"\\uD" in body:
+                # Half a surrogate pair has no bytes: no node may meet one, wherever in the request it stands.
+                json.dumps(content, ensure_ascii=False).encode()
         except (UnicodeEncodeError, RecursionError):  # half a surrogate pair, or nested beyond reading
             raise DynamoError("SerializationException") from None
         if operation.__class__ is ReadSettings and name == "DescribeEndpoints":

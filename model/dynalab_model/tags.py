@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from dynalab_model.errors import limit_exceeded
+from dynalab_model.values import check_encodable
 
 TAGS_MAX = 50
 TAGS_BYTES_MAX = 10 * 1024  # of all keys and values of a table
@@ -17,7 +18,10 @@ def parse_tags(given: Sequence[object]) -> dict[str, str]:
     >>> parse_tags([{"Key": "team", "Value": ""}])
     {'team': ''}
     """
-    return {tag["Key"]: tag["Value"] for tag in cast("Sequence[dict[str, str]]", given)}
+    tags = {tag["Key"]: tag["Value"] for tag in cast("Sequence[dict[str, str]]", given)}
+    for text in (*tags, *tags.values()):
+        check_encodable(text)
+    return tags
 
 
 def check_tags(tags: dict[str, str]) -> None:

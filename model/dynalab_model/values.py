@@ -222,7 +222,7 @@ def _string(content: object, _depth: int = 0) -> str:
     if type(content) is not str:
         raise _wrong_shape(content, "not-string")
     if not content.isascii():
-        _check_encodable(content)
+        check_encodable(content)
     return content
 
 
@@ -294,7 +294,7 @@ def _attributes(members: _Wire, depth: int) -> Item:
         if not name:
             raise invalid("name-empty")
         if not name.isascii():
-            _check_encodable(name)
+            check_encodable(name)
         if len(name) * 4 > NAME_BYTES_MAX and len(name.encode()) > NAME_BYTES_MAX:
             raise invalid("name-long")
         stored = validate_value(value, depth=depth)
@@ -319,7 +319,7 @@ _VALIDATORS: dict[str, Callable[[object, int], Any]] = {
 }
 
 
-def _check_encodable(text: str) -> None:
+def check_encodable(text: str) -> None:
     """JSON can spell half of a surrogate pair; such a text has no bytes, hence no size and no order."""
     try:
         text.encode()

@@ -191,7 +191,16 @@ def test_half_a_surrogate_pair_does_not_end_the_connection() -> None:
     async def work(wire: Wire) -> tuple[Reply, Reply]:
         return await wire.send(b'{"TableName": "\\ud800"}'), await wire.send()
 
-    assert [found.status for found in on_the_wire(work)] == [200, 200]
+    assert [found.status for found in on_the_wire(work)] == [400, 200]
+
+
+@pytest.mark.parametrize("body", [{"Tags": [{"Key": "\ud800", "Value": "b"}]}, {"Keys": ["\udbff"]}, {"\udfff": 1}])
+def test_half_a_surrogate_pair_reaches_no_node_wherever_it_stands(body: dict[str, object]) -> None:
+    """In the catalog's log it would end every replica of it, one after the other."""
+    found = reply(json.dumps(body).encode())
+    assert (found.status, found.error) == (400, "com.amazon.coral.service#SerializationException")
+    whole = json.dumps({"Tags": ["\U0001f600"]}).encode()  # both halves: an ordinary character
+    assert b"\\ud83d" in whole and reply(whole).status == 200
 
 
 @pytest.mark.parametrize(

@@ -429,3 +429,11 @@ def test_every_answer_of_a_feature_that_is_off_has_the_members_of_the_services_o
         assert error.code.endswith("NotFoundException")
         return
     assert set(answer) <= set(model.output_shape.members) and answer
+
+
+@pytest.mark.parametrize("tag", [{"Key": "\ud800", "Value": "b"}, {"Key": "a", "Value": "\udfff"}])
+def test_a_tag_with_half_a_surrogate_pair_is_refused_before_its_size_is_asked_for(tag: dict[str, str]) -> None:
+    arn = "arn:aws:dynamodb:us-east-1:000000000000:table/things"
+    with pytest.raises(DynamoError) as caught:
+        parse("TagResource", {"ResourceArn": arn, "Tags": [tag]})
+    assert caught.value.code == "SerializationException"
