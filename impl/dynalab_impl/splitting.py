@@ -99,11 +99,16 @@ def settle(node: StorageNode, parent: Replica, effects: Effects) -> None:
     if type(state) is not Partition or state.split is None or state.taken:
         return
     state.taken = True
+    children = (state.split.left.group, state.split.right.group)
+    if state.halves is None and all(g in node.replicas or g in node.dropped or g in node.left for g in children):
+        # Read back from a snapshot, as its children were. A record here would make them anew, and empty, where the log
+        # before it is let go and their own snapshots stand behind it.
+        return
     effects.append(SplitApplied(parent.spec.group, parent.commit_index))
-    children = make_children(node, parent, effects)
+    made = make_children(node, parent, effects)
     if node.admission is not None:
-        node.admission.divide(parent.spec.group, [child.spec.group for child in children])
-    for child in children:
+        node.admission.divide(parent.spec.group, [child.spec.group for child in made])
+    for child in made:
         if parent.rebuilding:
             scrub.pass_on(node, child, effects)
         effects.tell(Event("split-applied", child.spec.group, child.promised[0], child.spec.origin))

@@ -23,7 +23,7 @@ from dynalab_fault_injection.campaign import (
     to_store,
 )
 from dynalab_fault_injection.results import Results, StoredBug, WrongStore
-from dynalab_fault_injection.run import FaultBand, RunResult
+from dynalab_fault_injection.run import FaultBand, RunResult, run_one
 from dynalab_fault_injection.sometimes import COUNTED, NEVER, ONLY_UNDER, RUNS_MIN, WORDS, promised
 from dynalab_fault_injection.workloads import WORKLOADS
 from dynalab_model.events import KINDS
@@ -214,3 +214,12 @@ def test_a_run_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         with pytest.raises(sqlite3.Error):
             store.add_run(broken)
         assert store.runs() == [] and store.find(run_key(job)) is None
+
+
+def test_a_split_partition_that_is_read_back_from_a_snapshot_does_not_make_its_children_anew() -> None:
+    """Seed 695 of a campaign: after a second power loss the log began behind the children's beginning, and a record
+    that the first restart had written made them again, empty.
+    """
+    (job,) = jobs([695], ["hot-key"])
+    result = run_one(job.seed, job.workload, job.faults, job.setting)
+    assert (result.verdict, result.why) == ("valid", "")
