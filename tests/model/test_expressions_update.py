@@ -79,7 +79,7 @@ def strings(*texts: str) -> dict[str, object]:
         # REMOVE
         ("REMOVE s, a", {"s": None, "a": None}),
         ("REMOVE gone", {}),
-        ("REMOVE gone.x[1], m.gone, l[99], s.x, tags.x", {}),
+        ("REMOVE m.gone, l[99], m.y[7]", {}),
         ("REMOVE m.x", {"m": {"M": {"y": {"L": [{"N": "7"}]}}}}),
         ("REMOVE l[0], l[2]", {"l": strings("1", "3")}),
         ("REMOVE l[2], l[0]", {"l": strings("1", "3")}),
@@ -96,7 +96,7 @@ def strings(*texts: str) -> dict[str, object]:
         # DELETE
         ("DELETE tags :tags", {"tags": {"SS": ["a"]}}),
         ("DELETE tags :alltags", {"tags": None}),
-        ("DELETE gone :tags, m.gone :tags, gone2.x :tags", {}),
+        ("DELETE gone :tags, m.gone :tags", {}),
         # together
         (
             "ADD a :one REMOVE s SET b = a DELETE tags :tags",

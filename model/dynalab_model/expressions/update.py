@@ -218,11 +218,8 @@ class _Overlay:
         wire: dict[str, Any] = old or {}
         wanted = "M" if isinstance(next(iter(below)), str) else "L"
         if wanted not in wire:
-            if self._writes(below):
-                raise refused_whole("bad-path")
-            # "Removing what is not there is no error" (documented), taken by its words. Emulators refuse it where the
-            # parent is missing, too; nobody has measured the service, whose documents speak of a parent for SET alone.
-            return old
+            # Also below REMOVE, ADD and DELETE: what may be missing is the last step of a path, never its parent.
+            raise refused_whole("bad-path")
         if wanted == "M":
             return {"M": self.members(wire["M"], below, place)}
         return {"L": self._elements(wire["L"], below, place)}
@@ -245,13 +242,6 @@ class _Overlay:
             if value is not None:
                 new.append(value)
         return new
-
-    def _writes(self, tree: Tree) -> bool:
-        """Whether anything below is to be written."""
-        return any(
-            self.outcomes[below] is not None if isinstance(below, int) else self._writes(below)
-            for below in tree.values()
-        )
 
 
 def _image(item: Item | None, paths: tuple[DocumentPath, ...]) -> Item | None:
