@@ -162,10 +162,34 @@ class Cluster:
         node = self.storage(index)
         if node is None:
             return False
-        if all(_votes(node, group) for group in groups):
+        if all(self._is_made_good(index, group) for group in groups):
             self.wiped = None
             return True
         return False
+
+    def _is_made_good(self, index: int, group: str) -> bool:
+        """Whether this machine votes in the group again, or in both groups that it was split into; or others have its
+        seat, and all of them hold everything; or nobody has the group any more.
+        """
+        hosted = self._hosted(group)
+        children = (f"{group}.0", f"{group}.1")
+        if any(self._hosted(child) for child in children):
+            return all(self._is_made_good(index, child) for child in children)
+        mine = hosted.get(self.address(index))
+        if mine is not None:
+            return mine.role != "learner"
+        if not hosted:
+            return len(self.storage_up()) == self.simulation.storage_count
+        members = max(hosted.values(), key=lambda replica: replica.members_slot).members
+        return all(_is_full(member, hosted.get(member.address)) for member in members)
+
+    def _hosted(self, group: str) -> dict[Address, HostedReplica]:
+        """The replicas of a group on machines that are up."""
+        return {
+            self.address(index): replica
+            for index in self.storage_up()
+            if (node := self.storage(index)) is not None and (replica := node.replicas.get(group)) is not None
+        }
 
     def _has_ghost(self) -> bool:
         """Whether a row that appeared in one replica may still be there."""
@@ -182,11 +206,7 @@ class Cluster:
         """By the newest membership that anybody knows, and that those who stay have on disk. A machine that is down
         still has its disk.
         """
-        replicas = {
-            self.address(index): replica
-            for index in self.storage_up()
-            if (node := self.storage(index)) is not None and (replica := node.replicas.get(group)) is not None
-        }
+        replicas = self._hosted(group)
         newest = max(replicas.values(), key=lambda replica: replica.members_slot)
         members, slot = newest.members, newest.members_slot
         if self.address(victim) not in [member.address for member in members]:
@@ -239,13 +259,9 @@ class Cluster:
                 self.simulation.restart(index)
 
 
-def _votes(node: StorageNode, group: str) -> bool:
-    """Whether this node votes in the group again, or in both of the groups that it was split into."""
-    replica = node.replicas.get(group)
-    children = (f"{group}.0", f"{group}.1")
-    if any(child in node.replicas for child in children):
-        return all(_votes(node, child) for child in children)
-    return replica is not None and replica.role != "learner"
+def _is_full(member: Member, replica: HostedReplica | None) -> bool:
+    """Whether this member holds items, and votes."""
+    return replica is not None and not member.log and not replica.log_only and replica.role != "learner"
 
 
 def _written(replica: HostedReplica) -> int:

@@ -10,6 +10,7 @@ from dynalab_fault_injection.link_faults import add, lift
 from dynalab_fault_injection.simulator import LinkRule, below, pick
 
 SECOND = 1_000_000_000
+AGAIN_NS = SECOND // 4  # to look again for a disk that may go
 HAND_OVER_MAX_NS = SECOND // 2  # a process that is to stop has so long to hand over
 STRIKE_WITHIN_NS = 7 * SECOND // 10  # a crash waits so long for a sync to come
 
@@ -30,9 +31,12 @@ class NodeCrash:
     evidence: dict[str, int] = field(default_factory=dict)
     _victim: int | None = None  # chosen, and still up
     _down: tuple[int, int] | None = None  # (machine, epoch): somebody else's crash of it is not ours to undo
+    _over: bool = False
 
     def start(self, cluster: Cluster) -> None:
+        self._over = False
         if self.harm and not cluster.may_wipe():
+            cluster.simulation.at(cluster.simulation.now + AGAIN_NS, "no disk to spare", partial(self._again, cluster))
             return
         routers = cluster.routers_up()
         # One crash in eight hits a router, unless it is the last one that clients can talk to.
@@ -53,6 +57,7 @@ class NodeCrash:
         simulation.at(simulation.now + STRIKE_WITHIN_NS, "power goes", partial(self._strike, cluster))
 
     def stop(self, cluster: Cluster) -> None:
+        self._over = True
         if self._victim is not None:
             cluster.simulation.hosts[self._victim].trap = None
             self._victim = None
@@ -60,11 +65,18 @@ class NodeCrash:
             _restart(cluster, [self._down])
             self._down = None
 
+    def _again(self, cluster: Cluster) -> None:
+        if not self._over:
+            self.start(cluster)
+
     def _strike(self, cluster: Cluster) -> None:
         victim, self._victim = self._victim, None
-        if victim is None or not cluster.simulation.is_up(victim) or (self.harm and not cluster.may_wipe(victim)):
+        if victim is None or not cluster.simulation.is_up(victim):
             return
         cluster.simulation.hosts[victim].trap = None
+        if self.harm and not cluster.may_wipe(victim):
+            self._again(cluster)
+            return
         groups = cluster.groups_on(victim)
         self.evidence = cluster.crash(victim)
         if self.harm and cluster.harm_disk(victim, groups, self.harm):

@@ -16,6 +16,7 @@ from dynalab_model.events import Event
 
 MILLISECOND = 1_000_000
 BACK_NS = 20 * MILLISECOND  # so soon that nobody has been put into its seat
+AGAIN_NS = 250 * MILLISECOND  # to look again for a disk that may go
 STRIKE_WITHIN_MS = 200  # of its return: by the next heartbeat but one it has caught up
 
 
@@ -32,8 +33,10 @@ class LossOnReturn:
 
     def start(self, cluster: Cluster) -> None:
         simulation = cluster.simulation
+        self._over = False
         victim = cluster.victim(leaders_of_four=0)
         if victim is None or not cluster.may_wipe(victim):
+            simulation.at(simulation.now + AGAIN_NS, "no disk to spare", lambda: self._again(cluster))
             return
         groups = cluster.groups_on(victim)
         for name, more in cluster.crash(victim).items():
@@ -56,6 +59,10 @@ class LossOnReturn:
         self._listener = listen
         simulation.listeners.append(listen)
         simulation.at(simulation.now + BACK_NS, "back with an empty disk", back)
+
+    def _again(self, cluster: Cluster) -> None:
+        if not self._over:
+            self.start(cluster)
 
     def stop(self, cluster: Cluster) -> None:
         self._end(cluster)

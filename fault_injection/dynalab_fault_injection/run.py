@@ -27,6 +27,7 @@ from dynalab_fault_injection.workloads.index_churn import IndexChurn
 from dynalab_fault_injection.workloads.stream import Stream
 from dynalab_impl.effects import Limits, Timing, Topology, layout
 from dynalab_impl.service import make_node
+from dynalab_impl.transaction_rules import RULES, promised_order
 
 SECOND = 1_000_000_000
 TABLE_MAX_NS = 30 * SECOND  # a healthy cluster has the table active long before
@@ -63,10 +64,20 @@ class Setting:
     budget: int = 2_000_000  # steps of the linearizability search, a key
     through_codec: bool = False
     draws_parts: bool = True  # whether the seed decides about parts that a deployment may leave out
+    transaction_rules: tuple[str, ...] = ()  # those that are on whatever the seed draws
+
+    def rules(self, seed: int) -> tuple[str, ...]:
+        """The further rules for transactions of a run: in a quarter of all, each as likely on as off."""
+        drawn = stream(seed, "rules").getrandbits(2 + len(RULES)) if self.draws_parts else 1
+        return tuple(
+            name
+            for number, name in enumerate(RULES, start=2)
+            if name in self.transaction_rules or (drawn & 3 == 0 and drawn >> number & 1)
+        )
 
     def topology(self, seed: int = 0, faults: tuple[str, ...] = ()) -> Topology:
         """The cluster of a run. Parts that a deployment may leave out are drawn by the seed: an archive, scrubs, tight
-        limits, routers that refresh what they know. A fault that aims at one of them has it.
+        limits, routers that refresh what they know, rules for transactions. A fault that aims at one of them has it.
         """
         diverges = "silent-divergence" in faults
         drawn = stream(seed, "swarm").getrandbits(8) if self.draws_parts else 0
@@ -84,6 +95,7 @@ class Setting:
             dead_after_s=DEAD_AFTER_S,
             split_after_s=SPLIT_AFTER_S,
             timing=Timing(stream_roll_s=STREAM_ROLL_S),
+            transaction_rules=self.rules(seed),
         )
 
 
@@ -255,7 +267,8 @@ class Run:
     def _result(self) -> RunResult:
         simulation, setting = self.simulation, self.setting
         history = History.from_events(self.recorder.events)
-        judgements, staleness = judge(history, self.workload.name, setting.budget, self._wall_error_ns())
+        order = promised_order(simulation.topology.transaction_rules)
+        judgements, staleness = judge(history, self.workload.name, setting.budget, self._wall_error_ns(), order)
         judgements += self.problems
         bands = [FaultBand(w.name, w.start_ns, w.end_ns, dict(w.fault.evidence)) for w in self.windows]
         bites = sum(band.bit for band in bands)

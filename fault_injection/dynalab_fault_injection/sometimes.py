@@ -55,6 +55,7 @@ ONLY_UNDER: dict[str, tuple[str, ...]] = {
     "index-": ("index",),
     "indexed": ("index-churn",),
     "item-": ("transact",),
+    "read-in-one-round": ("transact",),
     "read-transaction-": ("transact",),
     "rebuild-began": ("register",),
     "reformed": ("index-churn", "stream", "ttl"),
@@ -65,14 +66,14 @@ ONLY_UNDER: dict[str, tuple[str, ...]] = {
     "token-": ("transact",),
     "transaction-": ("transact",),
     "unindexed": ("index-churn",),
+    "write-before-prepared": ("transact",),
     "write-conflicted": ("transact",),
 }
 
 # Steps that no run of a campaign may come to, and why.
 NEVER: dict[str, str] = {
+    "change-unfit": "the rules of the catalog fail over nothing that a client can say",
     "index-back-pressure": "runs are too short for an index to be owed so much",
-    "read-in-one-round": "no campaign turns on the rules that allow it (`transaction_rules`)",
-    "transaction-in-one-entry": "no campaign turns on the rule that allows it (`transaction_rules`)",
     "scrub-undecided": "two of three replicas would have to be wrong; faults hurt one at a time",
 }
 

@@ -126,6 +126,8 @@ def on_write(node: StorageNode, sender: Address, message: m.WriteRequest, effect
     try:
         if lead.pending_held or partition.held:
             check_free(partition, lead, key, node.topology.transaction_rules)
+            if key in partition.held:
+                effects.tell(Event("write-before-prepared", message.group))
         effect = apply_write(schema, operation, current)
         if len(partition.owed) >= node.topology.index_backlog_max:
             full = index_duties.back_pressure(node, replica, current, effect.item, effects)

@@ -98,9 +98,14 @@ def on_prepare_item(node: StorageNode, sender: Address, message: PrepareItem, ef
         effects.tell(Event("item-prepared-before", message.group))
         return
     slot = replica.propose(vote, message.request, message.expiry_ns, effects)
-    lead.pending_held[message.key] = (slot, joined(holder(partition, lead, message.key), vote.held))
+    markers = joined(holder(partition, lead, message.key), vote.held)
+    lead.pending_held[message.key] = (slot, markers)
     replica.wait(slot, Waiter(sender, message.number))
     effects.tell(Event("item-prepared", message.group, lead.ballot[0], slot, message.ledger))
+    if vote.held.hidden:
+        effects.tell(Event("item-hidden", message.group, detail=message.ledger))
+    if markers.beside:
+        effects.tell(Event("item-prepared-beside", message.group, detail=message.ledger))
 
 
 def _judge(

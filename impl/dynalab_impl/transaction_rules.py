@@ -11,6 +11,7 @@ The rule that a GetItem is never blocked is not among them: it is always on.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 WRITE_BEFORE_PREPARED = "write-before-prepared"
@@ -69,3 +70,12 @@ RULES: dict[str, Rule] = {
         "the long way",
     ),
 }
+
+
+def promised_order(rules: Collection[str]) -> str:
+    """What transactions, read transactions and single writes are together with these rules on, whatever the clocks.
+
+    >>> promised_order(()), promised_order((ONE_ROUND_WRITE,)), promised_order((ONE_ROUND_WRITE, MANY_PREPARED))
+    ('strict-serializable', 'strict-serializable', 'serializable')
+    """
+    return "serializable" if any(rule != ONE_ROUND_WRITE for rule in rules) else "strict-serializable"

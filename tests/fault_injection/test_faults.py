@@ -158,6 +158,7 @@ def test_no_second_disk_is_lost_before_the_first_ones_replicas_vote_again() -> N
     simulation.run_until(simulation.now + SECOND)
     assert second.evidence == {} and simulation.counters["wiped-disks"] == 1
     assert not cluster.may_wipe()
+    second.stop(cluster)
     first.stop(cluster)
     deadline_ns = simulation.now + 30 * SECOND
     while not cluster.may_wipe() and simulation.now < deadline_ns:
@@ -168,6 +169,22 @@ def test_no_second_disk_is_lost_before_the_first_ones_replicas_vote_again() -> N
     third.start(cluster)
     simulation.run_until(simulation.now + SECOND)
     assert third.evidence["disks-lost"] == 1
+
+
+def test_a_disk_that_may_not_go_yet_goes_later_in_the_same_window() -> None:
+    formed = form(3)
+    cluster, simulation = formed.cluster, formed.simulation
+    first, second = NodeCrash("wipe"), NodeCrash("wipe")
+    first.start(cluster)
+    simulation.run_until(simulation.now + SECOND)
+    second.start(cluster)
+    assert second.evidence == {}
+    first.stop(cluster)
+    deadline_ns = simulation.now + 30 * SECOND
+    while not second.evidence and simulation.now < deadline_ns:
+        simulation.run_until(simulation.now + SECOND)
+    assert second.evidence["disks-lost"] == 1 and simulation.counters["wiped-disks"] == 2
+    second.stop(cluster)
 
 
 def test_a_wipe_that_would_leave_the_atlas_is_refused_outright() -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
 
 import pytest
 
 from dynalab_checkers.history import History
 from dynalab_checkers.isolation import check_transactions
-from dynalab_fault_injection import judges
+from dynalab_checkers.tokens import once_per_token
 from dynalab_fault_injection.run import Run, Setting
 from dynalab_fault_injection.workloads import WORKLOADS, transact
-from dynalab_impl.effects import Topology
 from dynalab_impl.transaction_rules import RULES
 
 SKEW_NS = 300_000_000
@@ -20,11 +18,8 @@ SEEDS = (22, 24)
 BUDGET = 4_000_000
 
 
-class Ruled(Setting):
-    """The default run, with every rule on."""
-
-    def topology(self, seed: int = 0, faults: tuple[str, ...] = ()) -> Topology:
-        return replace(Setting.topology(self, seed, faults), transaction_rules=tuple(RULES))
+PLAIN = Setting(draws_parts=False)
+RULED = Setting(draws_parts=False, transaction_rules=tuple(RULES))
 
 
 def played(seed: int, setting: Setting) -> History:
@@ -33,7 +28,7 @@ def played(seed: int, setting: Setting) -> History:
     random = Random(seed)
     for host in run.simulation.hosts:
         host.wall_shift_ns += random.randrange(-SKEW_NS, SKEW_NS + 1)
-    merged, _ = judges.once_per_token(History.from_events(run.go().history))
+    merged, _ = once_per_token(History.from_events(run.go().history))
     return merged
 
 
@@ -45,7 +40,7 @@ def test_with_every_rule_and_skewed_clocks_transactions_are_serializable_and_not
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(transact, "BLIND_PUTS", 9)  # the rules are about what looks at nothing
-    histories = [played(seed, Ruled(draws_parts=False)) for seed in SEEDS]
+    histories = [played(seed, RULED) for seed in SEEDS]
     found = [verdict(history, "serializable") for history in histories]
     assert "valid" in found and "invalid" not in found, "the judge may run out of steps over one of them"
     assert "invalid" in [verdict(history, "strict-serializable") for history in histories], "an order against time"
@@ -53,5 +48,5 @@ def test_with_every_rule_and_skewed_clocks_transactions_are_serializable_and_not
 
 def test_without_rules_skewed_clocks_cost_no_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transact, "BLIND_PUTS", 9)
-    histories = [played(seed, Setting(draws_parts=False)) for seed in SEEDS]
+    histories = [played(seed, PLAIN) for seed in SEEDS]
     assert [verdict(history, "strict-serializable") for history in histories] == ["valid"] * len(SEEDS)

@@ -32,7 +32,6 @@ from dynalab_fault_injection.simulator import between, stream
 from dynalab_fault_injection.workloads.actor import Call
 from dynalab_fault_injection.workloads.items import get, put
 from dynalab_fault_injection.workloads.transact import Transact
-from dynalab_impl.effects import Topology
 from dynalab_impl.transaction_rules import RULES
 from dynalab_model.operations import TransactGetItems, TransactWriteItems
 
@@ -79,22 +78,14 @@ class Watched(Transact):
         return Call(get(self.table, key, consistent=True), "read", key, {"consistency": "strong"}), 0
 
 
-@dataclass(frozen=True, slots=True)
-class Ruled(Setting):
-    """The default run, with every rule for transactions on."""
-
-    draws_parts: bool = False
-    seconds: int = SECONDS
-    windows: int = 1
-
-    def topology(self, seed: int = 0, faults: tuple[str, ...] = ()) -> Topology:
-        return replace(Setting.topology(self, seed, faults), transaction_rules=tuple(RULES))
+PLAIN = Setting(draws_parts=False, seconds=SECONDS, windows=1)
+RULED = replace(PLAIN, transaction_rules=tuple(RULES))
 
 
 def half_seen(seeds: Iterable[int] = SEEDS) -> Found | None:
     """The first transaction that two single reads saw half of. Asserts that the run is valid by what is promised."""
     for seed in seeds:
-        history = _played(Run(seed, Watched(), FAULTS, Setting(draws_parts=False, seconds=SECONDS, windows=1)))
+        history = _played(Run(seed, Watched(), FAULTS, PLAIN))
         strict = check_transactions(history, kind="rw-register", ordered=_everybody, budget=BUDGET)
         if strict.verdict == "invalid" and _is_half_seen(strict):
             promised = check_transactions(history, kind="rw-register", mixed=True, budget=BUDGET)
@@ -116,7 +107,7 @@ def _is_half_seen(verdict: Verdict) -> bool:
 def against_time(seeds: Iterable[int] = SEEDS) -> Found | None:
     """The first order against time of runs with every rule on and skewed clocks, all of which are serializable."""
     for seed in seeds:
-        run = Run(seed, Watched(), FAULTS, Ruled())
+        run = Run(seed, Watched(), FAULTS, RULED)
         drawn = stream(seed, "client", 20_000)
         for host in run.simulation.hosts:
             host.wall_shift_ns += between(drawn, -SKEW_NS, SKEW_NS)

@@ -9,7 +9,7 @@ from dynalab_fault_injection.planted_bugs.patch import Patch
 
 @dataclass(frozen=True, slots=True)
 class PlantedBug:
-    """A safety rule taken away. `workload` and `faults` are those of the runs that hunt for it."""
+    """A safety rule taken away. `workload`, `faults` and `transaction_rules` are those of the runs that hunt for it."""
 
     name: str
     rule: str  # what the implementation promises, and this bug breaks
@@ -18,3 +18,4 @@ class PlantedBug:
     workload: str
     faults: tuple[str, ...]
     patches: tuple[Patch, ...]
+    transaction_rules: tuple[str, ...] = ()  # of the runs that hunt for it; more may be drawn

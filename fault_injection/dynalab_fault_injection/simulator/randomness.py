@@ -21,6 +21,7 @@ STREAMS: dict[str, int] = {
     "workload": 5,
     "objects": 6,
     "swarm": 7,
+    "rules": 8,
 }
 FIRST_NODE_STREAM = 64  # node i draws from stream 64 + i, client i from 32 768 + i
 FIRST_CLIENT_STREAM = 1 << 15
