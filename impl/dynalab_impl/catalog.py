@@ -3,16 +3,23 @@ group of its own.
 
 `Catalog` is the state machine that the group's replicas apply; what its leader does besides is `catalog_keeper`.
 Placement puts the members of a group into different zones and spreads groups over the nodes in turn.
+
+Applying is total. A command that cannot be carried out is the same to every replica, one after the other, and again to
+each that reads its log back: what raised there would leave nobody to apply anything. So it changes nothing at all, and
+is answered with the service's own error; the leader has tried each change before it logs it (`refusal`), and logs the
+refusal instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import replace
-from typing import cast
+from typing import TypeAlias, cast
 
 from dynalab_impl import index_steps
 from dynalab_impl.admission import SYSTEM
+from dynalab_impl.catalog_changes import ACTIONS, UNFIT, as_told
 from dynalab_impl.effects import JSON, Address, Nanoseconds, Topology
 from dynalab_impl.messages import (
     CatalogChange,
@@ -46,7 +53,12 @@ from dynalab_impl.table_entry import (
     stream_described,
     streams_listed,
 )
-from dynalab_model.errors import DynamoError, limit_exceeded, resource_not_found, table_exists
+from dynalab_model.errors import (
+    DynamoError,
+    limit_exceeded,
+    resource_not_found,
+    table_exists,
+)
 from dynalab_model.operations import (
     CreateTable,
     DeleteTable,
@@ -68,29 +80,27 @@ CATALOG = "catalog"
 KEY_SPACE_BITS = 64  # the hash that leads every key has eight bytes
 CHANGES_AT_A_TIME_MAX = 500  # tables that are being created, updated and deleted (developer guide, quotas)
 
-ACTIONS: dict[str, str] = {
-    "register": "a storage node came up with this disk",
-    "create": "a table and the placement of its groups",
-    "activate": "every group of the table is hosted by a majority",
-    "change": "settings of a table; an UpdateTable makes it UPDATING",
-    "updated": "an UpdateTable is through; a new index is being filled from here on",
-    "indexed": "a new index has got what was in its table before it",
-    "unindexed": "a majority of every group of a deleted index is dropped and no lease can run: its name is free",
-    "expiring": "all partitions know by which attribute items expire now",
-    "delete": "the table goes; its replicas are being dropped",
-    "forget": "a majority of every group is dropped and no lease can run: the table is gone, its name is free",
-    "bury": "the streams of a deleted table are too old to be read: its last replicas are being dropped",
-    "clean": "the last replicas of a deleted table, or of a divided partition, are dropped",
-    "members": "a group's leader told who holds it now",
-    "split": "a partition was split: its children take its place in the table",
-    "divided": "every member of a split partition hosts the children: the parent is being dropped",
-}
+
+_Parts: TypeAlias = (
+    "tuple[dict[str, Table], dict[Address, int], dict[str, tuple[GroupSpec, ...]], dict[str, DividedImage], int]"
+)
 
 
 class Catalog:
     """The applied state. Like a partition it remembers the outcome of requests until they expire."""
 
-    __slots__ = ("applied", "dedup", "divided", "leftovers", "log_time_ns", "nodes", "placed", "tables", "topology")
+    __slots__ = (
+        "applied",
+        "dedup",
+        "divided",
+        "leftovers",
+        "log_time_ns",
+        "nodes",
+        "placed",
+        "tables",
+        "topology",
+        "unfit",
+    )
 
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
@@ -103,6 +113,7 @@ class Catalog:
         self.leftovers: dict[str, tuple[GroupSpec, ...]] = {}
         self.divided: dict[str, DividedImage] = {}  # partitions that were split, until every member has the children
         self.placed = 0  # groups placed so far: where the next one begins
+        self.unfit = 0  # the last slot applied here whose command could not be carried out
 
     def fresh(self) -> Catalog:
         """An empty catalog of the same machines."""
@@ -157,20 +168,49 @@ class Catalog:
         command = entry.command
         outcome = Outcome(entry.expiry_ns, 200, "", {})
         if type(command) is CatalogChange:
+            before = self._parts(command)
             try:
                 outcome.body = self._change(command, entry)
-            except DynamoError as error:
-                outcome = Outcome(entry.expiry_ns, error.status, error.code, cast("dict[str, JSON]", error.body()))
+            except (DynamoError, *UNFIT) as error:
+                self._put_back(before)
+                self.unfit = self.unfit if isinstance(error, DynamoError) else entry.slot
+                told = as_told(error)
+                outcome = Outcome(entry.expiry_ns, told.status, told.code, cast("dict[str, JSON]", told.body()))
         elif type(command) is Failed:
             outcome = Outcome(entry.expiry_ns, command.status, command.error, command.body)
         if entry.request[1]:
             self.dedup[entry.request] = outcome
 
-    def check(self, operation: TableOperation) -> None:
-        """Refuse what cannot be done now; raises DynamoError. Asked by the leader before it logs a change.
-
-        Changes of settings are judged when they are applied: their rules look at the time, and the log has one.
+    def refusal(self, operation: TableOperation, entry: Entry) -> Exception | None:
+        """Why what a client asks, as the next entry, would come to nothing; None if it would be carried out. The leader
+        wants to know before it logs it; the entry has the slot and the time that it will have.
         """
+        command = entry.command
+        assert type(command) is CatalogChange, "all that clients ask of the catalog are changes"
+        assert entry.slot == self.applied + 1, "nothing stands before it in the log that is not applied"
+        before = self._parts(command)
+        try:
+            self._check(operation)
+            self._change(command, entry)
+        except (DynamoError, *UNFIT) as error:
+            return error
+        finally:
+            self._put_back(before)
+        return None
+
+    def _parts(self, change: CatalogChange) -> _Parts:
+        """What a change may touch, as it is now. Values are replaced, only tables are changed themselves."""
+        touched = [self.tables.get(change.table), self._holder(change.group) if change.group else None]
+        tables = {
+            name: copy(table) if any(table is one for one in touched) else table for name, table in self.tables.items()
+        }
+        return tables, dict(self.nodes), dict(self.leftovers), dict(self.divided), self.placed
+
+    def _put_back(self, parts: _Parts) -> None:
+        self.tables, self.nodes, self.leftovers, self.divided, self.placed = parts
+
+    def _check(self, operation: TableOperation) -> None:
+        """Refuse what cannot be done now, of what is not judged when it is applied; raises DynamoError."""
         if isinstance(operation, CreateTable | UpdateTable | DeleteTable):
             busy = sum(table.status not in (ACTIVE, GONE) for table in self.tables.values())
             if busy >= CHANGES_AT_A_TIME_MAX:
@@ -231,8 +271,10 @@ class Catalog:
                     table.form = ending(table.form)
             return {"TableDescription": table.description()}
         elif change.action == "forget":
+            assert table.status == DELETING, "a table is deleted before it is forgotten"
             self._forget(table, entry.time_ns)
         elif change.action == "bury":
+            assert table.status == GONE, "a table is forgotten before its streams are buried"
             del self.tables[change.table]
             self.leftovers[table.table_id] = table.groups
         return {}
@@ -401,17 +443,3 @@ def catalog_spec(topology: Topology) -> GroupSpec:
     """The one group that no catalog places: its members are known from the start."""
     members = tuple(Member(address, 1) for address in topology.catalog_members())
     return GroupSpec(CATALOG, "", "", b"", b"", members, None)
-
-
-def is_change(operation: TableOperation) -> bool:
-    return isinstance(operation, CreateTable | DeleteTable | SettingsChange)
-
-
-def change_of(operation: TableOperation, table_id: str) -> CatalogChange:
-    """The step that an operation asks for; `table_id` is for a table that it makes."""
-    if isinstance(operation, CreateTable):
-        return CatalogChange("create", operation.schema.name, operation, table_id)
-    if isinstance(operation, DeleteTable):
-        return CatalogChange("delete", operation.table)
-    assert isinstance(operation, SettingsChange), "a read changes nothing"
-    return CatalogChange("change", operation.table, operation)

@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from dynalab_impl import messages as m
-from dynalab_impl.catalog import CATALOG, Catalog, change_of, is_change
+from dynalab_impl.catalog import CATALOG, Catalog
+from dynalab_impl.catalog_changes import UNFIT, as_told, change_of, is_change
 from dynalab_impl.effects import NOTHING, Address, Effects
 from dynalab_impl.jsons import as_json
 from dynalab_impl.ledger import EXPIRY, LEDGER
 from dynalab_impl.ledger import SCHEMA as LEDGER_SCHEMA
 from dynalab_impl.metadata import Find, Found
+from dynalab_impl.replication.leadership import next_entry
 from dynalab_impl.replication.leading import Waiter
 from dynalab_impl.replication.replica import Replica
 from dynalab_model.errors import DynamoError
+from dynalab_model.events import Event
 from dynalab_model.operations import CreateTable
 from dynalab_model.tables import CREATING
 
@@ -151,19 +154,27 @@ def on_table_request(node: StorageNode, sender: Address, message: m.TableRequest
         status, error, body = 200, "", {}
         try:
             body = catalog.read(operation, node.counting.told, effects.wall_ns)
-        except DynamoError as refusal:
+        except (DynamoError, *UNFIT) as found:
+            refusal = _told(found, effects)
             status, error, body = refusal.status, refusal.code, as_json(refusal.body())
         effects.send(sender, m.Answer(message.number, status, body, error), NOTHING)
         return
     if replica.commit_index < len(replica.log) or node.expired(replica, message.expiry_ns, effects):
         effects.send(sender, m.Redirect(message.number, CATALOG, None), NOTHING)
         return  # one change at a time: each is checked against the state that it will meet
-    change: m.Command
-    try:
-        catalog.check(operation)
-        made = isinstance(operation, CreateTable)
-        change = change_of(operation, str(UUID(int=effects.random_bits(128), version=4)) if made else "")
-    except DynamoError as refusal:
+    change: m.Command = change_of(operation, "")
+    unfit = catalog.refusal(operation, next_entry(replica, change, message.request, message.expiry_ns, effects))
+    if unfit is not None:
+        refusal = _told(unfit, effects)
         change = m.Failed(refusal.status, refusal.code, as_json(refusal.body()))
+    elif isinstance(operation, CreateTable):
+        change = change_of(operation, str(UUID(int=effects.random_bits(128), version=4)))
     slot = replica.propose(change, message.request, message.expiry_ns, effects)
     replica.wait(slot, Waiter(sender, message.number))
+
+
+def _told(error: Exception, effects: Effects) -> DynamoError:
+    """What the client is told. That the catalog's own rules failed is told to whoever watches, too."""
+    if not isinstance(error, DynamoError):
+        effects.tell(Event("change-unfit", CATALOG, detail=type(error).__name__))
+    return as_told(error)

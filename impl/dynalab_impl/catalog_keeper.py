@@ -36,11 +36,15 @@ class CatalogKeeper:
     altered: dict[str, int] = field(default_factory=dict)  # the form's version that a partition has confirmed
     built: dict[str, tuple[tuple[int, str], ...]] = field(default_factory=dict)  # (form's version, index), by partition
     dropped_ns: dict[str, Nanoseconds] = field(default_factory=dict)  # by table id: when a majority first was
+    unfit_told: int = 0  # the last slot told of whose command could not be carried out
 
     def tick(self, replica: Replica, effects: Effects) -> None:
         """Tell nodes what they have not confirmed yet, and record what is complete."""
         catalog = replica.state
         assert isinstance(catalog, Catalog)
+        if catalog.unfit > self.unfit_told:
+            self.unfit_told = catalog.unfit
+            effects.tell(Event("change-unfit", CATALOG, 0, catalog.unfit))
         for name in list(catalog.tables):
             table = catalog.tables[name]
             if table.status == GONE:

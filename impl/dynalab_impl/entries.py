@@ -288,7 +288,7 @@ class Scrub:
 
 @dataclass(slots=True)
 class CatalogChange:
-    """One step of the catalog. `action` is a key of `catalog.ACTIONS`."""
+    """One step of the catalog. `action` is a key of `catalog_changes.ACTIONS`."""
 
     action: str
     table: str = ""

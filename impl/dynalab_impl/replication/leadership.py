@@ -42,13 +42,8 @@ def propose(replica: Replica, command: Command, request: RequestId, expiry_ns: N
     # logs in phase 1 never puts a write behind another than the one that its condition saw.
     assert replica.commit_index >= lead.barrier_slot, "nothing is proposed behind an uncommitted barrier"
     assert not lead.splitting, "nothing is proposed behind a Split"
-    log = replica.log
-    slot = log.last + 1
-    if lead.read_top_ns < 0:
-        lead.read_top_ns = getattr(replica.state, "read_until_ns", 0)
-    # Behind everything that was read as of some timestamp (`transaction_rules`), if ever anything was.
-    time_ns = max(lead.wall_ns(effects.wall_ns), replica.last_time_ns(), lead.read_top_ns)
-    entry = Entry(lead.ballot, slot, time_ns, request, expiry_ns, command)
+    entry = next_entry(replica, command, request, expiry_ns, effects)
+    log, slot = replica.log, entry.slot
     log.append(entry)
     replica.matched = slot
     position = effects.append(AcceptedEntries(replica.spec.group, lead.ballot, slot, (entry,)))
@@ -61,6 +56,19 @@ def propose(replica: Replica, command: Command, request: RequestId, expiry_ns: N
         lead.gathering = True
         effects.set_timer((SEND, replica.spec.group), 0)
     return slot
+
+
+def next_entry(
+    replica: Replica, command: Command, request: RequestId, expiry_ns: Nanoseconds, effects: Effects
+) -> Entry:
+    """The entry that this command would be in the log, now."""
+    lead = replica.leading
+    assert lead is not None, "only a leader proposes"
+    if lead.read_top_ns < 0:
+        lead.read_top_ns = getattr(replica.state, "read_until_ns", 0)
+    # Behind everything that was read as of some timestamp (`transaction_rules`), if ever anything was.
+    time_ns = max(lead.wall_ns(effects.wall_ns), replica.last_time_ns(), lead.read_top_ns)
+    return Entry(lead.ballot, replica.log.last + 1, time_ns, request, expiry_ns, command)
 
 
 def send_gathered(replica: Replica, effects: Effects) -> None:
