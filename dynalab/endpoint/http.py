@@ -38,7 +38,7 @@ Handler: TypeAlias = "Callable[[Exchange], None]"
 class Exchange:
     """One request and its answer. Header names are lower case; a header that came twice is joined with a comma."""
 
-    __slots__ = ("body", "connection", "headers", "keep_alive", "method", "url", "wire")
+    __slots__ = ("body", "connection", "extra", "headers", "keep_alive", "method", "url", "wire")
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -47,11 +47,13 @@ class Exchange:
         self.headers: dict[bytes, bytes] = {}
         self.body = b""
         self.keep_alive = True
+        self.extra = b""  # header lines that every answer to this request has
         self.wire: bytes | None = None  # the answer, until it can be written
 
     def answer(self, status: int, content_type: bytes, body: bytes, extra: bytes = b"") -> None:
         """Answer this request, once. `extra` is whole header lines, each with its line end."""
         if self.wire is None:
+            extra = self.extra + extra
             head = _head(status, content_type, self.keep_alive)
             body_sent = b"" if self.method == b"HEAD" else body
             rest = (http_date(), len(body), body_sent)

@@ -1,8 +1,12 @@
 """DynamoDB's wire protocol: from an HTTP exchange to an operation of the model, and back.
 
 The order of checks is the service's own: method, path and content type; then JSON; then the target; then the signature;
-then what `requests.parse` checks. Errors have the service's types, texts and statuses. An exception of ours is answered
-with 500, logged, and never ends a connection.
+then what `requests.parse` checks. (A body that is empty has no content type and no JSON that could be wrong: it is
+missed last.) Errors have the service's types, texts and statuses. An exception of ours is answered with 500, logged,
+and never ends a connection.
+
+A page in a browser may ask: whatever names its origin is told that every origin is welcome, and a preflight is granted
+what it asks for (as browsers' clients have seen it: rows `wire:cors` and `wire:preflight`).
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -32,6 +37,14 @@ TARGET_PREFIX = b"DynamoDB_20120810."
 STREAMS_PREFIX = b"DynamoDBStreams_20120810."  # the same endpoint serves both
 NOT_FOUND_BODY = b"<UnknownOperationException/>\n"
 LAB_PATH = b"/_dynalab/"
+PREFLIGHT_SECONDS = 172_800  # two days
+CORS = b"Access-Control-Allow-Origin: *\r\n"
+# What a page may read of an answer beside its body.
+CORS_EXPOSED = (
+    b"Access-Control-Expose-Headers: x-amzn-RequestId,x-amzn-ErrorType,x-amzn-ErrorMessage,x-amz-crc32,Date\r\n"
+)
+# Header values that a preflight may have echoed: what HTTP calls tokens, and commas between them.
+_ECHOED = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,4096}")
 REQUEST_ID_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 log = logging.getLogger("dynalab.endpoint")
@@ -98,17 +111,19 @@ class Endpoint:
 
     def _handle(self, exchange: Exchange) -> None:
         url, headers = exchange.url, exchange.headers
+        if b"origin" in headers and not url.startswith(LAB_PATH):  # no page may read or work the controls
+            exchange.extra = CORS if exchange.method == b"OPTIONS" else CORS + CORS_EXPOSED
         if (url != b"/" or exchange.method != b"POST") and self._plain(exchange):
             return
-        content_type = headers.get(b"content-type", b"")
-        if content_type != JSON_1_0 and content_type.partition(b";")[0].strip().lower() != JSON_1_0:
-            exchange.answer(404, PLAIN, NOT_FOUND_BODY)
-            return
         body = exchange.body
-        if b"content-encoding" in headers and headers[b"content-encoding"].strip().lower() != b"identity":
+        content_type = headers.get(b"content-type", b"")
+        if content_type != JSON_1_0 and body and content_type.partition(b";")[0].strip().lower() != JSON_1_0:
+            self._say(exchange, 404, NOT_FOUND_BODY)
+            return
+        if body and b"content-encoding" in headers and headers[b"content-encoding"].strip().lower() != b"identity":
             body = _inflated(headers[b"content-encoding"], body)
         try:
-            content = _decode(body.decode())
+            content = _decode(body.decode()) if body else None
         except (ValueError, RecursionError):  # also what is not UTF-8, NaN, and integers of absurd length
             raise DynamoError("SerializationException") from None
         name = self._targets.get(headers.get(b"x-amz-target", b""))
@@ -148,11 +163,31 @@ class Endpoint:
             return True
         if path == b"/" and exchange.method == b"POST":
             return False
-        if path == b"/" and exchange.method in (b"GET", b"HEAD"):
-            exchange.answer(200, PLAIN, self._healthy)
+        if exchange.method == b"OPTIONS" and b"origin" in exchange.headers:
+            self._grant(exchange)
+        elif path == b"/" and exchange.method in (b"GET", b"HEAD"):
+            self._say(exchange, 200, self._healthy)
         else:
-            exchange.answer(404, PLAIN, NOT_FOUND_BODY)
+            self._say(exchange, 404, NOT_FOUND_BODY)
         return True
+
+    def _grant(self, exchange: Exchange) -> None:
+        """A browser asks before it sends: every method and header that it names is granted."""
+        lines = [b"Access-Control-Max-Age: %d\r\n" % PREFLIGHT_SECONDS]
+        for asked, granted in ((b"headers", b"Headers"), (b"method", b"Methods")):
+            value = exchange.headers.get(b"access-control-request-" + asked, b"")
+            if _ECHOED.fullmatch(value):
+                lines.append(b"Access-Control-Allow-%s: %s\r\n" % (granted, value))
+        exchange.answer(200, PLAIN, b"", b"".join(lines) + self._next_id())
+
+    def _say(self, exchange: Exchange, status: int, text: bytes) -> None:
+        """An answer that is no JSON."""
+        extra = b"%sx-amz-crc32: %d\r\n" % (self._next_id(), zlib.crc32(text))
+        exchange.answer(status, PLAIN, text, extra)
+
+    def _next_id(self) -> bytes:
+        self._id += 1
+        return b"x-amzn-RequestId: %s%012d\r\n" % (self._id_prefix, self._id)
 
     def _answered(self, exchange: Exchange, response: Response) -> None:
         if response.status == 200:
@@ -169,8 +204,7 @@ class Endpoint:
     def _send(self, exchange: Exchange, status: int, body: Mapping[str, object]) -> None:
         # ASCII out: half a surrogate pair that somebody stored can then be sent back as it came.
         data = to_json(body).encode()
-        self._id += 1
-        extra = b"x-amzn-RequestId: %s%012d\r\nx-amz-crc32: %d\r\n" % (self._id_prefix, self._id, zlib.crc32(data))
+        extra = b"%sx-amz-crc32: %d\r\n" % (self._next_id(), zlib.crc32(data))
         exchange.answer(status, JSON_1_0, data, extra)
 
 

@@ -2,7 +2,7 @@
 
 Without credentials every complete signature is accepted as given, whatever key made it: a lab has no secrets to keep,
 and clients can be pointed at it with dummy keys. Texts and order: facts on the wire protocol (API reference, "Common
-errors").
+errors"); date, host, algorithm, scope, key, signature follow each other as dynalite's authors saw it.
 """
 
 from __future__ import annotations
@@ -66,18 +66,38 @@ def verify(
 
     Call `check_present` first. A signature in the query string cannot be verified here and is refused.
     """
-    parts = _authorization_parts(headers.get(b"authorization", b""))
-    scope = parts.get("Credential", "").split("/")
-    if len(scope) != 5:
+    authorization = headers.get(b"authorization")
+    if authorization is None:
         raise errors.invalid_signature()
-    access_key, day, region, service, terminator = scope
+    algorithm = authorization.decode("latin-1").partition(" ")[0]
+    parts = _authorization_parts(authorization)
+    stamp = headers.get(b"x-amz-date", b"").decode("latin-1")
+    _check_clock(stamp, now_seconds)
+    names = parts.get("SignedHeaders", "").split(";")
+    if "host" not in names:
+        raise DynamoError("InvalidSignatureException", "'Host' must be a 'SignedHeader' in the AWS Authorization.")
+    if algorithm != ALGORITHM:
+        text = f"Unsupported AWS 'algorithm': '{algorithm}' (only {ALGORITHM} for now). "
+        raise DynamoError("IncompleteSignatureException", text)
+    access_key, day, region, service, terminator = _scope(parts.get("Credential", ""), stamp)
     secret = credentials.get(access_key)
     if secret is None:
         raise errors.unrecognized_client()
-    stamp = headers.get(b"x-amz-date", b"").decode("latin-1")
-    signed_at = _seconds(stamp)
-    if signed_at is None or not stamp.startswith(day) or service != "dynamodb" or terminator != "aws4_request":
+    if "x-amz-date" not in names:
         raise errors.invalid_signature()
+    canonical = canonical_request(method, url, names, headers, body)
+    digest = hashlib.sha256(canonical).hexdigest()
+    to_sign = f"{ALGORITHM}\n{stamp}\n{day}/{region}/{service}/{terminator}\n{digest}"
+    expected = hmac.new(_signing_key(secret, day, region, service), to_sign.encode(), hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(expected.encode(), parts["Signature"].encode()):
+        raise errors.invalid_signature()
+
+
+def _check_clock(stamp: str, now_seconds: float) -> None:
+    signed_at = _seconds(stamp)
+    if signed_at is None:
+        text = f"Date must be in ISO-8601 'basic format'. Got '{stamp}'. See http://en.wikipedia.org/wiki/ISO_8601"
+        raise DynamoError("IncompleteSignatureException", text)
     if abs(now_seconds - signed_at) > WINDOW_SECONDS:
         now = _stamp(now_seconds)
         when = "expired" if signed_at < now_seconds else "not yet current"
@@ -86,15 +106,31 @@ def verify(
         sign = "-" if signed_at < now_seconds else "+"
         text = f"Signature {when}: {stamp} is now {relation} than {bound} ({now} {sign} 5 min.)"
         raise DynamoError("InvalidSignatureException", text)
-    names = parts["SignedHeaders"].split(";")
-    if "host" not in names or "x-amz-date" not in names:
-        raise errors.invalid_signature()
-    canonical = canonical_request(method, url, names, headers, body)
-    digest = hashlib.sha256(canonical).hexdigest()
-    to_sign = f"{ALGORITHM}\n{stamp}\n{day}/{region}/{service}/{terminator}\n{digest}"
-    expected = hmac.new(_signing_key(secret, day, region, service), to_sign.encode(), hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(expected.encode(), parts["Signature"].encode()):
-        raise errors.invalid_signature()
+
+
+def _scope(credential: str, stamp: str) -> list[str]:
+    """Key, day, region, service and terminator of a Credential. Any region will do: a lab is in all of them."""
+    scope = credential.split("/")
+    if len(scope) != 5:
+        text = (
+            "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, "
+            f"got '{credential}'"
+        )
+        raise DynamoError("IncompleteSignatureException", text)
+    _, day, _, service, terminator = scope
+    wrong: list[str] = []
+    if service != "dynamodb":
+        wrong.append("Credential should be scoped to correct service: 'dynamodb'. ")
+    if terminator != "aws4_request":
+        wrong.append(f"Credential should be scoped with a valid terminator: 'aws4_request', not '{terminator}'. ")
+    if day != stamp[:8]:
+        wrong.append(
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
+            f"'{day}' != '{stamp[:8]}', from '{stamp}'."
+        )
+    if wrong:
+        raise DynamoError("InvalidSignatureException", "".join(wrong))
+    return scope
 
 
 def canonical_request(

@@ -123,12 +123,48 @@ def test_binary_is_base64_and_numbers_are_strings(wire: Wire) -> None:
 def test_what_is_no_dynamodb_request_gets_404(wire: Wire, how: dict[str, Any]) -> None:
     reply = wire("ListTables", **how)
     assert (reply.status, reply.body) == (404, b"<UnknownOperationException/>\n")
+    assert reply.headers["x-amz-crc32"] == "3552371480"
 
 
 @pytest.mark.row("wire:health")
 def test_the_root_says_that_it_is_healthy(wire: Wire) -> None:
     reply = wire("", b"", method="GET")
     assert (reply.status, reply.body) == (200, b"healthy: dynamodb.us-east-1.amazonaws.com ")
+    assert reply.headers["x-amz-crc32"] == "3128867991"
+    assert re.fullmatch("[A-Z0-9]{52}", reply.headers["x-amzn-requestid"])
+
+
+@pytest.mark.row("wire:cors")
+@pytest.mark.parametrize("how", [{}, {"method": "GET"}, {"path": "/other"}, {"Authorization": ""}])
+def test_a_page_of_any_origin_may_read_what_it_is_answered(wire: Wire, how: dict[str, Any]) -> None:
+    reply = wire("ListTables", Origin="https://example.com", **how)
+    assert reply.headers["access-control-allow-origin"] == "*"
+    assert "x-amzn-RequestId" in reply.headers["access-control-expose-headers"].split(",")
+    assert "access-control-allow-origin" not in wire("ListTables", **how).headers
+
+
+@pytest.mark.row("wire:preflight")
+def test_a_preflight_is_granted_what_it_asks_for(wire: Wire) -> None:
+    asked = {
+        "Origin": "https://example.com",
+        "Access_Control_Request_Method": "POST",
+        "Access_Control_Request_Headers": "authorization, x-amz-target, x-amz-date",
+    }
+    reply = wire("", b"", method="OPTIONS", Authorization="", **asked)
+    assert (reply.status, reply.body) == (200, b"")
+    assert {name: value for name, value in reply.headers.items() if name.startswith("access-control-")} == {
+        "access-control-allow-origin": "*",
+        "access-control-allow-methods": "POST",
+        "access-control-allow-headers": "authorization, x-amz-target, x-amz-date",
+        "access-control-max-age": "172800",
+    }
+    assert wire("", b"", method="OPTIONS", Authorization="").status == 404  # nobody in particular asks
+
+
+def test_no_page_is_let_near_the_controls_of_the_lab(wire: Wire) -> None:
+    for method in ("GET", "OPTIONS"):
+        reply = wire("", b"", method=method, path="/_dynalab/faults", Origin="https://example.com")
+        assert not [name for name in reply.headers if name.startswith("access-control-")]
 
 
 @pytest.mark.row("wire:body-16-mb")
@@ -154,6 +190,16 @@ def test_an_unknown_operation_has_no_message(wire: Wire, target: str) -> None:
 def test_what_is_no_json_object_is_a_serialization_error(wire: Wire, body: bytes) -> None:
     reply = wire("GetItem", body)
     assert (reply.status, reply.error) == (400, {"__type": CORAL + "SerializationException"})
+
+
+@pytest.mark.row("wire:empty-body")
+def test_a_body_that_is_not_there_is_missed_last(wire: Wire) -> None:
+    reply = wire("MakeTea", b"", Content_Type="")
+    assert (reply.status, reply.error) == (400, {"__type": CORAL + "UnknownOperationException"})
+    reply = wire("GetItem", b"", Content_Type="", Authorization="")
+    assert reply.error["__type"] == CORAL + "MissingAuthenticationTokenException"
+    reply = wire("GetItem", b"", Content_Type="")
+    assert reply.error == {"__type": CORAL + "SerializationException"}
 
 
 @pytest.mark.row("wire:serialization-member")

@@ -84,3 +84,44 @@ def test_a_signature_outside_the_window_is_refused(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("age_seconds", [WINDOW_SECONDS - 5, -WINDOW_SECONDS + 5])
 def test_a_signature_inside_the_window_is_accepted(monkeypatch: pytest.MonkeyPatch, age_seconds: int) -> None:
     check(signed(monkeypatch, age_seconds=age_seconds))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "text"),
+    [
+        (
+            b"SignedHeaders=content-type;host;",
+            b"SignedHeaders=content-type;",
+            "InvalidSignatureException",
+            "'Host' must",
+        ),
+        (b"AWS4-HMAC-SHA256 ", b"AWS4-HMAC-SHA1 ", "IncompleteSignatureException", "Unsupported AWS 'algorithm'"),
+        (b"/aws4_request", b"", "IncompleteSignatureException", "Credential must have exactly 5 slash-delimited"),
+        (
+            b"/aws4_request",
+            b"/aws5",
+            "InvalidSignatureException",
+            "Credential should be scoped with a valid terminator",
+        ),
+    ],
+)
+def test_what_is_wrong_with_an_authorization_is_told_before_its_key_is_looked_up(
+    monkeypatch: pytest.MonkeyPatch, old: bytes, new: bytes, code: str, text: str
+) -> None:
+    headers = signed(monkeypatch, access_key="NOBODY")
+    assert old in headers[b"authorization"]
+    error = refused({**headers, b"authorization": headers[b"authorization"].replace(old, new)})
+    assert (error.code, error.message[: len(text)]) == (code, text)
+
+
+def test_a_date_that_is_none_and_one_that_the_scope_denies_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    headers = signed(monkeypatch)
+    stamp = headers[b"x-amz-date"].decode()
+    error = refused({**headers, b"x-amz-date": b"yesterday"})
+    assert error.code == "IncompleteSignatureException"
+    assert error.message.startswith("Date must be in ISO-8601 'basic format'. Got 'yesterday'.")
+    old = headers[b"authorization"].replace(f"/{stamp[:8]}/".encode(), b"/20130609/")
+    assert refused({**headers, b"authorization": old}).message == (
+        "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
+        f"'20130609' != '{stamp[:8]}', from '{stamp}'."
+    )
