@@ -46,9 +46,8 @@ def _born(get: Callable[[str], bytes | None], spec: GroupSpec, keep_ns: Nanoseco
     data = get(manifest_name(name))
     if data is None:
         raise ArchiveError(f"{name}: there is no manifest")
-    # A stream that was enabled later is in the parent's log.
-    stream = spec.stream if spec.stream is not None and not spec.stream.began else None
-    parent = replace(spec, group=name, low=b"", high=b"", origin=read_manifest(name, data).origin, stream=stream)
+    # Keys and stream of a spec are those that the first ancestor was made with; what was changed later is in the logs.
+    parent = replace(spec, group=name, low=b"", high=b"", origin=read_manifest(name, data).origin)
     state = rebuild(get, parent, keep_ns, spec.origin)
     halves, split = state.halves, state.split
     if halves is None or split is None:

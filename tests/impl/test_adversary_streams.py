@@ -17,7 +17,7 @@ from dynalab_impl.partition import Partition
 from dynalab_impl.rebuilding import rebuild
 
 from .conftest import SECOND, Lab
-from .test_streams import Reader, arn_of, contents, enable, shards_by_group, states
+from .test_streams import BOTH, Reader, arn_of, contents, enable, shards_by_group, states
 
 KEYS = [f"k{number}" for number in range(9)]
 
@@ -155,3 +155,44 @@ def test_scrubbing_finds_no_difference_in_streams_and_finds_one_that_is_there(se
     lab.run(15 * SECOND)
     assert "replica-diverged" in lab.kinds() and "replica-rebuilt" in lab.kinds()
     assert all(copies[0] == copy for copies in shards_by_group(lab).values() for copy in copies)
+
+
+@pytest.mark.parametrize("whole_life", [False, True])
+def test_the_archive_knows_the_closed_shards_of_a_stream_that_was_enabled_again_before_a_split(
+    whole_life: bool,
+) -> None:
+    """A child begins as its half of its parent, and that with the stream that its first ancestor was made with."""
+    lab = Lab(partitions=1, nodes_per_zone=1, routers=1, archive=True)
+    made: dict[str, Any] = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": BOTH}}
+    key = {"AttributeName": "pk"}
+    answer = lab.call(
+        "CreateTable",
+        TableName="things",
+        KeySchema=[{**key, "KeyType": "HASH"}],
+        AttributeDefinitions=[{**key, "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        **(made if whole_life else {}),
+    )
+    assert answer.status == 200
+    lab.run(4 * SECOND)
+    enabled = whole_life
+    for turn in range(2):  # the second time to a partition that came of a split
+        for wanted in (True, False, True):
+            if enabled is not wanted:
+                enable(lab, BOTH if wanted else None)
+            enabled = wanted
+            for number in range(4):
+                lab.put(f"k{number}", f"{turn} {wanted} {number}")
+        index, group = lab.leader("k1")
+        lab.simulation.order(index, m.SplitNow(group))
+        lab.run(3 * SECOND)
+    for number in range(9):
+        lab.put(f"k{number}", "last")
+    lab.run(60 * SECOND)
+    objects, closed = lab.simulation.objects.objects, 0
+    for state in states(lab):
+        assert read_manifest(state.spec.group, objects[manifest_name(state.spec.group)]).last == state.applied
+        again = rebuild(objects.get, state.spec, lab.topology.timing.dedup_ns)
+        assert again.shards == state.shards and again.form == state.form
+        closed = max(closed, sum(bool(shard.ended) for shard in state.shards))
+    assert closed >= 3
