@@ -16,6 +16,7 @@ from dynalab_model.schema import IndexSchema, KeyAttribute, KeySchema, TableSche
 from dynalab_model.shapes import REQUESTS
 from dynalab_model.stream_requests import stream_specification
 from dynalab_model.tags import check_tags, parse_tags
+from dynalab_model.throughput import TABLE, check_ceilings, parse_ceilings, parse_warm, set_ceilings, set_warm
 
 JsonBody: TypeAlias = "dict[str, object]"
 
@@ -26,17 +27,11 @@ INDEX_KEY_ELEMENTS_MAX = 4  # of a global index, in its partition key as in its 
 NON_KEY_ATTRIBUTES_TOTAL_MAX = 100
 THROUGHPUT_MAX = 1_000_000_000_000
 
+_GLOBAL = "GlobalSecondaryIndexes"
 _THROUGHPUT = ("ReadCapacityUnits", "WriteCapacityUnits")
 
 # Settings that a description repeats as they came.
-_KEPT = (
-    "BillingMode",
-    "ProvisionedThroughput",
-    "DeletionProtectionEnabled",
-    "TableClass",
-    "OnDemandThroughput",
-    "Tags",
-)
+_KEPT = ("BillingMode", "ProvisionedThroughput", "DeletionProtectionEnabled", "TableClass", "Tags")
 
 
 def parse_create_table(body: Mapping[str, object]) -> CreateTable:
@@ -147,6 +142,7 @@ def _check_throughput(body: Mapping[str, object]) -> None:
             f"{INVALID}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is "
             "PAY_PER_REQUEST"
         )
+    _check_ceilings(body, on_demand, TABLE)
     if not on_demand and throughput is None:
         raise validation(
             f"{INVALID}ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED"
@@ -163,6 +159,12 @@ def _check_throughput(body: Mapping[str, object]) -> None:
         if not on_demand and units is None:
             raise validation(f"{INVALID}ProvisionedThroughput must be specified for index: {name}")
         check_throughput_bounds(units, f" for index {name}")
+        _check_ceilings(index, on_demand, name)
+
+
+def _check_ceilings(part: Mapping[str, object], on_demand: bool, index: str) -> None:
+    if parse_ceilings(part, liftable=False) is not None:
+        check_ceilings(on_demand, index)
 
 
 def plain_throughput(throughput: object) -> dict[str, object]:
@@ -320,14 +322,30 @@ def _settings(body: Mapping[str, object]) -> dict[str, object]:
     settings = {name: body[name] for name in _KEPT if body.get(name) is not None}
     throughput = {
         cast(str, index["IndexName"]): plain_throughput(index["ProvisionedThroughput"])
-        for index in _structures(body, "GlobalSecondaryIndexes")
+        for index in _structures(body, _GLOBAL)
         if index.get("ProvisionedThroughput") is not None
     }
     if throughput:
         settings["IndexThroughput"] = throughput
     if "ProvisionedThroughput" in settings:
         settings["ProvisionedThroughput"] = plain_throughput(settings["ProvisionedThroughput"])
+    for name, part in (TABLE, body), *((str(part["IndexName"]), part) for part in _structures(body, _GLOBAL)):
+        specify_throughput(settings, name, part)
     stream = stream_specification(body)
     if stream is not None:
         settings["StreamSpecification"] = stream
     return settings
+
+
+def specify_throughput(settings: dict[str, object], index: str, part: Mapping[str, object]) -> None:
+    """Take the ceilings and the warm throughput that a new table (index "") or a new index is given.
+
+    >>> settings = {"BillingMode": "PAY_PER_REQUEST"}
+    >>> specify_throughput(settings, "by_c", {"OnDemandThroughput": {"MaxReadRequestUnits": 5}})
+    >>> settings["IndexOnDemandThroughput"]
+    {'by_c': {'MaxReadRequestUnits': 5}}
+    """
+    set_ceilings(settings, index, parse_ceilings(part, liftable=False) or {})
+    asked = parse_warm(part)
+    if asked is not None:
+        set_warm(settings, index, asked)

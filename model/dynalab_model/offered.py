@@ -43,7 +43,7 @@ OFFERED: dict[str, Offer] = {
     "CreateTable": Offer("offered", "without encryption by key and resource policies"),
     "UpdateTable": Offer(
         "offered",
-        "billing mode, throughput of table and indexes, global indexes, stream, deletion protection, table class",
+        "billing mode, throughput, ceilings, warm throughput, global indexes, stream, deletion protection, table class",
     ),
     **_rows("offered", "UpdateTimeToLive DescribeTimeToLive"),
     **_rows("off", "DescribeContinuousBackups DescribeContributorInsights DescribeKinesisStreamingDestination"),

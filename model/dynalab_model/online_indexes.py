@@ -19,11 +19,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeAlias, cast
 
-from dynalab_model.create_table import added_index, check_index_fields, check_throughput_bounds, plain_throughput
+from dynalab_model.create_table import (
+    added_index,
+    check_index_fields,
+    check_throughput_bounds,
+    plain_throughput,
+    specify_throughput,
+)
 from dynalab_model.errors import INVALID, DynamoError, index_in_use, limit_exceeded, resource_not_found, validation
 from dynalab_model.fields import failure, refuse
 from dynalab_model.schema import IndexSchema, TableSchema
 from dynalab_model.tables import index_shape
+from dynalab_model.throughput import check_ceilings, forget, parse_ceilings, parse_warm
 
 Body: TypeAlias = "dict[str, object]"
 
@@ -31,14 +38,14 @@ _MEMBER = "globalSecondaryIndexUpdates"
 
 
 def parse_index_updates(body: Mapping[str, object]) -> Body:
-    """What GlobalSecondaryIndexUpdates asks for, as changes of an UpdateTable: `IndexThroughput` by index, and one of
-    `CreateIndex` (with the request's `Definitions`) and `DeleteIndex`.
+    """What GlobalSecondaryIndexUpdates asks for, as changes of an UpdateTable: `IndexThroughput`, `Ceilings` and `Warm`
+    by index, and one of `CreateIndex` (with the request's `Definitions`) and `DeleteIndex`.
 
     >>> parse_index_updates({"GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": "by_c"}}]})
     {'DeleteIndex': 'by_c'}
     """
     changes: Body = {}
-    by_index: Body = {}
+    new_units: dict[str, Body] = {"IndexThroughput": {}, "Ceilings": {}, "Warm": {}}
     named: list[str] = []
     for number, part in enumerate(
         cast("list[dict[str, Body | None]]", body.get("GlobalSecondaryIndexUpdates") or []), 1
@@ -54,9 +61,11 @@ def parse_index_updates(body: Mapping[str, object]) -> Body:
         asked = cast(Body, part[given[0]])
         name = cast(str, asked["IndexName"])
         if given == ["Update"]:
-            by_index[name] = _new_throughput(asked, number)
+            for member, units in _new_throughput(asked, number).items():
+                new_units[member][name] = units
         elif given == ["Create"]:
             check_index_fields(asked, f"{_MEMBER}.{number}.member.create.keySchema")
+            parse_ceilings(asked, liftable=False)
             _check_one_at_a_time(changes)
             changes["CreateIndex"] = asked
         else:
@@ -67,8 +76,7 @@ def parse_index_updates(body: Mapping[str, object]) -> Body:
                 f"{INVALID}Only one global secondary index update per index is allowed simultaneously. Index: {name}"
             )
         named.append(name)
-    if by_index:
-        changes["IndexThroughput"] = by_index
+    changes |= {member: by_index for member, by_index in new_units.items() if by_index}
     if "CreateIndex" in changes:
         definitions = cast("list[dict[str, str]]", body.get("AttributeDefinitions") or [])
         changes["Definitions"] = {one["AttributeName"]: one["AttributeType"] for one in definitions}
@@ -76,11 +84,18 @@ def parse_index_updates(body: Mapping[str, object]) -> Body:
 
 
 def _new_throughput(asked: Body, number: int) -> Body:
-    if asked.get("ProvisionedThroughput") is None:
+    """What an index is to have from now on, of units, ceilings and warm throughput."""
+    bought = cast("Body | None", asked.get("ProvisionedThroughput"))
+    ceilings, warm = parse_ceilings(asked, liftable=True), parse_warm(asked)
+    if bought is None and ceilings is None and warm is None:
         refuse([failure(None, f"{_MEMBER}.{number}.member.update.provisionedThroughput", "not be null")])
-    throughput = cast(Body, asked["ProvisionedThroughput"])
-    check_throughput_bounds(throughput, f" for index {asked['IndexName']}")
-    return plain_throughput(throughput)
+    check_throughput_bounds(bought, f" for index {asked['IndexName']}")
+    given: Body = {
+        "IndexThroughput": None if bought is None else plain_throughput(bought),
+        "Ceilings": ceilings,
+        "Warm": warm,
+    }
+    return {member: units for member, units in given.items() if units is not None}
 
 
 def _check_one_at_a_time(changes: Body) -> None:
@@ -139,6 +154,9 @@ def _create(settings: Body, schema: TableSchema, changes: Mapping[str, object], 
     if units is not None:
         known = cast(Body, settings.get("IndexThroughput") or {})
         settings["IndexThroughput"] = {**known, name: plain_throughput(units)}
+    if parse_ceilings(asked, liftable=False) is not None:
+        check_ceilings(on_demand, name)
+    specify_throughput(settings, name, asked)
     settings["Backfilling"] = {name: False}
     return replace(schema, indexes=(*schema.indexes, index))
 
@@ -156,6 +174,7 @@ def _delete(settings: Body, schema: TableSchema, name: str) -> TableSchema:
     settings.pop("IndexThroughput", None)
     if by_index:
         settings["IndexThroughput"] = by_index
+    forget(settings, name)
     settings["DeletingIndexes"] = [index_shape(gone)]
     return replace(schema, indexes=tuple(index for index in schema.indexes if index is not gone))
 

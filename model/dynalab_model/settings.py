@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
 from dynalab_model import stream_settings
+from dynalab_model import throughput as throughput_rules
 from dynalab_model.errors import (
     INVALID,
     DynamoError,
@@ -136,6 +137,7 @@ def _update(settings: Body, schema: TableSchema, changes: Settings, now_ms: int)
     throughput = cast("dict[str, int] | None", changes.get("ProvisionedThroughput"))
     by_index = cast("dict[str, dict[str, int]]", changes.get("IndexThroughput") or {})
     _check_update(settings, schema, changes, on_demand)
+    was_warm = {name: throughput_rules.warm(settings, name) for name in ("", *(index.name for index in schema.indexes))}
     schema = change_indexes(settings, schema, changes, on_demand)
     stream = cast("Mapping[str, object] | None", changes.get("StreamSpecification"))
     if stream is not None:
@@ -147,7 +149,7 @@ def _update(settings: Body, schema: TableSchema, changes: Settings, now_ms: int)
     if not on_demand:
         if was_on_demand:
             settings.setdefault("PayPerRequestMs", None)  # since it was made
-            settings.pop("OnDemandThroughput", None)
+            throughput_rules.lift_ceilings(settings)
         _check_decreases(settings, throughput, by_index, now_ms)
     if throughput is not None:
         settings["ProvisionedThroughput"] = throughput
@@ -160,17 +162,23 @@ def _update(settings: Body, schema: TableSchema, changes: Settings, now_ms: int)
         settings["TableClassMs"] = now_ms
     if "DeletionProtectionEnabled" in changes:
         settings["DeletionProtectionEnabled"] = changes["DeletionProtectionEnabled"]
-    if "OnDemandThroughput" in changes:
-        limits = {**cast("dict[str, int]", settings.get("OnDemandThroughput") or {})}
-        limits |= cast("dict[str, int]", changes["OnDemandThroughput"])
-        settings["OnDemandThroughput"] = {name: units for name, units in limits.items() if units != -1}
+    for name, ceilings in cast("dict[str, dict[str, int]]", changes.get("Ceilings") or {}).items():
+        throughput_rules.set_ceilings(settings, name, ceilings)
+    names = ("", *(index.name for index in schema.indexes))
+    throughput_rules.keep_warm(settings, {name: units for name, units in was_warm.items() if name in names})
+    for name, units in cast("dict[str, dict[str, int]]", changes.get("Warm") or {}).items():
+        throughput_rules.set_warm(settings, name, units)
     return schema
 
 
 def _check_update(settings: Settings, schema: TableSchema, changes: Settings, on_demand: bool) -> None:
     throughput = cast("dict[str, int] | None", changes.get("ProvisionedThroughput"))
     by_index = cast("dict[str, object]", changes.get("IndexThroughput") or {})
-    for name in by_index:
+    ceilings = cast("dict[str, object]", changes.get("Ceilings") or {})
+    warm = cast("dict[str, object]", changes.get("Warm") or {})
+    for name in dict.fromkeys((*by_index, *ceilings, *warm)):
+        if name == throughput_rules.TABLE:
+            continue
         check_settled(settings, schema, name)
         if all(index.name != name for index in schema.indexes):  # a local index has no throughput of its own
             raise resource_not_found()
@@ -186,8 +194,8 @@ def _check_update(settings: Settings, schema: TableSchema, changes: Settings, on
                 "PAY_PER_REQUEST"
             )
         return
-    if changes.get("OnDemandThroughput") is not None:
-        raise validation(f"{INVALID}OnDemandThroughput cannot be specified when BillingMode is PROVISIONED")  # ours
+    for name in ceilings:
+        throughput_rules.check_ceilings(on_demand, name)
     if settings.get("BillingMode") == "PAY_PER_REQUEST":
         for index in schema.indexes:
             if index.name not in by_index:

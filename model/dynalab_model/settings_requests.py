@@ -18,20 +18,19 @@ from dynalab_model.operations import ReadSettings, TagResource, UntagResource, U
 from dynalab_model.shapes import REQUESTS
 from dynalab_model.stream_requests import stream_specification
 from dynalab_model.tags import parse_tags
+from dynalab_model.throughput import TABLE, parse_ceilings, parse_warm
 
 Parser: TypeAlias = "Callable[[dict[str, object]], ReadSettings]"
 
-_KEPT = ("BillingMode", "ProvisionedThroughput", "TableClass", "DeletionProtectionEnabled", "OnDemandThroughput")
+_KEPT = ("BillingMode", "ProvisionedThroughput", "TableClass", "DeletionProtectionEnabled")
 _NOT_OFFERED = (
     "ReplicaUpdates",
     "MultiRegionConsistency",
     "GlobalTableWitnessUpdates",
-    "WarmThroughput",
     "GlobalTableSettingsReplicationMode",
     "DisassociationProtectionEnabled",
     "VectorIndexUpdates",
 )
-_CEILINGS = ("MaxReadRequestUnits", "MaxWriteRequestUnits")
 
 
 def parse_update_table(body: dict[str, object]) -> UpdateTable:
@@ -44,8 +43,9 @@ def parse_update_table(body: dict[str, object]) -> UpdateTable:
     changes = {name: body[name] for name in _KEPT if body.get(name) is not None}
     if "ProvisionedThroughput" in changes:
         changes["ProvisionedThroughput"] = plain_throughput(changes["ProvisionedThroughput"])
-    if "OnDemandThroughput" in changes:
-        changes["OnDemandThroughput"] = _ceilings(cast("dict[str, object]", changes["OnDemandThroughput"]))
+    for member, given in (("Ceilings", parse_ceilings(body, liftable=True)), ("Warm", parse_warm(body))):
+        if given is not None:
+            changes[member] = {TABLE: given}
     stream = stream_specification(body)
     if stream is not None:
         changes["StreamSpecification"] = stream
@@ -55,7 +55,9 @@ def parse_update_table(body: dict[str, object]) -> UpdateTable:
             raise validation(f"{member} is not available in this version of dynalab")
     if encryption.get("Enabled"):
         raise validation("SSESpecification is not available in this version of dynalab")
-    changes |= parse_index_updates(body)
+    for member, of_indexes in parse_index_updates(body).items():
+        known = changes.get(member)
+        changes[member] = {**known, **cast("dict[str, object]", of_indexes)} if type(known) is dict else of_indexes
     if not changes and not encryption:
         raise validation(
             "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or "
@@ -75,15 +77,6 @@ def _check_billing(changes: Mapping[str, object]) -> None:
             "PAY_PER_REQUEST"
         )
     check_throughput_bounds(cast("dict[str, object] | None", throughput), "")
-
-
-def _ceilings(given: dict[str, object]) -> dict[str, object]:
-    """The members of OnDemandThroughput; -1 takes a ceiling away."""
-    ceilings = {name: given[name] for name in _CEILINGS if given.get(name) is not None}
-    for name, units in ceilings.items():
-        if cast(int, units) < 1 and units != -1:
-            raise validation(f"Given value {units} for {name} is out of bounds")
-    return ceilings
 
 
 # --- tags and time to live ------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias, cast
 
+from dynalab_model import throughput
 from dynalab_model.errors import resource_not_found, table_in_use, validation
 from dynalab_model.schema import IndexSchema, KeySchema, TableSchema
 
@@ -113,14 +114,14 @@ def describe(
     'PAY_PER_REQUEST'
     """
     table_arn = arn(schema.name, region, account)
-    throughput = cast("Mapping[str, int] | None", settings.get("ProvisionedThroughput"))
+    bought = cast("Mapping[str, int] | None", settings.get("ProvisionedThroughput"))
     body: JsonBody = {
         "AttributeDefinitions": _definitions(schema),
         "TableName": schema.name,
         "KeySchema": key_elements(schema.key),
         "TableStatus": status,
         "CreationDateTime": created_seconds,
-        "ProvisionedThroughput": _throughput(throughput) | _throughput_times(settings),
+        "ProvisionedThroughput": _throughput(bought) | _throughput_times(settings),
         "TableSizeBytes": size_bytes,
         "ItemCount": item_count,
         "TableArn": table_arn,
@@ -138,8 +139,7 @@ def describe(
         body["TableClassSummary"] = {"TableClass": settings["TableClass"]}
         if changed is not None:
             body["TableClassSummary"] = {"TableClass": settings["TableClass"], "LastUpdateDateTime": changed}
-    if settings.get("OnDemandThroughput"):
-        body["OnDemandThroughput"] = settings["OnDemandThroughput"]
+    body |= throughput.described(settings, throughput.TABLE, status)
     body |= stream_members(settings, table_arn)
     if schema.local_indexes:
         body["LocalSecondaryIndexes"] = [
@@ -189,7 +189,7 @@ def _describe_index(
     if index.building and table_status != DELETING:
         body["IndexStatus"] = CREATING
         body["Backfilling"] = cast("Mapping[str, bool]", settings["Backfilling"])[index.name]
-    return body
+    return body | throughput.described(settings, index.name, str(body["IndexStatus"]))
 
 
 def _describe_kept(index: IndexSchema, table_arn: str, counts: tuple[int, int] | None) -> JsonBody:
@@ -238,8 +238,8 @@ def _throughput_times(settings: Mapping[str, object]) -> JsonBody:
     return body
 
 
-def _throughput(throughput: Mapping[str, int] | None) -> JsonBody:
-    given = throughput or {"ReadCapacityUnits": 0, "WriteCapacityUnits": 0}
+def _throughput(bought: Mapping[str, int] | None) -> JsonBody:
+    given = bought or {"ReadCapacityUnits": 0, "WriteCapacityUnits": 0}
     return {
         "NumberOfDecreasesToday": 0,
         "ReadCapacityUnits": given["ReadCapacityUnits"],

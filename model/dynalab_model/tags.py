@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from dynalab_model.errors import limit_exceeded
+from dynalab_model.errors import INVALID, limit_exceeded, validation
 from dynalab_model.values import check_encodable
 
 TAGS_MAX = 50
+RESERVED = "aws:"  # keys that the service gives itself
 TAGS_BYTES_MAX = 10 * 1024  # of all keys and values of a table
 
 
@@ -21,6 +22,9 @@ def parse_tags(given: Sequence[object]) -> dict[str, str]:
     tags = {tag["Key"]: tag["Value"] for tag in cast("Sequence[dict[str, str]]", given)}
     for text in (*tags, *tags.values()):
         check_encodable(text)
+    for key in tags:
+        if key.startswith(RESERVED):  # these words are ours
+            raise validation(f"{INVALID}Tag keys that begin with {RESERVED} are reserved: {key}")
     return tags
 
 

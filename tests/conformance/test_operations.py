@@ -283,6 +283,17 @@ def test_tags_come_and_go(service: Any) -> None:
     service("UntagResource", ResourceArn=ARN, TagKeys=["stage"])
 
 
+@pytest.mark.row("behaviour:tags-reserved")
+def test_tags_of_the_service_itself_are_not_to_be_given(service: Any) -> None:
+    reserved = [{"Key": "aws:team", "Value": "red"}]
+    assert service.refused("TagResource", ResourceArn=ARN, Tags=reserved).code == "ValidationException"
+    assert service.refused("CreateTable", **table("Tagged", Tags=reserved)).code == "ValidationException"
+    tags = [{"Key": "AWS:team", "Value": "red"}]
+    service("TagResource", ResourceArn=ARN, Tags=tags)
+    assert service("ListTagsOfResource", ResourceArn=ARN) == {"Tags": tags}
+    service("UntagResource", ResourceArn=ARN, TagKeys=["AWS:team"])
+
+
 @pytest.mark.row("operation:DescribeLimits")
 def test_describe_limits_answers_the_default_quotas(service: Any) -> None:
     assert service("DescribeLimits") == {

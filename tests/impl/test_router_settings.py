@@ -123,6 +123,7 @@ def test_a_snapshot_of_the_catalog_keeps_every_setting(lab: Any, messages: str) 
         "BillingMode": "PROVISIONED",
         "PayPerRequestMs": None,
         "ProvisionedThroughput": {"ReadCapacityUnits": 7, "WriteCapacityUnits": 5},
+        "WarmThroughput": {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 4_000},
         "TimeToLiveChanging": "expires",
         "DeletionProtectionEnabled": True,
         "Tags": [{"Key": "team", "Value": "red"}, {"Key": "env", "Value": ""}],

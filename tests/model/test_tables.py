@@ -249,6 +249,7 @@ def test_a_description_repeats_what_was_asked_for() -> None:
         "ItemCount": 3,
         "TableArn": arn,
         "DeletionProtectionEnabled": False,
+        "WarmThroughput": {"ReadUnitsPerSecond": 5, "WriteUnitsPerSecond": 6, "Status": "ACTIVE"},
     }
     assert index == [
         {
@@ -260,6 +261,7 @@ def test_a_description_repeats_what_was_asked_for() -> None:
             "IndexSizeBytes": 0,
             "ItemCount": 0,
             "IndexArn": arn + "/index/by_a",
+            "WarmThroughput": {"ReadUnitsPerSecond": 5, "WriteUnitsPerSecond": 6, "Status": "ACTIVE"},
         }
     ]
 
@@ -275,13 +277,13 @@ def test_every_member_of_a_description_is_one_that_the_public_client_knows() -> 
         GlobalSecondaryIndexes=[index | {"ProvisionedThroughput": units}],
         TableClass="STANDARD",
     )
-    on_demand = request(
-        GlobalSecondaryIndexes=[index], OnDemandThroughput={"MaxReadRequestUnits": 5, "MaxWriteRequestUnits": 6}
-    )
+    ceilings = {"MaxReadRequestUnits": 5, "MaxWriteRequestUnits": 6}
+    on_demand = request(GlobalSecondaryIndexes=[index | {"OnDemandThroughput": ceilings}], OnDemandThroughput=ceilings)
     shape = get_session().get_service_model("dynamodb").shape_for("TableDescription")
     checked = [member for body in (provisioned, on_demand) for member in known_members(shape, described(body))]
     assert "GlobalSecondaryIndexes.Projection.NonKeyAttributes" in checked
-    assert "OnDemandThroughput.MaxReadRequestUnits" in checked
+    assert {"OnDemandThroughput.MaxReadRequestUnits", "WarmThroughput.Status"} <= set(checked)
+    assert "GlobalSecondaryIndexes.OnDemandThroughput.MaxReadRequestUnits" in checked
 
 
 def known_members(shape: Any, value: Any, path: str = "") -> list[str]:
