@@ -343,6 +343,13 @@ class Catalog:
         """The groups of all tables."""
         return {spec.group for table in self.tables.values() for spec in table.groups}
 
+    def all_names(self) -> dict[str, None]:
+        """The groups of tables and of what is left of some, and partitions that were divided, with their children."""
+        names = [spec.group for groups in self._all_groups() for spec in groups]
+        for group, image in self.divided.items():
+            names += [group, image.left, image.right]
+        return dict.fromkeys(names)
+
     def _all_groups(self) -> list[tuple[GroupSpec, ...]]:
         return [*[table.groups for table in self.tables.values()], *self.leftovers.values()]
 

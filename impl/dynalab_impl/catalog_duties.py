@@ -41,6 +41,9 @@ def keep_catalog(node: StorageNode, effects: Effects) -> None:
     replica = serving_catalog(node, effects)
     if replica is not None and node.keeper is not None:
         node.keeper.tick(replica, effects)
+    catalog = node.replicas[CATALOG].state if CATALOG in node.replicas else None
+    if isinstance(catalog, Catalog) and len(node.directory) > len(catalog.tables):
+        node.directory.keep(catalog.tables)
 
 
 def on_hosted(node: StorageNode, sender: Address, message: m.Hosted, effects: Effects) -> None:

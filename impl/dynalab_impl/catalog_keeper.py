@@ -1,7 +1,8 @@
 """What the catalog's leader does besides answering: it tells storage nodes to host and to drop replicas, and partitions
 how their table looks, again and again until they answer; and it has the catalog log what is complete.
 
-What it remembers of their answers is lost with the leadership, and then asked for again.
+What it remembers of their answers is lost with the leadership, and then asked for again. Of what the catalog knows no
+more it remembers nothing (`forget`).
 """
 
 from __future__ import annotations
@@ -32,10 +33,11 @@ class CatalogKeeper:
 
     hosted: dict[str, list[Address]] = field(default_factory=dict)
     dropped: dict[str, list[Address]] = field(default_factory=dict)
-    asked: dict[str, bool] = field(default_factory=dict)
+    asked: dict[tuple[str, str, str], bool] = field(default_factory=dict)  # steps logged: action, table id, group
     altered: dict[str, int] = field(default_factory=dict)  # the form's version that a partition has confirmed
     built: dict[str, tuple[tuple[int, str], ...]] = field(default_factory=dict)  # (form's version, index), by partition
     dropped_ns: dict[str, Nanoseconds] = field(default_factory=dict)  # by table id: when a majority first was
+    kept_at: int = 0  # the catalog's slot when all this was last held against it
     unfit_told: int = 0  # the last slot told of whose command could not be carried out
 
     def tick(self, replica: Replica, effects: Effects) -> None:
@@ -45,6 +47,9 @@ class CatalogKeeper:
         if catalog.unfit > self.unfit_told:
             self.unfit_told = catalog.unfit
             effects.tell(Event("change-unfit", CATALOG, 0, catalog.unfit))
+        if catalog.applied > self.kept_at:
+            self.kept_at = catalog.applied
+            self.forget(catalog)
         for name in list(catalog.tables):
             table = catalog.tables[name]
             if table.status == GONE:
@@ -68,6 +73,20 @@ class CatalogKeeper:
         for table_id, groups in catalog.leftovers.items():
             if self.drop(groups, effects, leftover_of=catalog):
                 self._record("clean", "", table_id, replica, effects)
+
+    def forget(self, catalog: Catalog) -> None:
+        """Forget groups and tables that are no more. A step that was asked for is remembered for as long as what it is
+        about is there, or it would be asked for again.
+        """
+        groups = catalog.all_names()
+        named = [table.table_id for table in catalog.tables.values()]
+        places = dict.fromkeys([*named, *catalog.leftovers, *groups])
+        self.hosted = {group: nodes for group, nodes in self.hosted.items() if group in groups}
+        self.dropped = {group: nodes for group, nodes in self.dropped.items() if group in groups}
+        self.altered = {group: version for group, version in self.altered.items() if group in groups}
+        self.built = {group: built for group, built in self.built.items() if group in groups}
+        self.dropped_ns = {place: since_ns for place, since_ns in self.dropped_ns.items() if place in places}
+        self.asked = {asked: True for asked in self.asked if asked[1] in places or asked[2] in groups}
 
     def _is_over(self, table: Table, replica: Replica, effects: Effects) -> bool:
         """Whether nobody serves the items of this table any more. Partitions whose streams stay are told; the others
@@ -176,7 +195,7 @@ class CatalogKeeper:
         group: str = "",
         specs: tuple[GroupSpec, ...] = (),
     ) -> None:
-        asked = f"{action} {table_id} {group}"
+        asked = (action, table_id, group)
         if asked in self.asked:
             return
         self.asked[asked] = True

@@ -14,6 +14,7 @@ from dynalab_impl.effects import NOTHING, Address, Effects, Nanoseconds
 from dynalab_impl.partition import Partition
 from dynalab_impl.replication.leading import Waiter
 from dynalab_impl.replication.replica import Replica
+from dynalab_impl.routes import STRAYS_MAX
 from dynalab_model.capacity import write_units
 from dynalab_model.errors import DynamoError
 from dynalab_model.events import Event
@@ -95,6 +96,15 @@ def _map_of(node: StorageNode, replica: Replica) -> m.TableMap | None:
     if not known or table is None or not isinstance(state, Partition) or state.form is None:
         return None
     return table if table.version >= state.form.version else None  # an older one does not know its new indexes
+
+
+def forget_maps(node: StorageNode) -> None:
+    """A replica has gone: forget where the indexes of tables lie that this node has nothing of any more."""
+    tables = dict.fromkeys(replica.spec.table for replica in node.replicas.values())
+    node.maps = {table: known for table, known in node.maps.items() if table in tables}
+    groups = dict.fromkeys(spec.group for table in node.maps.values() for spec in table.groups)
+    if len(node.leaders) > len(groups) + STRAYS_MAX:  # a map that is just being asked for has leaders as well
+        node.leaders = {group: leader for group, leader in node.leaders.items() if group in groups}
 
 
 def propagate(node: StorageNode, replica: Replica, effects: Effects, retry: bool) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dynalab_impl import index_duties
 from dynalab_impl import messages as m
 from dynalab_impl.catalog import CATALOG, Catalog
 from dynalab_impl.catalog_duties import serving_catalog
@@ -77,6 +78,7 @@ def let_go(node: StorageNode, replica: Replica, members_slot: int, effects: Effe
     group = replica.spec.group
     del node.replicas[group]
     node.snapshots.forget(group)
+    index_duties.forget_maps(node)
     left = node.left[group] = LeftGroup(group, replica.promised, max(members_slot, replica.members_slot))
     effects.append(left)
 

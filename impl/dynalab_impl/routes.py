@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
+from collections.abc import Container
 
 from dynalab_impl.effects import Address, Nanoseconds
 from dynalab_impl.messages import GroupSpec
 from dynalab_model.schema import TableSchema
 
 SCHEMAS_MAX = 10_000  # tables whose keys a router remembers
+STRAYS_MAX = 64  # groups whose leaders are known and that are not cached: answers that came later than their table went
 
 
 class Ranges:
@@ -95,6 +97,13 @@ class Directory:
         """The table is gone."""
         self._tables.pop(table, None)
 
+    def keep(self, tables: Container[str]) -> None:
+        """Forget all tables but these."""
+        self._tables = {table: known for table, known in self._tables.items() if table in tables}
+
+    def __len__(self) -> int:
+        return len(self._tables)
+
 
 class Routes:
     """A router's cache of at most `partitions_max` partitions, and the keys of the tables that it has met."""
@@ -155,6 +164,8 @@ class Routes:
         ranges = self.tables.setdefault(spec.table, {}).setdefault(spec.index, Ranges())
         for gone in ranges.put(spec):
             self._release(gone.group)
+        if len(self.leaders) > len(self.asked) + STRAYS_MAX:
+            self.leaders = {group: leader for group, leader in self.leaders.items() if group in self.asked}
         self.specs[spec.group] = spec
         self.asked[spec.group] = asked_ns
         self.asked.move_to_end(spec.group)

@@ -140,6 +140,7 @@ class SnapshotWriter:
     def forget(self, group: str) -> None:
         """The replica is gone. One of the same group that the node takes on later must not find its snapshot's end."""
         self.sizes.pop(group, None)
+        self.begun.pop(group, None)
         if self.group == group:
             self.outgoing = None
 

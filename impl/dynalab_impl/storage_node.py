@@ -299,6 +299,7 @@ class StorageNode:
                 self.admission.forget(message.group)
             self.heats.pop(message.group, None)
             self.snapshots.forget(message.group)
+            index_duties.forget_maps(self)
             effects.append(DroppedGroup(message.group))
         effects.send(sender, m.Dropped(message.group))
 
