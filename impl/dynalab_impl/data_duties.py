@@ -161,7 +161,8 @@ def on_write(node: StorageNode, sender: Address, message: m.WriteRequest, effect
     if type(command) is m.Write:
         lead.pending_items[key] = (slot, command.item)
         if node.topology.transaction_rules and is_blind(operation):
-            note_overwrite(lead, key, slot, node.topology.transaction_rules)
+            before = None if pending is None else pending[0]
+            note_overwrite(partition, lead, key, slot, before, node.topology.transaction_rules)
     replica.wait(slot, Waiter(sender, message.number))
 
 

@@ -54,6 +54,14 @@ def check_rivals(held: Held | None, fresh: Held, rules: Collection[str]) -> None
             raise transaction_conflict()
 
 
+def taken_stamp(partition: Partition, lead: Leading, key: bytes, stamp_ns: Nanoseconds) -> Nanoseconds:
+    """The latest timestamp of those that hold this key, if one of them has this very timestamp; else 0. Where several
+    are prepared together their timestamps are their order, so no two may have the same.
+    """
+    taken = [held.stamp_ns for held in holders(holder(partition, lead, key))]
+    return max(taken) if stamp_ns in taken else 0
+
+
 def is_blind(operation: WriteOperation) -> bool:
     """Whether a single write replaces the whole item and looks at nothing: what it would have overwritten, it hides."""
     bare = operation.condition is None and operation.legacy is None and operation.return_values == "NONE"
@@ -78,26 +86,37 @@ def promised_bytes(partition: Partition, lead: Leading, key: bytes) -> int:
 OVERWRITES_MAX = 10_000
 
 
-def note_overwrite(lead: Leading, key: bytes, slot: int, rules: Collection[str]) -> None:
-    """The entry in this slot replaces the whole item. Remembered of the last writes alone, where the rule is on."""
-    if OLD_WRITE_IGNORED in rules:
-        lead.overwritten.pop(key, None)
-        lead.overwritten[key] = slot
-        if len(lead.overwritten) > OVERWRITES_MAX:
-            del lead.overwritten[next(iter(lead.overwritten))]
+def note_overwrite(
+    partition: Partition, lead: Leading, key: bytes, slot: int, before: int | None, rules: Collection[str]
+) -> None:
+    """The entry in this slot replaces the whole item; the entry in the slot `before` has written that, if it is not
+    applied yet. Remembered of the last writes alone, where the rule is on; with the timestamp of the last write that
+    looked at the item or left what could be looked at: whatever is older would have been seen.
+    """
+    if OLD_WRITE_IGNORED not in rules:
+        return
+    known, stored = lead.overwritten.pop(key, None), partition.items.get(key)
+    version = before if before is not None or stored is None else stored.version
+    if known is not None and known[0] == version:
+        seen_ns = known[1]
+    elif before is None:
+        seen_ns = stamp_of(partition, key)
+    else:
+        return  # the timestamp of what is replaced is not known before that is applied
+    lead.overwritten[key] = (slot, seen_ns)
+    if len(lead.overwritten) > OVERWRITES_MAX:
+        del lead.overwritten[next(iter(lead.overwritten))]
 
 
 def is_hidden(partition: Partition, lead: Leading, key: bytes, fresh: Held, rules: Collection[str]) -> bool:
     """Whether a transaction that is older than the item may happen all the same, since the item's last write replaced
-    all of it, and no transaction has checked it since.
+    all of it, and no transaction that is younger has looked at the item before that write or behind it.
     """
     stored = partition.items.get(key)
-    return (
-        OLD_WRITE_IGNORED in rules
-        and fresh.blind
-        and stored is not None
-        and lead.overwritten.get(key) == stored.version
-    )
+    if OLD_WRITE_IGNORED not in rules or not fresh.blind or stored is None:
+        return False
+    slot, seen_ns = lead.overwritten.get(key, (0, 0))
+    return slot == stored.version and fresh.stamp_ns > seen_ns
 
 
 # --- reads in one round -----------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from dynalab_impl.markers import (
     note_read,
     promised_bytes,
     read_stamp,
+    taken_stamp,
 )
 from dynalab_impl.partition import Partition
 from dynalab_impl.replication.leading import UNCOMMITTED_MAX, Leading, Waiter
@@ -88,7 +89,8 @@ def on_prepare_item(node: StorageNode, sender: Address, message: PrepareItem, ef
     if vote is None:
         # The timestamp alone is wrong: between these two another one would do.
         until_ns = latest_stamp_ns(node, lead, effects)
-        after_ns = max(stamp_of(partition, message.key), read_stamp(partition, lead, message.key))
+        taken_ns = taken_stamp(partition, lead, message.key, message.stamp_ns)
+        after_ns = max(stamp_of(partition, message.key), read_stamp(partition, lead, message.key), taken_ns)
         stamps: dict[str, JSON] = {"After": after_ns, "Until": until_ns}
         _vote_no(sender, message, transaction_conflict(), stamps, effects)
         return
@@ -125,9 +127,9 @@ def _judge(
         isinstance(action, ConditionCheck),
         isinstance(action, PutItem | DeleteItem) and action.condition is None,
     )
-    if key in lead.pending_items:
-        raise transaction_conflict()
     mine = marker_of(partition.held.get(key), message.txn)
+    if mine is None and key in lead.pending_items:
+        raise transaction_conflict()
     if mine is not None and marker_of(holder(partition, lead, key), message.txn) is None:
         raise transaction_conflict()  # it has been told what became of it just now: a marker behind that would stay
     check_rivals(holder(partition, lead, key), held, rules)
@@ -136,7 +138,7 @@ def _judge(
     if mine is None:
         if message.stamp_ns > latest_stamp_ns(node, lead, effects):
             return None
-        if message.stamp_ns <= read_stamp(partition, lead, key):
+        if message.stamp_ns <= read_stamp(partition, lead, key) or taken_stamp(partition, lead, key, message.stamp_ns):
             return None
         if message.stamp_ns <= stamp_of(partition, key):
             if not is_hidden(partition, lead, key, held, rules):
@@ -200,16 +202,19 @@ def on_commit_item(node: StorageNode, sender: Address, message: CommitItem, effe
     held = _let_go(sender, message, replica, partition, lead, effects)
     if held is None:
         return
+    rules, before = node.topology.transaction_rules, lead.pending_items.get(message.key)
     # The second half of the price: the first was paid for the vote.
     charge(node, replica, partition, message.key, held.item, effects)
     slot = replica.propose(m.TransactCommit(message.key, message.txn), message.request, message.expiry_ns, effects)
     lead.pending_held[message.key] = (slot, without(holder(partition, lead, message.key), message.txn))
     if held.check:
         lead.overwritten.pop(message.key, None)  # somebody has seen what the last put left
+        if rules:  # until its timestamp is the item's, nothing is compared with that
+            lead.pending_items[message.key] = (slot, partition.get(message.key))
     elif not held.hidden:
         lead.pending_items[message.key] = (slot, held.item)
         if held.blind and held.item is not None:
-            note_overwrite(lead, message.key, slot, node.topology.transaction_rules)
+            note_overwrite(partition, lead, message.key, slot, None if before is None else before[0], rules)
     replica.wait(slot, Waiter(sender, message.number))
     effects.tell(Event("item-committed", message.group, lead.ballot[0], slot, held.ledger))
 

@@ -19,7 +19,7 @@ from dynalab_impl.effects import JSON, NOTHING, Effects, Nanoseconds, Response
 from dynalab_impl.jsons import as_json
 from dynalab_impl.pending import Pending
 from dynalab_impl.steps import ReadStep
-from dynalab_impl.transaction_rules import OLD_WRITE_IGNORED, ONE_ROUND_READ
+from dynalab_impl.transaction_rules import MANY_PREPARED, OLD_WRITE_IGNORED, ONE_ROUND_READ
 from dynalab_model import partiql
 from dynalab_model.errors import DynamoError, throttling, transaction_conflict
 from dynalab_model.events import Event
@@ -98,10 +98,11 @@ def take(router: Router, part: Pending, outcome: Part, effects: Effects) -> None
 
 
 def is_stamped(rules: Collection[str]) -> bool:
-    """Whether read transactions have timestamps. Where old writes may be ignored they must: else one could see what
-    hides such a write, and miss another write of the same transaction.
+    """Whether read transactions have timestamps. Where a write may be hidden by a younger one they must: else one could
+    see what hides it, and miss another write of the same transaction. And all of them must, or none: what is read as of
+    a timestamp may be another order than that in which two rounds find it.
     """
-    return ONE_ROUND_READ in rules or OLD_WRITE_IGNORED in rules
+    return ONE_ROUND_READ in rules or OLD_WRITE_IGNORED in rules or MANY_PREPARED in rules
 
 
 def _take_stamped(router: Router, reads: Reads, found: list[Part], effects: Effects) -> bool:
@@ -115,13 +116,10 @@ def _take_stamped(router: Router, reads: Reads, found: list[Part], effects: Effe
         _answer(reads, _read(reads), effects)
         return True
     reads.tries += 1
-    if OLD_WRITE_IGNORED not in router.topology.transaction_rules:
-        reads.stamp_ns = 0  # not as of that timestamp: two rounds, then
-    elif reads.tries < STAMPED_TRIES_MAX:
-        latest_ns = max(cast(int, part.body["Stamp"]) for part in found)
-        reads.stamp_ns = max(router.next_stamp(effects), latest_ns + 1)
-    else:
+    if reads.tries == STAMPED_TRIES_MAX:
         return False
+    # Behind all that was found, and no later: whatever this router's clock says, and is under way by now.
+    reads.stamp_ns = 1 + max(cast(int, part.body["Stamp"]) for part in found)
     _ask(router, reads, True, effects)
     return True
 

@@ -75,8 +75,8 @@ def on_write_whole(node: StorageNode, sender: Address, message: WriteWhole, effe
     slot = replica.propose(command, message.request, message.expiry_ns, effects)
     for change in changes:
         lead.overwritten.pop(change.key, None)
-        if not change.check:
-            lead.pending_items[change.key] = (slot, change.item)
+        # Also what was only checked: until its timestamp is the item's, nothing may be compared with that.
+        lead.pending_items[change.key] = (slot, change.item)
     replica.wait(slot, Waiter(sender, message.number))
     effects.tell(Event("transaction-in-one-entry", message.group, lead.ballot[0], slot))
 

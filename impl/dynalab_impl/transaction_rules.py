@@ -42,7 +42,8 @@ RULES: dict[str, Rule] = {
     ),
     OLD_WRITE_IGNORED: Rule(
         3,
-        "a blind put or delete whose timestamp is older than the item's last write, if that was a blind put",
+        "a blind put or delete whose timestamp is older than the item's last write, if that was a blind put, and "
+        "younger than whatever has looked at the item before that put",
         "it is ordered before that write, which hides it: nobody can tell that it was never there. Somebody could who "
         "reads two items at the moment when it is done on one of them, so with this rule read transactions have "
         "timestamps, too, as with the fifth",
@@ -52,13 +53,16 @@ RULES: dict[str, Rule] = {
     MANY_PREPARED: Rule(
         4,
         "a blind put or delete on an item on which only blind ones are prepared",
-        "their order is that of their timestamps; one that commits late, behind a younger one, is hidden by that one",
+        "their order is that of their timestamps, of which no two are the same; one that commits late, behind a "
+        "younger one, is hidden by that. So read transactions have timestamps, as with the third and the fifth rule",
         "real time, if clocks differ: the transaction that was acknowledged last may be the one that is hidden",
     ),
     ONE_ROUND_READ: Rule(
         5,
         "a read transaction in one round, where nothing older is under way and nothing younger was written",
-        "it reads everything as of its timestamp; leaders remember that, and refuse older transactions afterwards",
+        "it reads everything as of its timestamp; leaders remember that, and refuse older transactions afterwards. "
+        "Where that fails it is tried as of another one, and never in two rounds: the two kinds of reads would see two "
+        "orders",
         "real time, if clocks differ: it may see a write and miss an earlier one, acknowledged before that one began; "
         "and a log entry from time to time, since the next leader must know how far was read",
     ),

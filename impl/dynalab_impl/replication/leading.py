@@ -71,7 +71,8 @@ class Leading:
     pending_requests: dict[RequestId, int] = field(default_factory=dict)
     # Of keys with a transaction's entry that is not committed yet: its slot, and who holds the key after it.
     pending_held: dict[bytes, tuple[int, Held | None]] = field(default_factory=dict)
-    overwritten: dict[bytes, int] = field(default_factory=dict)  # keys whose whole item the entry in that slot replaced
+    # Keys whose whole item the entry in that slot replaced, unseen since the timestamp beside it.
+    overwritten: dict[bytes, tuple[int, Nanoseconds]] = field(default_factory=dict)
     # Timestamps as of which this leader has served reads in one round: by key, of all others at the latest, and of all.
     read_ns: dict[bytes, Nanoseconds] = field(default_factory=dict)
     read_floor_ns: Nanoseconds = -1  # -1: not known yet, and then it is what the partition says
