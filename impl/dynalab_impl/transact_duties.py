@@ -327,10 +327,13 @@ def _read_as_of(node: StorageNode, replica: Replica, partition: Partition, messa
     ahead_ns = node.topology.timing.stamp_ahead_ns
     soon = message.stamp_ns > partition.read_until_ns - ahead_ns // 4  # before it is needed, so that reads go on
     if soon and lead.ceiling_slot <= replica.commit_index and not is_splitting(replica):
-        if lead.read_floor_ns < 0:
-            lead.read_floor_ns = partition.read_until_ns  # what earlier leaders may have served
-        ceiling = m.ReadCeiling(effects.wall_ns + ahead_ns // 2)
-        lead.ceiling_slot = replica.propose(ceiling, m.NO_REQUEST, 0, effects)
+        # Neither a clock that is far ahead nor a reader may put off what comes: log time goes behind this.
+        wall_ns = lead.wall_ns(effects.wall_ns) + lead.middle_ns(effects.wall_ns) - effects.wall_ns
+        until_ns = max(wall_ns + ahead_ns // 2, min(message.stamp_ns, wall_ns + ahead_ns))
+        if until_ns > partition.read_until_ns + (0 if until_ns >= message.stamp_ns else ahead_ns // 8):
+            if lead.read_floor_ns < 0:
+                lead.read_floor_ns = partition.read_until_ns  # what earlier leaders may have served
+            lead.ceiling_slot = replica.propose(m.ReadCeiling(until_ns), m.NO_REQUEST, 0, effects)
     if message.stamp_ns > partition.read_until_ns:
         return False
     if not is_as_of(partition, lead, message.key, message.stamp_ns):

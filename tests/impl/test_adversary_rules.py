@@ -185,3 +185,25 @@ def test_a_check_that_is_logged_keeps_older_transactions_off_before_it_is_applie
     assert is_done(lab, token).status == 200
     answer = is_done(lab, older)
     assert answer.status == 400 or "transaction-anew" in lab.kinds()
+
+
+# --- clocks -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("by_ns", [86_400 * SECOND, -SECOND], ids=["a day ahead", "a second behind"])
+def test_how_far_is_read_goes_by_the_clock_in_the_middle(by_ns: int) -> None:
+    """It is in the log for the next leader, whose clock must have come so far before anything else is logged."""
+    lab = made(rules.ONE_ROUND_READ, nodes_per_zone=1, partitions=1)
+    leader = lab.simulation.hosts[lab.leader("x")[0]]
+    leader.wall_shift_ns += by_ns
+    lab.run(2 * SECOND)
+    lab.put("x", 1)
+    agree(lab, ["x", "y"])
+    lab.run(SECOND // 20)
+    lab.told.clear()
+    assert values(read(lab, "x", "y")) == ["1", None] and "read-in-one-round" in lab.kinds()
+    lab.simulation.crash(leader.index)
+    assert lab.put("x", 2).status == 200
+    lab.run(6 * SECOND)
+    assert write(lab, put("x", 3), put("y", 3)).status == 200
+    assert agree(lab, ["x", "y"]) == ["3", "3"]
