@@ -16,7 +16,7 @@ from dynalab_impl.effects import NOTHING, Address, Effects, Nanoseconds
 from dynalab_impl.messages import GroupSpec, Redirect
 from dynalab_impl.metadata import Find, Found, Question
 from dynalab_impl.pending import Pending
-from dynalab_impl.steps import STEPS
+from dynalab_impl.steps import STEPS, WholeStep
 from dynalab_model.errors import DynamoError, resource_not_found
 from dynalab_model.schema import TableSchema
 from dynalab_model.tables import check_serves
@@ -110,7 +110,7 @@ def on_found(router: Router, sender: Address, message: Found, effects: Effects) 
             pending.begin_anew()
         if missing is None:
             router.bind(pending, effects)
-        elif pending.sent and type(pending.operation) not in STEPS:
+        elif pending.sent and (type(pending.operation) not in STEPS or type(pending.operation) is WholeStep):
             router.give_up(pending, effects)  # an earlier attempt may have reached the table before it went
         else:
             router.finish_with(pending, missing, effects)

@@ -207,3 +207,17 @@ def test_how_far_is_read_goes_by_the_clock_in_the_middle(by_ns: int) -> None:
     lab.run(6 * SECOND)
     assert write(lab, put("x", 3), put("y", 3)).status == 200
     assert agree(lab, ["x", "y"]) == ["3", "3"]
+
+
+# --- one entry --------------------------------------------------------------------------------------------------------
+
+
+def test_nobody_is_told_that_what_is_in_a_log_did_not_happen_since_its_table_is_gone() -> None:
+    """Its stream may have told of it."""
+    lab = made(rules.ONE_ROUND_WRITE, partitions=1)
+    machines = list(range(lab.simulation.storage_count))
+    lab.rule("cut", machines, [machine(lab, 0)], names=("Answer",))
+    token = send(lab, [put("x", 1), put("y", 1)])
+    lab.run(SECOND // 10)
+    assert "transaction-in-one-entry" in lab.kinds() and lab.call("DeleteTable", 1, TableName="things").status == 200
+    assert is_done(lab, token).status == 500
