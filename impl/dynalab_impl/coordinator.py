@@ -244,7 +244,7 @@ def follow(router: Router, work: Transaction, entry: LedgerEntry, effects: Effec
     if work.txn != entry.txn or not work.state == entry.state == COMMITTED:
         work.outcome = entry.outcome  # what this router has collected itself may be more than fits into an entry
     work.txn, work.attempt, work.stamp_ns, work.state = entry.txn, entry.attempt, entry.stamp_ns, entry.state
-    work.participants, work.again = entry.participants, entry.again
+    work.participants, work.again, work.made = entry.participants, entry.again, entry.made
     work.operation, work.closed = work.operation or entry.intent, entry.finished
     if entry.state != PREPARING:
         _carry(router, work, [] if entry.finished else range(len(entry.participants)), effects)
@@ -333,7 +333,7 @@ def _decide(
     router: Router, work: Transaction, state: str, outcome: list[dict[str, object]], again: bool, effects: Effects
 ) -> None:
     work.state, work.outcome, work.again = state, outcome, again
-    update = ledger.decide(work.ledger, work.txn, state, outcome, again, work.participants)
+    update = ledger.decide(work.ledger, work.txn, state, outcome, again, work.participants, work.made)
     launch(router, work, "decide", [update], _until(router, work, effects), effects)
 
 
@@ -399,7 +399,8 @@ def _carry(router: Router, work: Transaction, places: Sequence[int], effects: Ef
     told = [work.participants[place] for place in places]
     if work.marker is not None and work.marker not in told:
         told.append(work.marker)
-    operations = [DecideStep(table, key, work.txn, work.state == COMMITTED) for table, key in told]
+    commit, made = work.state == COMMITTED, work.made
+    operations = [DecideStep(table, key, work.txn, commit, made.get(table, "")) for table, key in told]
     launch(router, work, "carry", operations, _until(router, work, effects), effects)
 
 

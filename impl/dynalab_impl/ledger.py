@@ -62,7 +62,8 @@ class LedgerEntry:
     """A transaction as the ledger knows it.
 
     `again` says that it was cancelled for reasons of ours and not of the request: its token may be used once more.
-    `outcome` is what a replay is told: the bodies of the actions, or the reasons.
+    `outcome` is what a replay is told: the bodies of the actions, or the reasons. `made` tells of a committed one which
+    of all tables of a name it is in (`making_of`): nothing of it is done to the next one.
     """
 
     ledger: str
@@ -77,6 +78,7 @@ class LedgerEntry:
     outcome: list[dict[str, object]]
     again: bool
     finished: bool
+    made: dict[str, str]
 
 
 def ledger_key(token: str | None, txn: str) -> str:
@@ -145,7 +147,13 @@ def begin_anew(ledger: str, txn: str, fresh: str, attempt: int, stamp_ns: Nanose
 
 
 def decide(
-    ledger: str, txn: str, state: str, outcome: Sequence[Reason], again: bool, participants: Sequence[Participant]
+    ledger: str,
+    txn: str,
+    state: str,
+    outcome: Sequence[Reason],
+    again: bool,
+    participants: Sequence[Participant],
+    made: Mapping[str, str],
 ) -> UpdateItem:
     """The decision, unless there is one. What was to be done is not needed any more: the items' markers hold it."""
     tables, keys = pack(participants)
@@ -158,8 +166,14 @@ def decide(
     return _update(
         ledger,
         txn,
-        "SET #state = :state, outcome = :outcome, again = :again REMOVE intent",
-        {":state": {"S": state}, ":outcome": {"S": text}, ":again": {"BOOL": again}},
+        "SET #state = :state, outcome = :outcome, again = :again, made = :made REMOVE intent",
+        {
+            ":state": {"S": state},
+            ":outcome": {"S": text},
+            ":again": {"BOOL": again},
+            # Only what they have behind the tables' names: a hundred of the longest names would not fit.
+            ":made": {"S": codec.to_json([made.get(name, name).removeprefix(name) for name in json.loads(tables)])},
+        },
     )
 
 
@@ -210,6 +224,8 @@ def entry_of(item: Item | None) -> LedgerEntry | None:
             intent = cast(Intent, codec.decode(cast(str, values["intent"]).encode())).operation
         except CodecError:
             intent = None  # of a version that is gone: the transaction is cancelled
+    names: list[str] = json.loads(cast(str, values["tables"]))
+    places: list[str] = json.loads(cast(str, values.get("made", "[]")))  # none before the decision
     return LedgerEntry(
         cast(str, values["k"]),
         cast(str, values["txn"]),
@@ -223,6 +239,7 @@ def entry_of(item: Item | None) -> LedgerEntry | None:
         json.loads(cast(str, values.get("outcome", "[]"))),
         bool(values.get("again", False)),
         EXPIRY in values,
+        {name: name + place for name, place in zip(names, places, strict=False) if place},
     )
 
 

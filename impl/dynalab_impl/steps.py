@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from dynalab_impl.effects import Message, Nanoseconds
+from dynalab_impl.entries import making_of
 from dynalab_impl.messages import RequestId
 from dynalab_impl.transact_messages import CancelItem, CommitItem, PrepareItem, ReadItem, WriteWhole
 from dynalab_model.operations import TransactAction
@@ -30,12 +31,15 @@ class PrepareStep:
 
 @dataclass(slots=True)
 class DecideStep:
-    """It happens, or it does not: the ledger has decided."""
+    """It happens, or it does not: the ledger has decided. It happens to the table that was `made` as this (`making_of`;
+    "" if that is not known), and never to another one that has its name by now.
+    """
 
     table: str
     key: bytes
     txn: str
     commit: bool
+    made: str = ""
 
 
 @dataclass(slots=True)
@@ -79,7 +83,7 @@ def message_of(step: Step, group: str, number: int, request: RequestId, expiry_n
             step.action,
         )
     if type(step) is DecideStep:
-        kind = CommitItem if step.commit else CancelItem
+        kind = CommitItem if step.commit and step.made in ("", making_of(group)) else CancelItem
         return kind(group, number, request, expiry_ns, step.key, step.txn)
     if type(step) is WholeStep:
         return WriteWhole(group, number, request, expiry_ns, step.keys, step.actions, step.stamp_ns)

@@ -11,7 +11,7 @@ import pytest
 
 from dynalab_impl import ledger as ledgers
 from dynalab_impl.effects import Timing
-from dynalab_impl.transact_messages import CommitItem, PrepareItem
+from dynalab_impl.transact_messages import CommitItem, PrepareItem, Stalled
 from dynalab_model.operations import PutItem
 
 from .conftest import SECOND, Lab
@@ -256,3 +256,34 @@ def test_what_is_promised_to_others_fills_an_item_collection_for_everybody() -> 
     lab.simulation.network.remove_rule(rule)
     lab.run(8 * SECOND)
     assert len(lab.call("Scan", TableName="wide").body["Items"]) == 3  # type: ignore[arg-type]
+
+
+def test_what_was_done_to_a_table_is_not_done_again_to_the_next_one_of_its_name() -> None:
+    """A second coordinator asks late: the marker that it leaves in the new table belongs to nobody's decision."""
+    lab = Lab(timing=Timing(request_ns=20 * SECOND), partitions=1)
+    lab.create()
+    make_table(lab, "other", ("pk", "S"))
+    assert write(lab, put("z", 1)).status == 200
+    machines, router = list(range(lab.simulation.storage_count)), lab.simulation.storage_count
+    late = lab.rule("cut", [router + 1], machines, names=("PrepareItem",))
+    lab.told.clear()
+    token = send(lab, [put("a", 1), other("x")])
+    while lab.kinds().count("item-prepared") < 2:
+        lab.run(10_000)
+    rule = lab.rule("delay", [router], machines, names=("WriteRequest",), delay_ns=SECOND // 5)
+    [entry] = [entry for entry in entries(lab) if entry.state == ledgers.PREPARING]
+    second = lab.simulation.hosts[router + 1]
+    assert second.node is not None
+    second.node.on_message(lab.topology.storage[0], Stalled(entry.ledger, entry.txn, "", b""), second)
+    lab.run(SECOND // 10)
+    lab.simulation.network.remove_rule(rule)
+    lab.run(SECOND)
+    assert lab.answers[token].status == 200 and "transaction-taken-over" in lab.kinds()
+    drop_table(lab, "other")
+    make_table(lab, "other", ("pk", "S"))
+    lab.simulation.network.remove_rule(late)
+    lab.run(SECOND)
+    assert [group.partition("/")[0] for group, _, _ in markers(lab)] == ["other"] * 3
+    lab.run(8 * SECOND)
+    assert lab.call("Scan", TableName="other").body["Items"] == []
+    assert markers(lab) == [] and lab.get("a") == "1"
