@@ -135,13 +135,13 @@ def named_table(body: Mapping[str, object]) -> str:
     return table_name(body)
 
 
-def resource_table(body: Mapping[str, object]) -> str:
-    """The table of an operation that names its resource by ARN alone.
+def resource_table(body: Mapping[str, object], member: str = "ResourceArn") -> str:
+    """The table of an operation that names its resource by ARN alone; `member` is where.
 
     >>> resource_table({"ResourceArn": "arn:aws:dynamodb:us-east-1:000000000000:table/Orders"})
     'Orders'
     """
-    value = body["ResourceArn"]
+    value = body[member]
     assert isinstance(value, str), "member types were checked before"
     arn = _ARN.fullmatch(value)
     if arn is None:

@@ -51,13 +51,14 @@ OFFERED: dict[str, Offer] = {
     **_rows("off", "ListBackups ListExports ListImports ListGlobalTables ListContributorInsights ListBulkOperations"),
     **_rows("off", "DescribeBackup DescribeExport DescribeImport DescribeBulkOperation"),
     **_rows("off", "DescribeGlobalTable DescribeGlobalTableSettings"),
-    **_rows("refused", "SearchVectors PutResourcePolicy DeleteResourcePolicy"),
-    **_rows("refused", "CreateBackup DeleteBackup UpdateContinuousBackups"),
-    **_rows("refused", "RestoreTableFromBackup RestoreTableToPointInTime ExportTableToPointInTime ImportTable"),
-    **_rows("refused", "StartBulkPutItems CancelBulkOperation UpdateContributorInsights"),
+    "DeleteResourcePolicy": Offer("off", "there is never one to delete"),
+    "UpdateContinuousBackups": Offer("off", "recovery to a point in time cannot be switched on"),
+    **_rows("off", "DeleteBackup RestoreTableFromBackup RestoreTableToPointInTime ExportTableToPointInTime"),
+    **_rows("off", "CancelBulkOperation UpdateGlobalTable UpdateGlobalTableSettings"),
+    **_rows("refused", "SearchVectors PutResourcePolicy CreateBackup ImportTable StartBulkPutItems"),
+    **_rows("refused", "UpdateContributorInsights CreateGlobalTable UpdateTableReplicaAutoScaling"),
     **_rows("refused", "EnableKinesisStreamingDestination DisableKinesisStreamingDestination"),
-    **_rows("refused", "UpdateKinesisStreamingDestination UpdateTableReplicaAutoScaling"),
-    **_rows("refused", "CreateGlobalTable UpdateGlobalTable UpdateGlobalTableSettings"),
+    **_rows("refused", "UpdateKinesisStreamingDestination"),
 }
 
 

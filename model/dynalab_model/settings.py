@@ -12,7 +12,7 @@ has to tell others of it says ENABLING or DISABLING until then: `TimeToLiveChang
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
@@ -37,6 +37,7 @@ from dynalab_model.operations import (
     UpdateTimeToLive,
 )
 from dynalab_model.schema import TableSchema
+from dynalab_model.switched_off import OF_BACKUPS, SWITCHED_OFF, Reader
 from dynalab_model.tables import ACTIVE, CREATING, DEFAULT_ACCOUNT, DEFAULT_REGION, DELETING, UPDATING, arn
 from dynalab_model.tags import check_tags
 
@@ -111,7 +112,7 @@ def _no_table(operation: str, table: str) -> DynamoError:
     """Who asks about a resource by its ARN is told that he may not; who names a table, that there is none."""
     if operation in ("TagResource", "UntagResource", "ListTagsOfResource"):
         return access_denied(_CALLER, operation, arn(table))
-    if operation == "DescribeContinuousBackups":
+    if operation in OF_BACKUPS:
         return DynamoError("TableNotFoundException", f"Table not found: {table}")
     return resource_not_found(table)
 
@@ -285,62 +286,10 @@ def _tags(op: ReadSettings, status: str, settings: Settings) -> Body:
     return {"Tags": [{"Key": key, "Value": value} for key, value in tags_of(settings).items()]}
 
 
-def _continuous_backups(op: ReadSettings, status: str, settings: Settings) -> Body:
-    return {
-        "ContinuousBackupsDescription": {
-            "ContinuousBackupsStatus": "ENABLED",
-            "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "DISABLED"},
-        }
-    }
-
-
-def _contributor_insights(op: ReadSettings, status: str, settings: Settings) -> Body:
-    body: Body = {"TableName": op.table, "ContributorInsightsStatus": "DISABLED"}
-    return body | ({"IndexName": op.argument} if op.argument else {})
-
-
-def _streaming_destination(op: ReadSettings, status: str, settings: Settings) -> Body:
-    return {"TableName": op.table, "KinesisDataStreamDestinations": []}
-
-
-def _replica_auto_scaling(op: ReadSettings, status: str, settings: Settings) -> Body:
-    return {"TableAutoScalingDescription": {"TableName": op.table, "TableStatus": status, "Replicas": []}}
-
-
-def _empty(member: str) -> Reader:
-    return lambda op, status, settings: {member: []}
-
-
-def _none_such(code: str, text: str) -> Reader:
-    def refuse(op: ReadSettings, status: str, settings: Settings) -> Body:
-        raise DynamoError(code, text.format(op.argument or arn(op.table)))
-
-    return refuse
-
-
-Reader: TypeAlias = Callable[[ReadSettings, str, Settings], Body]
-
 READS: dict[str, Reader] = {
     "DescribeLimits": _limits,
     "DescribeEndpoints": _endpoints,
     "DescribeTimeToLive": _time_to_live,
     "ListTagsOfResource": _tags,
-    "DescribeContinuousBackups": _continuous_backups,
-    "DescribeContributorInsights": _contributor_insights,
-    "DescribeKinesisStreamingDestination": _streaming_destination,
-    "DescribeTableReplicaAutoScaling": _replica_auto_scaling,
-    "ListBackups": _empty("BackupSummaries"),
-    "ListExports": _empty("ExportSummaries"),
-    "ListImports": _empty("ImportSummaryList"),
-    "ListGlobalTables": _empty("GlobalTables"),
-    "ListContributorInsights": _empty("ContributorInsightsSummaries"),
-    "ListBulkOperations": _empty("BulkOperationsSummaryList"),
-    # The texts of these are ours; their codes are the service's.
-    "DescribeBackup": _none_such("BackupNotFoundException", "Backup not found: {}"),
-    "DescribeExport": _none_such("ExportNotFoundException", "Export not found: {}"),
-    "DescribeImport": _none_such("ImportNotFoundException", "Import not found: {}"),
-    "DescribeGlobalTable": _none_such("GlobalTableNotFoundException", "Global table not found: {}"),
-    "DescribeGlobalTableSettings": _none_such("GlobalTableNotFoundException", "Global table not found: {}"),
-    "DescribeBulkOperation": _none_such("ResourceNotFoundException", "Requested resource not found: {}"),
-    "GetResourcePolicy": _none_such("PolicyNotFoundException", "Resource-based policy not found for {}"),
+    **SWITCHED_OFF,
 }

@@ -141,6 +141,39 @@ def _of_resource(name: str) -> Parser:
     return parse
 
 
+def _of_resource_policy(body: dict[str, object]) -> ReadSettings:
+    """A revision that must be the one that goes is the argument."""
+    REQUESTS["DeleteResourcePolicy"].check(body)
+    revision = cast("str | None", body.get("ExpectedRevisionId"))
+    return ReadSettings("DeleteResourcePolicy", resource_table(body), revision or "")
+
+
+def _no_continuous_backups(body: dict[str, object]) -> ReadSettings:
+    """Recovery to a point in time is off, and may be told to be so."""
+    name = "UpdateContinuousBackups"
+    table = REQUESTS[name].check_named(body, named_table)
+    if cast("dict[str, object]", body["PointInTimeRecoverySpecification"])["PointInTimeRecoveryEnabled"]:
+        raise validation("PointInTimeRecoveryEnabled is not available in this version of dynalab")
+    return ReadSettings(name, table)
+
+
+def _restored(body: dict[str, object]) -> ReadSettings:
+    """The table that RestoreTableToPointInTime begins with."""
+    name = "RestoreTableToPointInTime"
+    REQUESTS[name].check(body)
+    if body.get("SourceTableArn") is not None:
+        return ReadSettings(name, resource_table(body, "SourceTableArn"))
+    source = cast("str | None", body.get("SourceTableName"))
+    if source is None:  # these words are ours
+        raise validation(f"{INVALID}Either SourceTableName or SourceTableArn must be specified")
+    return ReadSettings(name, source)
+
+
+def _exported(body: dict[str, object]) -> ReadSettings:
+    REQUESTS["ExportTableToPointInTime"].check(body)
+    return ReadSettings("ExportTableToPointInTime", resource_table(body, "TableArn"))
+
+
 def _of_thing(name: str, member: str) -> Parser:
     def parse(body: dict[str, object]) -> ReadSettings:
         REQUESTS[name].check(body)
@@ -183,10 +216,19 @@ READ_PARSERS: dict[str, Parser] = {
     "DescribeContributorInsights": _of_table("DescribeContributorInsights", "IndexName"),
     "ListTagsOfResource": _of_resource("ListTagsOfResource"),
     "GetResourcePolicy": _of_resource("GetResourcePolicy"),
+    "DeleteResourcePolicy": _of_resource_policy,
+    "UpdateContinuousBackups": _no_continuous_backups,
+    "RestoreTableToPointInTime": _restored,
+    "ExportTableToPointInTime": _exported,
     "DescribeBackup": _of_thing("DescribeBackup", "BackupArn"),
+    "DeleteBackup": _of_thing("DeleteBackup", "BackupArn"),
+    "RestoreTableFromBackup": _of_thing("RestoreTableFromBackup", "BackupArn"),
     "DescribeExport": _of_thing("DescribeExport", "ExportArn"),
     "DescribeImport": _of_thing("DescribeImport", "ImportArn"),
     "DescribeGlobalTable": _of_thing("DescribeGlobalTable", "GlobalTableName"),
     "DescribeGlobalTableSettings": _of_thing("DescribeGlobalTableSettings", "GlobalTableName"),
+    "UpdateGlobalTable": _of_thing("UpdateGlobalTable", "GlobalTableName"),
+    "UpdateGlobalTableSettings": _of_thing("UpdateGlobalTableSettings", "GlobalTableName"),
     "DescribeBulkOperation": _of_thing("DescribeBulkOperation", "BulkOperationArn"),
+    "CancelBulkOperation": _of_thing("CancelBulkOperation", "BulkOperationArn"),
 }

@@ -72,10 +72,21 @@ DECLARED: dict[str, str] = {
     **dict.fromkeys(("TagResource", "UntagResource", "ListTagsOfResource"), _TAGS),
     "GetResourcePolicy": "RNF PolicyNotFoundException",
     **dict.fromkeys(("DescribeBackup", "DescribeContinuousBackups"), _BACKUPS),
+    "DeleteBackup": "BackupNotFoundException BackupInUseException LIM",
+    "UpdateContinuousBackups": "TableNotFoundException ContinuousBackupsUnavailableException",
+    "RestoreTableFromBackup": "TableAlreadyExistsException TableInUseException BackupNotFoundException "
+    "BackupInUseException LIM",
+    "RestoreTableToPointInTime": "TableAlreadyExistsException TableNotFoundException TableInUseException LIM "
+    "InvalidRestoreTimeException PointInTimeRecoveryUnavailableException",
+    "ExportTableToPointInTime": "TableNotFoundException PointInTimeRecoveryUnavailableException LIM "
+    "InvalidExportTimeException ExportConflictException",
+    "DeleteResourcePolicy": "RNF PolicyNotFoundException RIU LIM",
+    "CancelBulkOperation": "RNF RIU LIM",
     "DescribeExport": "ExportNotFoundException LIM",
     "DescribeImport": "ImportNotFoundException",
     "DescribeBulkOperation": "RNF",
     **dict.fromkeys(("DescribeGlobalTable", "DescribeGlobalTableSettings"), "GlobalTableNotFoundException"),
+    **dict.fromkeys(("UpdateGlobalTable", "UpdateGlobalTableSettings"), "GlobalTableNotFoundException"),
 }
 FULL = {
     "CCF": "ConditionalCheckFailedException",

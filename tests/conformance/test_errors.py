@@ -67,6 +67,30 @@ def test_the_control_plane_names_it(service: Any, operation: str, members: dict[
     )
 
 
+@pytest.mark.row("error:AccessDenied")
+@pytest.mark.parametrize(
+    ("operation", "members"),
+    [
+        ("ListTagsOfResource", {}),
+        ("TagResource", {"Tags": [{"Key": "a", "Value": "b"}]}),
+        ("UntagResource", {"TagKeys": ["a"]}),
+    ],
+)
+def test_whose_tags_are_of_no_table_is_not_the_callers_to_know(
+    service: Any, operation: str, members: dict[str, Any]
+) -> None:
+    resource = "arn:aws:dynamodb:us-east-1:000000000000:table/Nowhere"
+    status, body = told(service.refused(operation, ResourceArn=resource, **members))
+    assert (status, body["__type"]) == (400, "com.amazon.coral.service#AccessDeniedException")
+    (message,) = (value for name, value in body.items() if name.lower() == "message")
+    who, _, what = message.partition(" is not authorized to perform: ")
+    assert who.startswith("User: arn:aws:iam::000000000000:")
+    assert what == (
+        f"dynamodb:{operation} on resource: {resource} because no identity-based policy allows the "
+        f"dynamodb:{operation} action"
+    )
+
+
 @pytest.mark.row("error:ResourceInUse-exists")
 def test_a_second_table_of_one_name_is_refused(service: Any) -> None:
     again = {

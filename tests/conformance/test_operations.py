@@ -343,6 +343,17 @@ OFF: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"TableName": "Hash"},
         {"TableAutoScalingDescription": {"TableName": "Hash", "TableStatus": "ACTIVE", "Replicas": []}},
     ),
+    (
+        "UpdateContinuousBackups",
+        {"TableName": "Hash", "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": False}},
+        {
+            "ContinuousBackupsDescription": {
+                "ContinuousBackupsStatus": "ENABLED",
+                "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "DISABLED"},
+            }
+        },
+    ),
+    ("DeleteResourcePolicy", {"ResourceArn": ARN}, {}),
 ]
 
 
@@ -356,7 +367,23 @@ def test_a_feature_that_is_off_says_so_as_the_service_does(
     assert service(operation, **body) == answer
 
 
+BACKUP = ARN + "/backup/01489173575360-b308cd7d"
+REVISION = {"ResourceArn": ARN, "ExpectedRevisionId": "1683717554210"}
+RESTORED = {"SourceTableName": "Hash", "TargetTableName": "Restored"}
+RECOVERY = "PointInTimeRecoveryUnavailableException"
 ABSENT: list[tuple[str, dict[str, Any], str]] = [
+    ("DeleteBackup", {"BackupArn": BACKUP}, "BackupNotFoundException"),
+    ("RestoreTableFromBackup", {"BackupArn": BACKUP, "TargetTableName": "Restored"}, "BackupNotFoundException"),
+    ("RestoreTableToPointInTime", RESTORED, RECOVERY),
+    ("RestoreTableToPointInTime", {"SourceTableArn": ARN, "TargetTableName": "Restored"}, RECOVERY),
+    ("RestoreTableToPointInTime", RESTORED | {"SourceTableName": "Nowhere"}, "TableNotFoundException"),
+    ("RestoreTableToPointInTime", {"TargetTableName": "Restored"}, "ValidationException"),
+    ("ExportTableToPointInTime", {"TableArn": ARN, "S3Bucket": "bucket"}, RECOVERY),
+    ("ExportTableToPointInTime", {"TableArn": ARN + "s", "S3Bucket": "bucket"}, "TableNotFoundException"),
+    ("CancelBulkOperation", {"BulkOperationArn": ARN + "/bulk/01489173575360"}, "ResourceNotFoundException"),
+    ("UpdateGlobalTable", {"GlobalTableName": "Hash", "ReplicaUpdates": []}, "GlobalTableNotFoundException"),
+    ("UpdateGlobalTableSettings", {"GlobalTableName": "Hash"}, "GlobalTableNotFoundException"),
+    ("DeleteResourcePolicy", REVISION, "PolicyNotFoundException"),
     ("DescribeBackup", {"BackupArn": ARN + "/backup/01489173575360-b308cd7d"}, "BackupNotFoundException"),
     ("DescribeExport", {"ExportArn": ARN + "/export/01489173575360-b308cd7d"}, "ExportNotFoundException"),
     ("DescribeImport", {"ImportArn": ARN + "/import/01489173575360-b308cd7d"}, "ImportNotFoundException"),
@@ -369,9 +396,29 @@ ABSENT: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(
     ("operation", "body", "code"),
-    [pytest.param(*row, id=row[0], marks=pytest.mark.row(f"operation:{row[0]}")) for row in ABSENT],
+    [pytest.param(*row, id=f"{row[0]} {row[2]}", marks=pytest.mark.row(f"operation:{row[0]}")) for row in ABSENT],
 )
 def test_what_was_never_made_is_not_found_by_its_own_code(
     service: Any, operation: str, body: dict[str, Any], code: str
 ) -> None:
     assert service.refused(operation, **body).code == code
+
+
+@pytest.mark.parametrize(
+    ("operation", "body"),
+    [
+        ("CreateBackup", {"TableName": "Hash", "BackupName": "mine"}),
+        (
+            "UpdateContinuousBackups",
+            {"TableName": "Hash", "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}},
+        ),
+        ("PutResourcePolicy", {"ResourceArn": ARN, "Policy": "{}"}),
+        ("UpdateContributorInsights", {"TableName": "Hash", "ContributorInsightsAction": "ENABLE"}),
+        ("EnableKinesisStreamingDestination", {"TableName": "Hash", "StreamArn": "arn:aws:kinesis:::stream/any"}),
+        ("CreateGlobalTable", {"GlobalTableName": "Hash", "ReplicationGroup": []}),
+    ],
+)
+def test_what_would_switch_a_feature_on_is_refused_in_words(service: Any, operation: str, body: dict[str, Any]) -> None:
+    error = service.refused(operation, **body)
+    assert error.code == "ValidationException"
+    assert error.message.endswith(" is not available in this version of dynalab")
