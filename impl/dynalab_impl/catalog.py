@@ -74,6 +74,7 @@ from dynalab_model.operations import (
 from dynalab_model.schema import TableSchema
 from dynalab_model.settings import change_settings, read_settings
 from dynalab_model.stream_settings import begun, streams_of
+from dynalab_model.streams import label_ms
 from dynalab_model.tables import ACTIVE, CREATING, DELETING, UPDATING, check_deletable, list_tables, step
 
 CATALOG = "catalog"
@@ -233,7 +234,7 @@ class Catalog:
         elif change.action == "create" and isinstance(change.operation, CreateTable):
             assert table is None, "the leader checked, and logs one change at a time"
             schema = change.operation.schema
-            settings = begun(change.operation.settings, entry.time_ns // 1_000_000)
+            settings = begun(change.operation.settings, self._label_ms(schema.name, entry.time_ns // 1_000_000))
             ttl = cast(str, settings.get("TimeToLive") or "")  # of a table of the service's own
             form = Form(1 if ttl else 0, schema, stream_form(settings, None, self.topology.timing), ttl)
             groups = self._place(schema, entry.slot, form.stream)
@@ -279,15 +280,23 @@ class Catalog:
             self.leftovers[table.table_id] = table.groups
         return {}
 
+    def _label_ms(self, name: str, now_ms: int) -> int:
+        """Now, or later: behind the labels of what is left of earlier tables of that name. Log time may stand still."""
+        gone = [table for table in self.tables.values() if table.status == GONE and table.schema.name == name]
+        labels = [label for table in gone for label, _, _ in streams_of(table.settings, now_ms)]
+        return max([now_ms, *[label_ms(label) + 1 for label in labels]])
+
     def _forget(self, table: Table, time_ns: Nanoseconds) -> None:
         """The table's name is free. What is left of it is dropped, but not the partitions whose streams may be read."""
         name = table.schema.name
         stays = table.form.gone
         del self.tables[name]
+        # Those of an earlier table of that name, whose streams stay, still wait for members that lag.
         parents = [
             image.parent
             for image in self.divided.values()
-            if image.parent.table == name and (image.parent.index or not stays)
+            if any(spec.group.startswith(f"{image.parent.group}.") for spec in table.groups)
+            and (image.parent.index or not stays)
         ]
         for parent in parents:
             del self.divided[parent.group]

@@ -38,9 +38,10 @@ def serving_catalog(node: StorageNode, effects: Effects) -> Replica | None:
 
 
 def keep_catalog(node: StorageNode, effects: Effects) -> None:
-    replica = serving_catalog(node, effects)
-    if replica is not None and node.keeper is not None:
-        node.keeper.tick(replica, effects)
+    if node.keeper is not None:
+        replica = serving_catalog(node, effects)
+        if replica is not None:
+            node.keeper.tick(replica, effects)
     catalog = node.replicas[CATALOG].state if CATALOG in node.replicas else None
     if isinstance(catalog, Catalog) and len(node.directory) > len(catalog.tables):
         node.directory.keep(catalog.tables)
@@ -150,13 +151,13 @@ def on_table_request(node: StorageNode, sender: Address, message: m.TableRequest
     replica = node.serving(sender, CATALOG, message.number, effects)
     if replica is None or node.answered_before(replica, sender, message.number, message.request, effects):
         return
-    catalog = replica.state
-    assert isinstance(catalog, Catalog)
+    catalog, lead = replica.state, replica.leading
+    assert isinstance(catalog, Catalog) and lead is not None
     operation = message.operation
     if not is_change(operation):
         status, error, body = 200, "", {}
         try:
-            body = catalog.read(operation, node.counting.told, effects.wall_ns)
+            body = catalog.read(operation, node.counting.told, lead.wall_ns(effects.wall_ns))
         except (DynamoError, *UNFIT) as found:
             refusal = _told(found, effects)
             status, error, body = refusal.status, refusal.code, as_json(refusal.body())

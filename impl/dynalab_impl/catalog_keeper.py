@@ -42,8 +42,8 @@ class CatalogKeeper:
 
     def tick(self, replica: Replica, effects: Effects) -> None:
         """Tell nodes what they have not confirmed yet, and record what is complete."""
-        catalog = replica.state
-        assert isinstance(catalog, Catalog)
+        catalog, lead = replica.state, replica.leading
+        assert isinstance(catalog, Catalog) and lead is not None
         if catalog.unfit > self.unfit_told:
             self.unfit_told = catalog.unfit
             effects.tell(Event("change-unfit", CATALOG, 0, catalog.unfit))
@@ -53,7 +53,8 @@ class CatalogKeeper:
         for name in list(catalog.tables):
             table = catalog.tables[name]
             if table.status == GONE:
-                if not streams_of(table.settings, effects.wall_ns // 1_000_000):
+                # A clock that is far ahead must not bury what may be read for another day.
+                if not streams_of(table.settings, lead.wall_ns(effects.wall_ns) // 1_000_000):
                     self._record("bury", name, table.table_id, replica, effects)
                 continue
             told = table.status in (DELETING, CREATING) or (

@@ -53,8 +53,12 @@ def serving(
 
 
 def is_gone(replica: Replica) -> bool:
-    """Whether the table of this partition was deleted."""
-    state = replica.state
+    """Whether the table of this partition was deleted; for its leader already when it has logged that: what it would
+    log behind it would be acknowledged, and come to nothing.
+    """
+    state, lead = replica.state, replica.leading
+    if lead is not None and lead.ending:
+        return True
     return type(state) is Partition and state.form is not None and state.form.gone
 
 

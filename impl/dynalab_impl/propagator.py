@@ -32,7 +32,7 @@ from dynalab_impl.messages import (
     TableMap,
 )
 from dynalab_impl.partition import Partition
-from dynalab_impl.replication.leading import UNCOMMITTED_MAX
+from dynalab_impl.replication.leading import AHEAD_MAX_NS, UNCOMMITTED_MAX
 from dynalab_impl.replication.replica import Replica
 from dynalab_impl.snapshot import OwedImage
 from dynalab_model.events import Event
@@ -244,8 +244,17 @@ class Propagator:
         to = leaders.get(spec.group) or spec.members[flight.target % len(spec.members)].address
         owed = flight.owed
         write = IndexWrite(owed.key, owed.item, owed.version)
-        expiry_ns = effects.wall_ns + replica.timing.dedup_ns
+        expiry_ns = _now_ns(replica, effects) + replica.timing.dedup_ns
         effects.send(to, IndexRequest(spec.group, self.group, number, NO_REQUEST, expiry_ns, write, owed.free), NOTHING)
+
+
+def _now_ns(replica: Replica, effects: Effects) -> Nanoseconds:
+    """Now, for how long a change may be taken: by the leader's clock where that is near most members'. One that is far
+    behind would have its changes refused as expired, again and again; one that is far ahead, have them live too long.
+    """
+    lead = replica.leading
+    assert lead is not None, "only a leader sends changes"
+    return max(lead.wall_ns(effects.wall_ns), lead.middle_ns(effects.wall_ns) - AHEAD_MAX_NS)
 
 
 def _index_group(table: TableMap, owed: OwedImage) -> GroupSpec:

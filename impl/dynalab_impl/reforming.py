@@ -85,7 +85,7 @@ def on_alter(node: StorageNode, sender: Address, message: m.Alter, effects: Effe
     if state.form.version >= message.form.version:
         effects.send(sender, m.Altered(message.group, state.form.version, backfilling.built(state)), NOTHING)
     elif lead.form_version < message.form.version:
-        lead.form_version = message.form.version
+        lead.form_version, lead.ending = message.form.version, message.form.gone
         slot = replica.propose(m.Reform(message.form), m.NO_REQUEST, 0, effects)
         effects.tell(Event("reformed", message.group, lead.ballot[0], slot))
 

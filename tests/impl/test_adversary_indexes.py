@@ -13,6 +13,7 @@ from dynalab_impl import messages as m
 from dynalab_impl.effects import NOTHING, Address, Message
 from dynalab_impl.partition import Partition
 from dynalab_impl.propagator import Propagator
+from dynalab_impl.replication.leading import begin
 from dynalab_impl.replication.replica import Replica
 from dynalab_model.schema import IndexSchema, KeyAttribute, KeySchema, TableSchema
 
@@ -57,6 +58,7 @@ def test_an_answer_to_an_earlier_leadership_is_not_taken_for_another_change() ->
     outbox = Outbox()
     partition = Partition(BASE, TOPOLOGY.timing.dedup_ns)
     replica = Replica(BASE, HOSTS[0], 1, TOPOLOGY.timing, partition)
+    replica.leading = begin((1, "x"), 1, 0, HOSTS[0], MEMBERS)
     partition.apply(write(1, "a", "red"))
     earlier = Propagator(BASE.group)
     earlier.pump(replica, MAP, {}, outbox)

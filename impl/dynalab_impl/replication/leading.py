@@ -89,6 +89,7 @@ class Leading:
     gathering: bool = False  # a timer will send what is logged until then
     splitting: bool = False  # a Split is logged: nothing goes behind it
     form_version: int = 0  # of the newest form of the table that this leader has logged
+    ending: bool = False  # that form is one of a deleted table
     seat: Address | None = None  # of a silent member, that a log replica is sought for
     asked: list[Address] = field(default_factory=list)  # to hold the log in that seat
     joining: Address | None = None  # the one of them that does, and is no member yet
