@@ -1,7 +1,8 @@
 """A fault that waits for a step of a transaction, and cuts the power of whoever has just taken it.
 
 A crash at a random instant seldom falls between two steps: a transaction takes some milliseconds. Here the step is
-drawn, and how long after it the machine goes: a router, then, or the leader of an item or of the ledger.
+drawn, and how long after it the machine goes: a router, then, or the leader of an item; or, in the place of the
+router, the leader of the ledger's partition that has just taken its word.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from dynalab_fault_injection.disasters import MILLISECOND, Down
 from dynalab_fault_injection.link_faults import add
 from dynalab_fault_injection.simulator import below, between, pick
 from dynalab_impl.effects import Address, Nanoseconds
+from dynalab_impl.ledger import LEDGER
 from dynalab_model.events import Event
 
 OF_ROUTERS = ("transaction-begun", "transaction-decided", "transaction-begun", "transaction-decided", "token-answered")
 OF_LEADERS = ("item-prepared", "item-committed", "item-cancelled")
+OF_LEDGER = ("transaction-begun", "transaction-decided")
 STRIKE_WITHIN_MS = 6
 BACK_AFTER_MS = (200, 2_500)
 STRIKES_MAX = 6  # in one window
@@ -33,6 +36,7 @@ class CrashBetweenSteps:
     _listener: Callable[[Nanoseconds, Address, Event], None] | None = None
     _step: str = ""
     _wait: int = 0  # so many of these steps pass by first
+    _ledger: bool = False  # whether the leader of the entry goes, and not whoever told of the step
     _strikes: int = 0
     _over: bool = False
 
@@ -44,7 +48,7 @@ class CrashBetweenSteps:
             if self._wait < 0:
                 self._step = ""
                 delay_ns = between(cluster.random, 0, STRIKE_WITHIN_MS * MILLISECOND)
-                strike = partial(self._strike, cluster, who, event.kind)
+                strike = partial(self._strike, cluster, who, event)
                 cluster.simulation.at(cluster.simulation.now + delay_ns, f"power goes after {event.kind}", strike)
 
         self._listener = listen
@@ -62,18 +66,22 @@ class CrashBetweenSteps:
         """Draw the next step to wait for."""
         self._step = pick(cluster.random, OF_ROUTERS if below(cluster.random, 3) else OF_LEADERS)
         self._wait = 0 if self._step == "token-answered" else below(cluster.random, 4)
+        self._ledger = self._step in OF_LEDGER and below(cluster.random, 2) == 0
 
-    def _strike(self, cluster: Cluster, who: Address, step: str) -> None:
-        simulation = cluster.simulation
+    def _strike(self, cluster: Cluster, who: Address, event: Event) -> None:
+        simulation, step = cluster.simulation, event.kind
         index = next(number for number in range(len(simulation.hosts)) if cluster.address(number) == who)
+        if self._ledger:
+            index = _leader_of(cluster, event.detail, index)
         last_router = cluster.routers_up() == [index]
         if self._over or not simulation.is_up(index) or last_router:
             if not self._over:
                 self._arm(cluster)
             return
         self._down.crash(cluster, index, self.evidence)
-        add(self.evidence, f"died-after-{step}", 1)
-        simulation.count(f"died-after-{step}")
+        died = f"ledger-died-after-{step}" if self._ledger else f"died-after-{step}"
+        add(self.evidence, died, 1)
+        simulation.count(died)
         epoch = simulation.hosts[index].epoch
 
         def back() -> None:
@@ -85,3 +93,15 @@ class CrashBetweenSteps:
         self._strikes += 1
         if self._strikes < STRIKES_MAX:
             self._arm(cluster)
+
+
+def _leader_of(cluster: Cluster, entry: str, otherwise: int) -> int:
+    """The machine that leads the ledger's partition with this entry."""
+    for index in cluster.storage_up():
+        node = cluster.storage(index)
+        if node is not None:
+            for group, items in node.table_items(LEDGER).items():
+                replica = node.replicas[group]
+                if replica.is_leader and any(item["k"].get("S") == entry for item in items.values()):
+                    return index
+    return otherwise
