@@ -16,6 +16,7 @@ retry). O(n log n).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
@@ -147,15 +148,15 @@ def _check_lists(history: History, details: dict[str, object]) -> Verdict:
     for operation in history:
         for key, value in _lists(operation):
             reads += 1
-            held = [token(element) for element in value]
+            held = Counter([token(element) for element in value])
             said = f"the read of {key} at {seconds(operation.call)}"
-            for element in dict.fromkeys(held):
+            for element, times in held.items():
                 maker = makers.get((key, element))
                 if maker is None or maker.outcome == "fail":
                     story = "which nobody appended" if maker is None else f"which was refused{_under(maker)}"
                     problems.append((operation, key, f"{said} held {show(element)}, {story}", maker))
-                elif held.count(element) > 1:
-                    often = "twice" if held.count(element) == 2 else f"{held.count(element)} times"
+                elif times > 1:
+                    often = "twice" if times == 2 else f"{times} times"
                     why = f"{said} held {show(element)} {often}, which was asked for{_under(maker)}"
                     problems.append((operation, key, why, maker))
             if operation.consistency in WEAK_READS:

@@ -66,7 +66,7 @@ def replica(router: Router, pending: Pending, spec: m.GroupSpec, consistent: boo
     """
     members = spec.members
     if spec.members_slot:  # a log replica would only send us on
-        members = tuple(member for member in members if not member.log)
+        members = tuple([member for member in members if member.stands_for is None])
     if consistent or router.eventual_policy == "leader":
         return router.routes.leaders.get(spec.group) or members[pending.target % len(members)].address
     if router.eventual_policy == "stalest":

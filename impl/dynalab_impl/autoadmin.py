@@ -115,10 +115,11 @@ def on_replaced(node: StorageNode, sender: Address, message: m.Replaced, effects
 
 def tick(node: StorageNode, effects: Effects) -> None:
     """Once a heartbeat, at the catalog's leader."""
-    replica = serving_catalog(node, effects)
-    if replica is None or node.autoadmin is None:
+    admin = node.autoadmin
+    replica = None if admin is None else serving_catalog(node, effects)
+    if replica is None or admin is None:
         return
-    admin, catalog = node.autoadmin, replica.state
+    catalog = replica.state
     assert isinstance(catalog, Catalog)
     specs = {spec.group: spec for table in catalog.tables.values() for spec in table.groups}
     dead_after_ns = node.topology.dead_after_s * 1_000_000_000

@@ -35,37 +35,41 @@ class CodecError(ValueError):
 
 
 class _Plan:
-    """How to encode and decode one dataclass: a (name, encoder, decoder) for each field; None where JSON needs no
-    help.
+    """How to encode and decode one dataclass: the names of its fields, and what to do with those that JSON cannot
+    hold.
     """
 
     def __init__(self, cls: type) -> None:
         self.cls = cls
         self.name = cls.__name__
-        self.fields: list[tuple[str, _Encoder | None, _Encoder | None]] = []
+        self.names: list[str] = []
+        # Most fields need no help: only the others are gone through, by their place behind the type's name.
+        self.encoders: list[tuple[int, _Encoder]] = []
+        self.decoders: list[tuple[int, _Encoder]] = []
 
     def fill(self) -> None:
         hints = get_type_hints(self.cls, localns=_AS_IT_IS)
-        for field in dataclasses.fields(self.cls):
+        for place, field in enumerate(dataclasses.fields(self.cls)):
             encoder, decoder = _pair(hints[field.name])
-            self.fields.append((field.name, encoder, decoder))
+            self.names.append(field.name)
+            if encoder is not None:
+                self.encoders.append((place + 1, encoder))
+            if decoder is not None:
+                self.decoders.append((place, decoder))
 
     def encode(self, value: object) -> list[Any]:
-        out: list[Any] = [self.name]
-        for name, encoder, _ in self.fields:
-            field = getattr(value, name)
-            out.append(field if encoder is None else encoder(field))
+        out: list[Any] = [self.name, *[getattr(value, name) for name in self.names]]
+        for place, encoder in self.encoders:
+            out[place] = encoder(out[place])
         return out
 
     def decode(self, parts: list[Any]) -> Any:
-        if len(parts) != len(self.fields) + 1:
-            raise CodecError(f"{self.name} has {len(self.fields)} fields, not {len(parts) - 1}")
-        return self.cls(
-            *[
-                part if decoder is None else decoder(part)
-                for part, (_, _, decoder) in zip(parts[1:], self.fields, strict=True)
-            ]
-        )
+        values = parts[1:]
+        if len(values) != len(self.names):
+            raise CodecError(f"{self.name} has {len(self.names)} fields, not {len(values)}")
+        for place, decoder in self.decoders:
+            values[place] = decoder(values[place])
+        return self.cls(*values)
 
 
 _PLANS: dict[type, _Plan] = {}
@@ -150,30 +154,33 @@ for _module in (schema, operations, messages, transact_messages, metadata, snaps
 for _plan in list(_PLANS.values()):
     _plan.fill()
 
-# Values are trees, and checking them for cycles costs a third of the encoding.
-_encoder = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 
-
-def _make_to_json() -> Callable[[object], str]:
-    """`_encoder.encode`, without building its C accelerator anew for every value: that costs as much as a small item.
+def json_writer(sort_keys: bool = False) -> Callable[[object], str]:
+    """`JSONEncoder.encode`, without building its C accelerator anew for every value: that costs as much as a small
+    item.
 
     The accelerator is the library's own, but its name is not promised; where it is missing or has changed, the
     library's way is taken.
+
+    >>> json_writer(sort_keys=True)({"b": [1, None], "a": "é"})
+    '{"a":"\\\\u00e9","b":[1,null]}'
     """
-    sample: list[object] = [1, {"é": "\ud800"}, 2.5, None, True]
+    # Values are trees, and checking them for cycles costs a third of the encoding.
+    encoder = json.JSONEncoder(separators=(",", ":"), check_circular=False, sort_keys=sort_keys)
+    sample: list[object] = [1, {"é": "\ud800", "a": {}}, 2.5, None, True]
     try:
         spell = json.encoder.encode_basestring_ascii
         make = getattr(json.encoder, "c_make_encoder")  # noqa: B009 - typeshed does not know it
-        once = make(None, _encoder.default, spell, None, ":", ",", False, False, True)
-        if "".join(once(sample, 0)) == _encoder.encode(sample):
+        once = make(None, encoder.default, spell, None, ":", ",", sort_keys, False, True)
+        if "".join(once(sample, 0)) == encoder.encode(sample):
             return lambda value: "".join(once(value, 0))
     except (AttributeError, TypeError):
         pass
-    return _encoder.encode
+    return encoder.encode
 
 
 # Any plain value as JSON, in ASCII.
-to_json = _make_to_json()
+to_json = json_writer()
 
 
 def encode(value: Message | Record) -> bytes:

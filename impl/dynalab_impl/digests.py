@@ -4,15 +4,18 @@ version of Python.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from dynalab_impl.codec import json_writer
 from dynalab_impl.stream_shards import digested
 
 if TYPE_CHECKING:
     from dynalab_impl.partition import Partition
+
+
+_to_json = json_writer(sort_keys=True)
 
 
 @dataclass(slots=True)
@@ -53,4 +56,4 @@ def digest(state: Partition, slot: int, after: bytes, rows_max: int) -> StateDig
 
 
 def _bytes(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+    return _to_json(value).encode() + b"\n"

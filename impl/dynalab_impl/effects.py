@@ -249,13 +249,17 @@ class Topology:
     scrub: bool = False  # replicas compare their states again and again
     transaction_rules: tuple[str, ...] = ()  # names of `transaction_rules.RULES`
     timing: Timing = field(default_factory=Timing)
+    _catalog_members: tuple[Address, ...] = field(init=False, repr=False, compare=False)
 
-    def catalog_members(self) -> tuple[Address, ...]:
-        """The first storage node of each of the first three zones, in the order given."""
+    def __post_init__(self) -> None:
         chosen: dict[tuple[str, str], Address] = {}
         for address in self.storage:
             chosen.setdefault((address.region, address.zone), address)
-        return tuple(chosen.values())[:3]
+        object.__setattr__(self, "_catalog_members", tuple(chosen.values())[:3])  # asked for at every tick
+
+    def catalog_members(self) -> tuple[Address, ...]:
+        """The first storage node of each of the first three zones, in the order given."""
+        return self._catalog_members
 
 
 def layout(

@@ -23,7 +23,11 @@ def beat(node: StorageNode, effects: Effects, replicas: list[Replica]) -> None:
         lead = replica.leading
         if lead is None:
             continue
-        full_match = healing.full_match(replica) if any(x.log for x in replica.members) else 0
+        full_match = 0
+        for member in replica.members:
+            if member.stands_for is not None:
+                full_match = healing.full_match(replica)
+                break
         beat = m.Beat(replica.spec.group, lead.ballot, replica.commit_index, full_match)
         for address in lead.peers:
             beats.setdefault(address, []).append(beat)

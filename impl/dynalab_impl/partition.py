@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sortedcontainers import SortedDict
 
 from dynalab_impl import backfilling, dividing, stream_shards, transact_apply
 from dynalab_impl.digests import StateDigest, digest
-from dynalab_impl.effects import JSON, Nanoseconds
+from dynalab_impl.effects import Nanoseconds
 from dynalab_impl.local_indexes import LocalIndexes, keys_between
 from dynalab_impl.messages import (
     Backfill,
@@ -50,21 +50,12 @@ from dynalab_impl.snapshot import (
     SplitImage,
     TombstoneImage,
 )
+from dynalab_impl.stored import Outcome as Outcome
 from dynalab_impl.stored import StoredItem as StoredItem
 from dynalab_model.items import index_changes
 from dynalab_model.schema import TableSchema
 from dynalab_model.streams import SERVICE, Change
 from dynalab_model.values import Item, item_size
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a request came to: kept in the dedup table, so that every copy of the request gets the same answer."""
-
-    expiry_ns: Nanoseconds
-    status: int
-    error: str
-    body: dict[str, JSON]
 
 
 class Partition:
@@ -154,7 +145,9 @@ class Partition:
         tombstones = [TombstoneImage(key, *known) for key, known in self.tombstones.items()]
         held = [HeldImage(key, held) for key, held in self.held.items()]
         shards = stream_shards.parts(self.shards) if self.shards else []
-        return [*self._whole(), *shards, *self.items.items(), *self.dedup.items(), *self.owed, *tombstones, *held]
+        keys = list(self.items)
+        rows = zip(keys, map(self.items.__getitem__, keys), strict=True)
+        return [*self._whole(), *shards, *rows, *self.dedup.items(), *self.owed, *tombstones, *held]
 
     def _whole(self) -> list[PartitionImage]:
         if self.form is None or not (self.form.version or self.deleted_slot or self.deleted_ns or self.read_until_ns):
@@ -163,16 +156,16 @@ class Partition:
         return [PartitionImage(self.form, self.deleted_ns, self.deleted_slot, backfills, self.read_until_ns)]
 
     def image(self, part: object) -> Image:
-        if not isinstance(part, tuple):
+        if type(part) is not tuple:
             assert isinstance(part, PartitionImage | ShardImage | OwedImage | TombstoneImage | HeldImage | SplitImage)
             return part
         key, value = part
-        if isinstance(value, StoredItem):
+        if type(value) is StoredItem:
             return RowImage(key, value.item, value.version, value.time_ns, value.stamp_ns)
-        if isinstance(value, Change):
-            return ChangeImage(key, value)
-        assert isinstance(value, Outcome)
-        return OutcomeImage(key, value.expiry_ns, value.status, value.error, value.body)
+        if type(value) is Outcome:
+            return OutcomeImage(key, value.expiry_ns, value.status, value.error, value.body)
+        assert isinstance(value, Change)
+        return ChangeImage(key, value)
 
     def load(self, header: SnapshotHeader, images: Iterable[Image]) -> None:
         assert not self.applied, "a snapshot is loaded into a fresh state"

@@ -2,7 +2,8 @@
 it.
 
 The explorer branches over copies and recognises states by fingerprints, in which times count relative to now: two
-states that differ only in when they are reached are one.
+states that differ only in when they are reached are one. Fields in a class's `REMEMBERED` only save the work of finding
+out again what the others say.
 """
 
 from __future__ import annotations
@@ -60,4 +61,5 @@ def _fields(cls: type) -> list[str]:
         slots = base.__dict__.get("__slots__", ())
         names.extend([slots] if isinstance(slots, str) else slots)
     assert names, f"{cls.__name__} is no plain state: it has no slots"
-    return sorted(names)
+    remembered = getattr(cls, "REMEMBERED", ())
+    return sorted(name for name in names if name not in remembered)

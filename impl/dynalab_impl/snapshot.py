@@ -9,7 +9,7 @@ copy of what there is: stored values are never changed, only replaced.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from dynalab_impl.effects import JSON, Message, Nanoseconds
 from dynalab_impl.messages import NO_BALLOT, Ballot, Form, GroupSpec, Held, Member, RequestId, StreamForm
@@ -206,23 +206,23 @@ class Outgoing:
         """The images from `at` on, without moving on."""
         images: list[Image] = []
         size_bytes = 0
+        part: Any
         for part in self.parts[self.at : self.at + most]:
             image = state.image(part)
             images.append(image)
-            size_bytes += image_bytes(image)
+            # Rows, answers and changes of streams know what they weigh: they are written again and again.
+            size_bytes += part[1].size_bytes if type(part) is tuple else image_bytes(image)
             if size_bytes >= PIECE_BYTES:
                 break
         return tuple(images)
 
 
 def image_bytes(image: Image) -> int:
-    """About what an image weighs: its item, if it has one. An answer may hold the item that was replaced."""
-    if isinstance(image, RowImage | OwedImage):
+    """About what another image weighs: its item, if it has one. An answer may hold the item that was replaced."""
+    if isinstance(image, OwedImage):
         return item_size(image.item) if image.item else 0
     if isinstance(image, HeldImage):
         return item_size(image.held.item) if image.held.item else 0
-    if isinstance(image, ChangeImage):
-        return image.change.size_bytes
     if isinstance(image, OutcomeImage) and image.body:
         return len(str(image.body))
     return 0

@@ -27,7 +27,7 @@ from dynalab_impl.records import (
 from dynalab_impl.replication.catchup import header_of
 from dynalab_impl.replication.log import shares
 from dynalab_impl.replication.replica import Replica
-from dynalab_impl.snapshot import PIECE_IMAGES, Outgoing, RowImage, image_bytes
+from dynalab_impl.snapshot import PIECE_IMAGES, Outgoing
 from dynalab_impl.stored import StoredItem
 from dynalab_model.events import Event
 
@@ -101,10 +101,13 @@ class SnapshotWriter:
             self.outgoing = None
             return 1
         images = outgoing.piece(replica.state)
+        parts = outgoing.parts[outgoing.at : outgoing.at + len(images)]
+        outgoing.row_bytes += sum(
+            [part[1].size_bytes for part in parts if type(part) is tuple and type(part[1]) is StoredItem]
+        )
         if self.packs:
-            _pack(outgoing.parts[outgoing.at : outgoing.at + len(images)], replica.log.base)
+            _pack(parts, replica.log.base)
         outgoing.at += len(images)
-        outgoing.row_bytes += sum(image_bytes(image) for image in images if isinstance(image, RowImage))
         if images:
             effects.append(SnapshotPiece(self.group, outgoing.header.slot, images))
         if outgoing.at >= len(outgoing.parts):

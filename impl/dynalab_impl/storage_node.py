@@ -233,15 +233,18 @@ class StorageNode:
 
     def after(self, replica: Replica, effects: Effects) -> None:
         """What follows from newly committed entries."""
-        self.settle(replica, effects)
-        healing.step(replica, effects)
-        if replica.leading is not None and not replica.spec.index:
-            state = replica.state
-            if isinstance(state, Partition):
-                if state.owed or state.backfills:
-                    self.propagate(replica, effects, retry=False)
-            elif replica.leading.pending_requests == {}:
+        state = replica.state
+        if type(state) is not Partition:
+            healing.step(replica, effects)
+            if replica.leading is not None and not replica.leading.pending_requests:
                 catalog_duties.keep_catalog(self, effects)
+            return
+        if state.split is not None:
+            self.settle(replica, effects)
+        if replica.leading is not None:
+            healing.step(replica, effects)
+            if (state.owed or state.backfills) and replica.leading is not None and not replica.spec.index:
+                self.propagate(replica, effects, retry=False)
 
     # --- hosting ----------------------------------------------------------------------------------------------------
 

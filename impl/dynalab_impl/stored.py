@@ -1,4 +1,4 @@
-"""An item as it lies in a partition; packed while it is at rest, where a process holds one node.
+"""Items and answers as they lie in a partition; items packed while they are at rest, where a process holds one node.
 
 An item is read and written as the dictionaries that came over the wire, and these weigh almost three times as much as
 its text. A partition's items are mostly at rest. So a process that runs one node lets go of the dictionaries of items
@@ -6,18 +6,19 @@ that its log holds no more, and keeps their text; whoever reads such an item get
 microseconds. Where all members of a group live in one process they share the dictionaries, and packing would save
 nothing.
 
-Whether an item is packed is no part of the state: nothing reads it but `item`.
+Whether an item is packed, or has been weighed, is no part of the state: nothing reads it but `item` and `size_bytes`.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 from dynalab_impl.codec import to_json
-from dynalab_impl.effects import Nanoseconds
+from dynalab_impl.effects import JSON, Nanoseconds
 from dynalab_impl.jsons import as_json
-from dynalab_model.values import Item
+from dynalab_model.values import Item, item_size
 
 
 @dataclass(slots=True)
@@ -31,10 +32,20 @@ class StoredItem:
     (b'{"pk":{"S":"\\\\u00e9"}}', {'pk': {'S': 'é'}})
     """
 
+    REMEMBERED: ClassVar = ("_weight",)  # no part of the state (`plain`)
+
     held: Item | bytes
     version: int
     time_ns: Nanoseconds
     stamp_ns: Nanoseconds = 0
+    _weight: int = field(default=0, init=False, repr=False, compare=False)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the item (`item_size`): every snapshot asks, so it is weighed once."""
+        if not self._weight:
+            self._weight = item_size(self.item)
+        return self._weight
 
     @property
     def item(self) -> Item:
@@ -46,3 +57,23 @@ class StoredItem:
         """Keep the text alone."""
         if not isinstance(self.held, bytes):
             self.held = to_json(self.held).encode()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a request came to: kept in the dedup table, so that every copy of the request gets the same answer."""
+
+    REMEMBERED: ClassVar = ("_weight",)  # no part of the state (`plain`)
+
+    expiry_ns: Nanoseconds
+    status: int
+    error: str
+    body: dict[str, JSON]
+    _weight: int = field(default=0, init=False, repr=False, compare=False)
+
+    @property
+    def size_bytes(self) -> int:
+        """About what it weighs: it may tell the item that was replaced."""
+        if not self._weight and self.body:
+            self._weight = len(str(self.body))
+        return self._weight

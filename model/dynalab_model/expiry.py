@@ -27,5 +27,7 @@ def is_expired(item: Item, attribute: str, now_ns: int) -> bool:
     value = item.get(attribute)
     if value is None or "N" not in value:
         return False
-    expires_ns = Fraction(cast(str, value["N"])) * SECOND_NS
+    text = cast(str, value["N"])
+    # Almost always whole seconds; the sweep comes by every item.
+    expires_ns = (int(text) if text.isdecimal() else Fraction(text)) * SECOND_NS
     return now_ns - OLDEST_S * SECOND_NS <= expires_ns < now_ns

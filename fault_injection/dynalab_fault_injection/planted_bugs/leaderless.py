@@ -158,7 +158,7 @@ LEADERLESS = PlantedBug(
     workload="register",
     faults=("slow-node", "delay"),
     patches=(
-        Patch(attempts, "replica", "66eb2a32", _any_member),
+        Patch(attempts, "replica", "362459e5", _any_member),
         Patch(StorageNode, "on_message", "a741ba46", _on_message),
     ),
 )

@@ -155,7 +155,7 @@ STREAM_BUGS: tuple[PlantedBug, ...] = (
         checker="expiry",
         workload="ttl",
         faults=("delay", "slow-node"),
-        patches=(Patch(sweeping, "is_expired", "c933c4c1", _soon),),
+        patches=(Patch(sweeping, "is_expired", "63fe74ac", _soon),),
     ),
     PlantedBug(
         name="sweep-without-identity",

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from random import Random
 from typing import Protocol
 
@@ -130,14 +131,15 @@ class Disk:
 
     def append(self, record: Record) -> int:
         """Write a record; it survives a crash for certain once `sync` covered it."""
-        self._records.append(record)
+        records = self._records
+        records.append(record)
         if self._eager:
             self._frame_all()
-        return self._dropped + len(self._records)
+        return self._dropped + len(records)
 
     def sync(self, position: int) -> None:
         """A sync that had been started at `position` is done."""
-        assert self._synced <= position <= self.last_position
+        assert self._synced <= position <= self._dropped + len(self._records)
         self._synced = position
 
     def truncate(self, before: int, random: Random) -> int:
@@ -162,9 +164,7 @@ class Disk:
         """Cut the power: the synced prefix stays, and of the rest as many bytes, or such sectors, as the draw says."""
         self._frame_all()
         synced = self._synced - self._dropped
-        starts = [0]
-        for framed in self._frames[:synced]:
-            starts.append(starts[-1] + len(framed))
+        starts = list(accumulate(map(len, self._frames[:synced]), initial=0))
         boundary = starts[-1]
         data = b"".join(self._frames)
         unsynced = len(data) - boundary
@@ -243,11 +243,13 @@ class Disk:
             record = self._format.decode(payload)
             assert isinstance(record, Record)
             records.append(record)
+        # What nothing was done to lies there as it was framed.
+        starts = [] if self._hurt else self._starts
+        frames = [self._data[start:end] for start, end in pairwise(starts)]
+        for at in range(len(frames), len(records)):
+            frames.append(self._format.frame(recovered.payloads[at], first + at, self.identity))
         self._data, self._starts, self._hurt = b"", [], False
-        self._records = list(records)
-        self._frames = [
-            self._format.frame(payload, first + at, self.identity) for at, payload in enumerate(recovered.payloads)
-        ]
+        self._records, self._frames = list(records), frames
         self._origin = first - 1
         self._dropped = 0
         self._synced = len(records)

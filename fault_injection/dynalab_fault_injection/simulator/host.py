@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 from dynalab_fault_injection.simulator.disk import Disk
-from dynalab_fault_injection.simulator.network import HeapEntry, Network
+from dynalab_fault_injection.simulator.network import DELIVER, HeapEntry, Network
 from dynalab_fault_injection.simulator.objects import ObjectStore
 from dynalab_impl.effects import (
     LAST,
@@ -41,6 +41,7 @@ class Host:
     """A machine of the simulation. Everything the event loop touches is a plain attribute: this is the hot path."""
 
     __slots__ = (
+        "_base_ns",
         "_clock_anchor_local_ns",
         "_clock_anchor_ns",
         "_heap",
@@ -52,6 +53,7 @@ class Host:
         "_store",
         "_tell",
         "address",
+        "ahead_ns",
         "appended",
         "busy_until_ns",
         "depart_ns",
@@ -108,6 +110,7 @@ class Host:
         self.disk_random = disk_random
         self.random_bits = node_random.getrandbits
         self._network = network
+        self._base_ns = network.base_ns[index * network.nodes : (index + 1) * network.nodes]
         self._heap = heap
         self._next = next_number
         self._reply = reply
@@ -119,6 +122,7 @@ class Host:
         self.epoch = 0  # counts crashes: what was scheduled before one means nothing after it
         # Clocks: local = anchor + elapsed * (1 + ppm / 10⁶); a step of the wall clock never touches the monotonic one.
         self.ppm = 0
+        self.ahead_ns = 0  # local less virtual time, while the rate is right
         self._clock_anchor_ns = 0
         self._clock_anchor_local_ns = 0
         self.wall_shift_ns = 0
@@ -167,6 +171,7 @@ class Host:
         reading = self.local_ns(time_ns) if local_ns is None else local_ns
         self._clock_anchor_local_ns = reading
         self._clock_anchor_ns = time_ns
+        self.ahead_ns = reading - time_ns
         if ppm is not None:
             self.ppm = ppm
 
@@ -177,7 +182,12 @@ class Host:
             after = self.appended
         target = self._network.index_of[to]
         if after <= self.durable:
-            self._network.transmit(self.index, target, message, self.depart_ns)
+            network = self._network
+            if network.healthy:  # `Network.transmit`, written out: nearly every message goes this way
+                arrival_ns = self.depart_ns + self._base_ns[target] + network.draw(network.spread_bits)
+                heappush(self._heap, (arrival_ns, self._next(), DELIVER, target, self.index, message))
+            else:
+                network.transmit(self.index, target, message, self.depart_ns)
         else:
             assert after <= self.appended, "a send names a position that was never appended"
             self.waiting.append((after, target, message))

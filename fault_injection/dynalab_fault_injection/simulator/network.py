@@ -64,7 +64,6 @@ class Network:
     """Puts messages on the event heap, later, twice or not at all."""
 
     __slots__ = (
-        "_draw",
         "_heap",
         "_next",
         "_rules",
@@ -72,6 +71,8 @@ class Network:
         "base_ns",
         "counters",
         "delays",
+        "draw",
+        "healthy",
         "index_of",
         "nodes",
         "spread_bits",
@@ -92,18 +93,21 @@ class Network:
         self.base_ns = [_distance_ns(a, b, delays) for a in addresses for b in addresses]
         self.spread_bits = delays.spread_bits
         self.counters = dict.fromkeys(EFFECTS, 0)
-        self._draw = random.getrandbits
+        self.draw = random.getrandbits
         self._heap = heap
         self._next = next_number
         self._rules: list[LinkRule] = []
         self._through = through
+        self.healthy = through is None  # no rule is on, and messages travel as they are
 
     def add_rule(self, rule: LinkRule) -> None:
         assert rule.effect in EFFECTS and len(rule.links) == self.nodes * self.nodes
         self._rules.append(rule)
+        self.healthy = False
 
     def remove_rule(self, rule: LinkRule) -> None:
         self._rules = [other for other in self._rules if other is not rule]
+        self.healthy = not self._rules and self._through is None
 
     def links(self, sources: list[int], targets: list[int], *, both_ways: bool = False) -> bytearray:
         """A mask for `LinkRule.links`. A node's link to itself is never in it."""
@@ -119,7 +123,7 @@ class Network:
     def transmit(self, source: int, target: int, message: Message, depart_ns: int) -> None:
         """Send one message that leaves at `depart_ns`."""
         link = source * self.nodes + target
-        arrival_ns = depart_ns + self.base_ns[link] + self._draw(self.spread_bits)
+        arrival_ns = depart_ns + self.base_ns[link] + self.draw(self.spread_bits)
         if self._through is not None:
             copy = self._through.decode(self._through.encode(message))
             assert isinstance(copy, Message)
@@ -133,7 +137,7 @@ class Network:
     def _under_rules(self, link: int, arrival_ns: int, message: Message) -> list[int]:
         """When the message arrives: nowhere, once or twice."""
         arrivals = [arrival_ns]
-        draw, counters = self._draw, self.counters
+        draw, counters = self.draw, self.counters
         for rule in self._rules:
             if not rule.links[link] or (rule.names and type(message).__name__ not in rule.names):
                 continue

@@ -21,7 +21,7 @@ from dynalab_fault_injection.simulator.host import Host
 from dynalab_fault_injection.simulator.network import Delays, HeapEntry, Network
 from dynalab_fault_injection.simulator.objects import ObjectStore
 from dynalab_fault_injection.simulator.randomness import below, stream
-from dynalab_fault_injection.simulator.trace import BATCH, Trace
+from dynalab_fault_injection.simulator.trace import BATCH, Trace, line
 from dynalab_impl.effects import Address, Message, Node, ObjectDone, Record, RequestToken, Response, Topology
 from dynalab_model.events import Event
 from dynalab_model.operations import Operation
@@ -185,7 +185,7 @@ class Simulation:
         if loss.lost:
             self.count("lost-unsynced-tails")
         self.count("crashes")
-        self.trace.pending.append((self.now, "crash", index, loss.unsynced_bytes, loss.kept_bytes))
+        self.trace.pending.append(line(self.now, "crash", index, loss.unsynced_bytes, loss.kept_bytes))
 
     def ask_to_stop(self, index: int) -> None:
         """A planned stop is near: the node hands over what it leads, and runs on until `stop`."""
@@ -195,7 +195,7 @@ class Simulation:
         host.now_ns = host.local_ns(self.now)
         host.wall_ns = host.now_ns + host.wall_shift_ns
         host.depart_ns = max(host.busy_until_ns, self.now)
-        self.trace.pending.append((self.now, "ask to stop", index))
+        self.trace.pending.append(line(self.now, "ask to stop", index))
         host.node.on_stop(host)
         if host.appended > host.sync_covers and not host.syncing:
             host.start_sync()
@@ -208,7 +208,7 @@ class Simulation:
         host.stop()
         host.disk.crash(host.disk_random)
         self.count("planned-stops")
-        self.trace.pending.append((self.now, "stop", index))
+        self.trace.pending.append(line(self.now, "stop", index))
 
     def _fail_sync(self, host: Host) -> None:
         """A sync came back with an error: the node crashes, and nothing that waited for it leaves."""
@@ -224,7 +224,7 @@ class Simulation:
         host.disk.wipe()
         host.incarnation += 1
         self.count("wiped-disks")
-        self.trace.pending.append((self.now, "wipe", index, host.incarnation))
+        self.trace.pending.append(line(self.now, "wipe", index, host.incarnation))
 
     def restart(self, index: int) -> None:
         """A fresh process on the machine, which recovers from what its disk holds."""
@@ -254,7 +254,7 @@ class Simulation:
     def _boot(self, host: Host, records: list[Record]) -> None:
         node = self._make_node(host.address, self.topology, host.incarnation)
         host.boot(node, records)
-        self.trace.pending.append((self.now, "start", host.index, host.incarnation, len(records)))
+        self.trace.pending.append(line(self.now, "start", host.index, host.incarnation, len(records)))
         host.time_ns = self.now
         host.now_ns = now_ns = host.local_ns(self.now)
         host.wall_ns = now_ns + host.wall_shift_ns
@@ -322,19 +322,19 @@ class Simulation:
                             heappush(heap, (time_ns, self._next(), WAKE, target, host.epoch, None))
                         continue
             elif kind == REPLY:
-                record((time_ns, REPLY, target, b.status, b.error))
+                record(f"({time_ns}, {REPLY}, {target}, {b.status}, {b.error!a})")
                 clients[target].on_response(a, b)
                 continue
             elif kind == CLIENT:
                 clients[target].on_wake(a)
                 continue
             else:
-                record((time_ns, ACTION, a))
+                record(f"({time_ns}, {ACTION}, {a!a})")
                 b()
                 continue
             # One step of one machine.
             steps += 1
-            now_ns = host.local_ns(time_ns)
+            now_ns = host.local_ns(time_ns) if host.ppm else time_ns + host.ahead_ns
             if kind == TIMER:
                 deadline_ns = host.timers[a][1]
                 if now_ns < deadline_ns:
@@ -351,16 +351,16 @@ class Simulation:
             ends_ns = time_ns + (service_ns[kind] + jitter(SERVICE_JITTER_BITS)) * host.slowness
             host.depart_ns = host.busy_until_ns = ends_ns
             if kind == DELIVER:
-                record((time_ns, DELIVER, target, a, type(b).__name__))
+                record(f"({time_ns}, {DELIVER}, {target}, {a}, '{type(b).__name__}')")
                 node.on_message(addresses[a], b, host)
             elif kind == TIMER:
-                record((time_ns, TIMER, target, a))
+                record(f"({time_ns}, {TIMER}, {target}, {a!a})")
                 node.on_timer(a, host)
             elif kind == SYNCED:
-                record((time_ns, SYNCED, target, b))
+                record(f"({time_ns}, {SYNCED}, {target}, {b})")
                 node.on_durable(b, host)
             else:
-                record((time_ns, REQUEST, target, type(b).__name__))
+                record(f"({time_ns}, {REQUEST}, {target}, '{type(b).__name__}')")
                 node.on_request(a, b, host)
             if host.appended > host.sync_covers and not host.syncing:
                 host.start_sync()
@@ -394,8 +394,8 @@ class Simulation:
         self.at(host.depart_ns + self.objects.delay_ns(), f"objects {host.address}", reaches)
 
     def _on_tell(self, index: int, event: Event) -> None:
-        kind = event[0]
+        kind, group, ballot, slot, detail = event
         self.told[kind] = self.told.get(kind, 0) + 1
-        self.trace.pending.append((self.now, index, *event))
+        self.trace.pending.append(f"({self.now}, {index}, {kind!a}, {group!a}, {ballot}, {slot}, {detail!a})")
         for listener in self.listeners:
             listener(self.now, self.addresses[index], event)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from dynalab_checkers.history import Json
 from dynalab_fault_injection.simulator import Simulation
 
+_PLAIN = (int, str, type(None))
+
 
 @dataclass(slots=True)
 class Recorder:
@@ -40,25 +42,19 @@ class Recorder:
         self._add(process, kind, f, key, fields)
 
     def _add(self, process: int, kind: str, f: str, key: str, fields: dict[str, Json]) -> dict[str, Json]:
-        event: dict[str, Json] = {
-            "index": len(self.events),
-            "time": self.simulation.now,
-            "process": process,
-            "type": kind,
-            "f": f,
-        }
+        index, now = len(self.events), self.simulation.now
+        event: dict[str, Json] = {"index": index, "time": now, "process": process, "type": kind, "f": f}
+        # The trace has names and values one after the other.
+        line = f"('index', {index}, 'time', {now}, 'process', {process}, 'type', {kind!a}, 'f', {f!a}"
         if key:
             event["key"] = key
+            line += f", 'key', {key!a}"
+        named = len(event)
         event.update(fields)
+        assert len(event) == named + len(fields), "an event's own fields have other names"
+        for name, value in fields.items():
+            # Text of plain values: a dictionary keeps its order, so this is the same in every run.
+            line += f", {name!a}, {value if isinstance(value, _PLAIN) else str(value)!a}"
         self.events.append(event)
-        self.simulation.trace.pending.append(tuple(_flat(event)))
+        self.simulation.trace.pending.append(line + ")")
         return event
-
-
-def _flat(event: dict[str, Json]) -> list[object]:
-    out: list[object] = []
-    for name, value in event.items():
-        out.append(name)
-        # Text of plain values: a dictionary keeps its order, so this is the same in every run.
-        out.append(value if isinstance(value, int | str | None) else str(value))
-    return out

@@ -45,7 +45,7 @@ def shares(entries: Sequence[Entry]) -> Iterator[tuple[Entry, ...]]:
 def _entry_bytes(entry: Entry) -> int:
     """About what an entry weighs: the item that it sets, and the one that its answer tells."""
     command = entry.command
-    if not isinstance(command, Write | IndexWrite):
+    if type(command) is not Write and type(command) is not IndexWrite:
         return 0
     size_bytes = item_size(command.item) if command.item else 0
     told = command.body.get("Attributes") if type(command) is Write else None

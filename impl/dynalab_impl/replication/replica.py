@@ -302,6 +302,8 @@ class Replica:
 
     def advance(self, commit_index: int, effects: Effects) -> None:
         """Apply what has become committed."""
+        if commit_index <= self.commit_index and self.incoming is None:
+            return
         log = self.log
         assert commit_index <= log.last
         while self.commit_index < commit_index:
