@@ -290,6 +290,9 @@ class StorageNode:
                 # could go on without them, under a name that is free.
                 effects.send(sender, m.Membership(message.group, members, slot), NOTHING)
                 return
+        left = self.left.get(message.group)
+        if left is not None and left.slot > message.members_slot and not message.divided:
+            return  # the same of one that was let go: its group goes on, and who leads it tells the catalog so
         if not archive.is_complete(self, message.group):
             return  # the catalog asks again
         if message.group not in self.dropped:

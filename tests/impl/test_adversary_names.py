@@ -16,6 +16,7 @@ from dynalab_model.schema import KeyAttribute, KeySchema, TableSchema
 
 from .conftest import SECOND, Lab
 from .test_adversary_catalog import catalog_leader
+from .test_adversary_members import leaders_that_serve
 from .test_streams import Reader, arn_of, enable
 from .test_streams_of_deleted_tables import delete
 
@@ -129,3 +130,45 @@ def test_an_index_is_fed_by_a_leader_whose_clock_is_a_day_off(by_ns: int) -> Non
         ExpressionAttributeValues={":c": {"S": "red"}},
     ).body
     assert [item["pk"]["S"] for item in found["Items"]] == ["k"]
+
+
+@pytest.mark.claim("S22")
+def test_a_member_that_was_let_go_does_not_count_as_one_that_has_dropped_a_deleted_table() -> None:
+    """The catalog knows three old members. One was replaced, one lags and knows nothing of that: both have nothing to
+    lose. The third leads with the new ones.
+    """
+    lab = Lab(nodes_per_zone=3, routers=1, partitions=1)
+    lab.create("first")
+    lab.create()
+    lab.put("a", "old")
+    simulation, addresses = lab.simulation, lab.simulation.addresses
+    leader, group = lab.leader("a")
+    keeper = catalog_leader(lab)
+    lagging, replaced = (index for index in lab.members(group) if index != leader)
+    if keeper == replaced:
+        lagging, replaced = replaced, lagging
+    assert keeper != leader
+    everybody = list(range(len(simulation.hosts)))
+    lab.rule("cut", [leader], [keeper], both_ways=True)
+    lab.rule("cut", [lagging], [leader], both_ways=True)
+    zone, hosting = addresses[replaced].zone, lab.members(group)
+    fresh = next(i for i in range(9) if addresses[i].zone == zone and i not in hosting and i != keeper)
+    for number in range(1, 12):
+        simulation.order(leader, m.Replace(group, number, addresses[replaced], addresses[fresh]))
+        lab.run(SECOND)
+        node: Any = simulation.hosts[replaced].node
+        if group in node.left:
+            break
+    else:
+        pytest.fail("the member was never let go")
+    lab.rule("cut", [index for index in everybody if index not in (lagging, replaced)], [keeper], names=("Membership",))
+    token = lab.send("DeleteTable", TableName="things")
+    for _ in range(120):
+        lab.run(SECOND // 10)
+        described = lab.call("DescribeTable", TableName="things")
+        if token in lab.answers and described.status == 400:
+            assert leaders_that_serve(lab, group) == [], "a leader of the deleted table serves, and its name is free"
+    simulation.network._rules.clear()
+    lab.run(12 * SECOND)
+    assert lab.call("DescribeTable", TableName="things").status == 400
+    assert lab.members(group) == [], "nobody keeps a replica"
