@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from dynalab_impl.router import Router
 
 IN_PROGRESS_NS = 5_000_000_000  # an unfinished transaction that is older is finished by whoever meets it
-ANEW_MAX = 3  # times that one is begun anew for its timestamp
+ANEW_MAX = 3  # times that a coordinator begins one anew for its timestamp
 CARRY_ROUNDS_MAX = 3  # of the time that a request has; what is not told by then is left to recovery
 LOOKS_MAX = 3
 CONDITION_FAILED = "ConditionalCheckFailedException"
@@ -281,7 +281,7 @@ def _voted(router: Router, work: Transaction, effects: Effects) -> None:
     refusals = [vote for vote in votes if vote.status == 200 and vote.body["Vote"] == "no"]
     unknown = [vote for vote in votes if vote.status != 200]
     stamp_ns = _other_stamp(refusals)
-    if not unknown and stamp_ns and work.attempt <= ANEW_MAX and effects.now_ns < work.asked.deadline_ns:
+    if not unknown and stamp_ns and work.renewals < ANEW_MAX and effects.now_ns < work.asked.deadline_ns:
         _begin_anew(router, work, stamp_ns, effects)
         return
     work.places = [place for place, vote in enumerate(votes) if vote not in refusals]
@@ -321,6 +321,7 @@ def _anew(router: Router, work: Transaction, effects: Effects) -> None:
         return
     work.txn, work.stamp_ns = cast(str, work.outcome[0]["txn"]), cast(int, work.outcome[0]["stamp"])
     work.attempt += 1
+    work.renewals += 1
     work.outcome = []
     effects.tell(Event("transaction-anew", detail=work.ledger))
     _prepare(router, work, effects)

@@ -42,15 +42,19 @@ def check_free(partition: Partition, lead: Leading, key: bytes, rules: Collectio
         raise transaction_conflict()
 
 
+MANY_MAX = 100  # transactions that hold one key together
+
+
 def check_rivals(held: Held | None, fresh: Held, rules: Collection[str]) -> None:
     """Refuse to prepare where another transaction is prepared; raises TransactionConflictException.
 
     An earlier attempt of the same ledger entry is no other: whoever sends a later one has read there that the earlier
     never commits. With the rule for it several blind ones hold a key together.
     """
-    for other in holders(held):
+    others = holders(held)
+    for other in others:
         same = other.txn == fresh.txn or (other.ledger == fresh.ledger and other.attempt < fresh.attempt)
-        if not same and not (fresh.blind and other.blind and MANY_PREPARED in rules):
+        if not same and not (fresh.blind and other.blind and MANY_PREPARED in rules and len(others) < MANY_MAX):
             raise transaction_conflict()
 
 

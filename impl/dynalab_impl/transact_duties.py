@@ -149,7 +149,12 @@ def _judge(
 
 def latest_stamp_ns(node: StorageNode, lead: Leading, effects: Effects) -> Nanoseconds:
     """How late a transaction's timestamp may be: else one clock that is far ahead would put all later ones off."""
-    return lead.middle_ns(effects.wall_ns) + node.topology.timing.stamp_ahead_ns
+    return _clock_ns(lead, effects) + node.topology.timing.stamp_ahead_ns
+
+
+def _clock_ns(lead: Leading, effects: Effects) -> Nanoseconds:
+    """This leader's wall clock, held back where it is far ahead of most members', or put forward where it is behind."""
+    return lead.wall_ns(effects.wall_ns) + lead.middle_ns(effects.wall_ns) - effects.wall_ns
 
 
 def judge(
@@ -328,7 +333,7 @@ def _read_as_of(node: StorageNode, replica: Replica, partition: Partition, messa
     soon = message.stamp_ns > partition.read_until_ns - ahead_ns // 4  # before it is needed, so that reads go on
     if soon and lead.ceiling_slot <= replica.commit_index and not is_splitting(replica):
         # Neither a clock that is far ahead nor a reader may put off what comes: log time goes behind this.
-        wall_ns = lead.wall_ns(effects.wall_ns) + lead.middle_ns(effects.wall_ns) - effects.wall_ns
+        wall_ns = _clock_ns(lead, effects)
         until_ns = max(wall_ns + ahead_ns // 2, min(message.stamp_ns, wall_ns + ahead_ns))
         if until_ns > partition.read_until_ns + (0 if until_ns >= message.stamp_ns else ahead_ns // 8):
             if lead.read_floor_ns < 0:

@@ -51,6 +51,7 @@ class Transaction:
     closed: bool = False  # the ledger knows that every participant has confirmed
     replayed: bool = False  # it had happened before this client asked
     rounds: int = 0
+    renewals: int = 0  # times that this router has begun it anew for its timestamp
 
 
 def results(work: Transaction) -> list[Part]:

@@ -221,3 +221,20 @@ def test_nobody_is_told_that_what_is_in_a_log_did_not_happen_since_its_table_is_
     lab.run(SECOND // 10)
     assert "transaction-in-one-entry" in lab.kinds() and lab.call("DeleteTable", 1, TableName="things").status == 200
     assert is_done(lab, token).status == 500
+
+
+@pytest.mark.parametrize("names", [(), (rules.ONE_ROUND_WRITE,)])
+def test_a_leader_and_a_router_whose_clocks_are_a_day_ahead_put_no_transactions_off_for_a_day(
+    names: tuple[str, ...],
+) -> None:
+    """They may share a machine. Its items must not have timestamps that nobody else reaches."""
+    lab = made(*names, nodes_per_zone=1, partitions=1)
+    leader = lab.simulation.hosts[lab.leader("x")[0]]
+    day_ns = 86_400 * SECOND
+    leader.wall_shift_ns += day_ns
+    slow(lab, 1, -day_ns)
+    lab.run(2 * SECOND)
+    assert write(lab, put("x", 1), put("y", 1), router=1).status == 200
+    lab.simulation.crash(leader.index)
+    lab.run(8 * SECOND)
+    assert write(lab, put("x", 2), put("y", 2)).status == 200

@@ -287,3 +287,22 @@ def test_what_was_done_to_a_table_is_not_done_again_to_the_next_one_of_its_name(
     lab.run(8 * SECOND)
     assert lab.call("Scan", TableName="other").body["Items"] == []
     assert markers(lab) == [] and lab.get("a") == "1"
+
+
+# --- tokens -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_token_that_was_tried_often_is_begun_anew_for_its_timestamp_like_the_first_time() -> None:
+    lab = Lab(timing=Timing(request_ns=SECOND))
+    lab.create()
+    assert write(lab, put("warm", 1)).status == 200
+    machines, router = list(range(lab.simulation.storage_count)), lab.simulation.storage_count
+    rule = lab.rule("cut", [router], machines, names=("PrepareItem",))
+    for _ in range(4):
+        assert set(codes(write(lab, put("a", 1), put("b", 1), ClientRequestToken="t"))) == {"ThrottlingError"}
+    lab.simulation.network.remove_rule(rule)
+    lab.simulation.hosts[router].wall_shift_ns -= SECOND // 5
+    lab.put("a", "young", router=1)
+    lab.told.clear()
+    assert write(lab, put("a", 1), put("b", 1), ClientRequestToken="t").status == 200
+    assert "transaction-anew" in lab.kinds()
