@@ -90,6 +90,10 @@ def bind_write(schema: TableSchema, op: WriteOperation) -> bytes:
         update_template(op.update, op.names).check_keys(schema.key.names)
     elif isinstance(op, UpdateItem) and op.legacy is not None:
         check_update_keys(op.legacy.updates, schema.key.names)
+        given = {update.name: update.value for update in op.legacy.updates if update.value is not None}
+        for index in schema.all_indexes:
+            if not index.building:
+                _check_index_key(index, given)
     return item_key(schema.key, op.key)
 
 

@@ -211,6 +211,24 @@ REFUSED = [
         v=ONE,
     ),
     wrong(
+        "condition:size-is-a-number",
+        "size(size(a)) > :v",
+        "Incorrect operand type for operator or function; operator or function: size, operand type: N",
+        v=ONE,
+    ),
+    wrong(
+        "condition:size-is-a-number",
+        "begins_with(a, size(b)) AND a = :v",
+        "Incorrect operand type for operator or function; operator or function: begins_with, operand type: N",
+        v=ONE,
+    ),
+    wrong(
+        "condition:size-is-a-number",
+        "attribute_type(a, size(b)) AND a = :v",
+        "Incorrect operand type for operator or function; operator or function: attribute_type, operand type: N",
+        v=ONE,
+    ),
+    wrong(
         "condition:type-name",
         "attribute_type(a, :v)",
         "Invalid attribute type name found; type: X, valid types: {B,NULL,SS,BOOL,L,BS,N,NS,S,M}",

@@ -287,3 +287,19 @@ def test_query_filter_and_scan_filter_filter_and_only_the_scan_on_keys(service: 
     assert error.message == "QueryFilter can only contain non-primary key attributes: Primary key attribute: sk"
     both = {"pk": term("EQ", {"S": "filters"}), "sk": term("EQ", {"S": "a"})}
     assert service("Scan", TableName="Range", ScanFilter=both, ConsistentRead=True)["Count"] == 1
+
+
+@pytest.mark.row("legacy:index-key")
+@pytest.mark.parametrize("action", ["PUT", "ADD"])
+def test_an_index_key_of_another_type_is_told_as_for_a_put(service: Any, action: str) -> None:
+    body = {
+        "TableName": "Range",
+        "Key": {"pk": {"S": "legacy index key"}, "sk": {"S": "a"}},
+        "AttributeUpdates": {"g": {"Value": {"N": "1"}, "Action": action}},
+        "Expected": {"nowhere": {"Value": {"N": "1"}}},
+    }
+    error = service.refused("UpdateItem", **body)
+    assert (error.code, error.message) == (
+        "ValidationException",
+        INVALID + "Type mismatch for Index Key g Expected: S Actual: N IndexName: by_g",
+    )

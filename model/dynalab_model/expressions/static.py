@@ -131,7 +131,14 @@ def _nothing(_values: Item) -> None:
     pass
 
 
+def _is_size(operand: Node) -> bool:
+    """`size` gives a number, whatever the item holds."""
+    return isinstance(operand, Operation) and operand.name == "size"
+
+
 def _allows(kind: str, text: str, name: str, operand: Node, allowed: frozenset[str]) -> Check:
+    if _is_size(operand) and "N" not in allowed:
+        return failing(refused(kind, text, name=name, type="N"))
     if not isinstance(operand, Value):
         return _nothing
     placeholder = operand.name
@@ -163,7 +170,8 @@ def _bounds(kind: str, low: Node, high: Node) -> Check:
 def _type_name(kind: str, operand: Node) -> Check:
     if not isinstance(operand, Value):
         # The only kind of operand that names a type is a string in the request.
-        return failing(refused(kind, "type-function", name="attribute_type", type="{NS,SS,L,BS,N,M,B,BOOL,NULL,S}"))
+        found = "N" if _is_size(operand) else "{NS,SS,L,BS,N,M,B,BOOL,NULL,S}"
+        return failing(refused(kind, "type-function", name="attribute_type", type=found))
     placeholder = operand.name
 
     def check(values: Item) -> None:
