@@ -73,17 +73,17 @@ def is_blind(operation: WriteOperation) -> bool:
 
 
 def promised_bytes(partition: Partition, lead: Leading, key: bytes) -> int:
-    """By how much the collection of this item grows if every transaction commits that holds another item of it. Of a
-    table with local indexes: 0 where nothing is held.
+    """By how much the collection of this item grows at most if every transaction commits that holds another item of it.
+    Of a table with local indexes: 0 where nothing is held.
     """
     if not partition.held and not lead.pending_held:
         return 0
     collection = collection_of(key)
     promised = 0
     for other in dict.fromkeys([*partition.held, *lead.pending_held]):
-        held = holder(partition, lead, other)
-        if held is not None and other != key and other.startswith(collection):
-            promised += max(0, growth_bytes(partition.schema, partition.get(other), held.item))
+        if other != key and other.startswith(collection):
+            before, held = partition.get(other), holders(holder(partition, lead, other))
+            promised += max([0, *(growth_bytes(partition.schema, before, one.item) for one in held if not one.hidden)])
     return promised
 
 

@@ -258,6 +258,35 @@ def test_what_is_promised_to_others_fills_an_item_collection_for_everybody() -> 
     assert len(lab.call("Scan", TableName="wide").body["Items"]) == 3  # type: ignore[arg-type]
 
 
+def test_the_largest_of_several_that_hold_one_item_counts_for_its_collection() -> None:
+    """The one that was prepared last is not the one that stays, if it is older."""
+    lab = Lab(partitions=1, collection_bytes_max=3_000, transaction_rules=("many-prepared",))
+    local = {
+        "IndexName": "by_n",
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "n", "KeyType": "RANGE"}],
+        "Projection": {"ProjectionType": "ALL"},
+    }
+    make_table(lab, "wide", ("pk", "S"), ("sk", "S"), more=(("n", "N"),), LocalSecondaryIndexes=[local])
+
+    def wide(name: str, size: int) -> dict[str, Any]:
+        item = {"pk": {"S": "a"}, "sk": {"S": name}, "v": {"S": "x" * size}}
+        return {"Put": {"TableName": "wide", "Item": item}}
+
+    assert write(lab, wide("0", 1)).status == 200  # the ledger is there, too
+    lab.run(SECOND)
+    machines = list(range(lab.simulation.storage_count))
+    lab.simulation.hosts[len(machines)].wall_shift_ns -= SECOND // 5
+    rule = lab.rule("cut", [len(machines), len(machines) + 1], machines, names=("CommitItem",))
+    for router, size in ((1, 2_000), (0, 1)):
+        send(lab, [wide("s", size)], router)
+        lab.run(SECOND // 5)
+    third = send(lab, [wide("t", 1_500)], 1)
+    lab.run(SECOND)
+    lab.simulation.network.remove_rule(rule)
+    lab.run(8 * SECOND)
+    assert codes(lab.answers[third]) == ["ItemCollectionSizeLimitExceeded"]
+
+
 def test_what_was_done_to_a_table_is_not_done_again_to_the_next_one_of_its_name() -> None:
     """A second coordinator asks late: the marker that it leaves in the new table belongs to nobody's decision."""
     lab = Lab(timing=Timing(request_ns=20 * SECOND), partitions=1)
