@@ -83,10 +83,11 @@ def _encode_any(value: Any) -> Any:
 def _decode_any(parts: Any) -> Any:
     if parts is None:
         return None
-    plan = _BY_NAME.get(parts[0]) if isinstance(parts, list) and parts and isinstance(parts[0], str) else None
-    if plan is None:
-        raise CodecError(f"not a known value: {str(parts)[:60]}")
-    return plan.decode(parts)
+    if type(parts) is list and parts and type(parts[0]) is str:
+        plan = _BY_NAME.get(parts[0])
+        if plan is not None:
+            return plan.decode(parts)
+    raise CodecError(f"not a known value: {str(parts)[:60]}")
 
 
 def _encode_bytes(value: bytes) -> str:
@@ -233,10 +234,16 @@ class EntryMemory:
         return text
 
 
+_parse = json.JSONDecoder().raw_decode
+
+
 def decode(data: bytes) -> Any:
     """The message or record that `encode` was given; raises CodecError."""
     try:
-        parts = json.loads(data)
+        text = data.decode()
+        parts, end = _parse(text)
+        if end < len(text):
+            raise CodecError(f"more than one value: {data[end : end + 40]!s}")
     except ValueError as error:
         raise CodecError(f"not JSON: {error}") from error
     if not isinstance(parts, list) or len(parts) < 2 or parts[0] not in (messages.VERSION, messages.VERSION - 1):

@@ -156,7 +156,8 @@ class StorageNode:
         effects.set_timer(TICK, self.topology.timing.heartbeat_ns // 2 + effects.random_bits(TICK_SPREAD_BITS))
 
     def on_durable(self, position: Position, effects: Effects) -> None:
-        self.snapshots.on_durable(position, self.replicas, effects)
+        if self.snapshots.ended:
+            self.snapshots.on_durable(position, self.replicas, effects)
         for group in list(self.led):
             replica = self.led[group]
             lead = replica.leading

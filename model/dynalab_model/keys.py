@@ -22,6 +22,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import md5
 from typing import Any
 
@@ -60,8 +61,13 @@ class KeyCondition:
         return (self.hash, *self.more_hash)
 
 
+@lru_cache(maxsize=4096)  # keys come again and again, at every router and node
+def _md5_of(tagged: bytes) -> bytes:
+    return md5(tagged, usedforsecurity=False).digest()[:HASH_BYTES]
+
+
 def _md5_hash(value: AttributeValue) -> bytes:
-    return md5(_tagged(value), usedforsecurity=False).digest()[:HASH_BYTES]
+    return _md5_of(_tagged(value))
 
 
 _hash: Callable[[AttributeValue], bytes] = _md5_hash

@@ -72,7 +72,11 @@ def step(replica: Replica, effects: Effects) -> None:
 
 def _is_whole(replica: Replica, lead: Leading) -> bool:
     """Whether the group is as it is to be: nobody stands for anybody, nobody is to join, no disk is new."""
-    if lead.fresh or lead.joining is not None or len(replica.members) != len(replica.spec.members):
+    if lead.fresh or lead.joining is not None:
+        return False
+    if lead.whole is replica.members:
+        return True  # seen before, and nobody has told of a new disk since
+    if len(replica.members) != len(replica.spec.members):
         return False
     peers = lead.peers
     for member in replica.members:
@@ -81,6 +85,7 @@ def _is_whole(replica: Replica, lead: Leading) -> bool:
         peer = peers.get(member.address)
         if peer is not None and peer.incarnation > member.incarnation:
             return False
+    lead.whole = replica.members
     return True
 
 
@@ -334,6 +339,7 @@ def _follow_members(replica: Replica, lead: Leading, now_ns: Nanoseconds) -> Non
         if address != replica.me and address not in lead.peers:
             member = next((m for m in replica.members if m.address == address), None)
             incarnation = 0 if member is None else member.incarnation
+            lead.whole = None
             lead.peers[address] = Peer(
                 address,
                 zone_of(address),

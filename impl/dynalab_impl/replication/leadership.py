@@ -178,6 +178,8 @@ def tick(replica: Replica, effects: Effects) -> None:
 
 def _hear(replica: Replica, peer: Peer, incarnation: int, match: int) -> None:
     if incarnation > peer.incarnation:  # its disk is new: what the old one held is gone
+        if replica.leading is not None:
+            replica.leading.whole = None
         peer.incarnation = incarnation
         peer.sending = None
         peer.match = match

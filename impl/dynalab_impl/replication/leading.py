@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from dynalab_impl.effects import Address, Nanoseconds, Position, Timing
 from dynalab_impl.messages import Ballot, Held, Member, RequestId
@@ -57,6 +58,8 @@ class Waiter:
 class Leading:
     """A leader's own state, from its phase-1 quorum to its end."""
 
+    REMEMBERED: ClassVar = ("whole",)  # no part of the state (`plain`)
+
     ballot: Ballot
     barrier_slot: int
     serve_after_ns: Nanoseconds  # the previous leader's lease has certainly ended by then
@@ -96,6 +99,7 @@ class Leading:
     fresh: dict[Address, Address] = field(default_factory=dict)  # replicas being built, and whom each replaces
     leaving: dict[Address, Nanoseconds] = field(default_factory=dict)  # replicas that lost their seats, since when
     membership_told: int = 0  # the catalog knows of the changes up to this slot
+    whole: tuple[Member, ...] | None = None  # members that were found to need no change (`healing`)
 
     def count(self, members: tuple[Member, ...]) -> None:
         """From here on slots and renewals are counted by these members."""
@@ -106,7 +110,8 @@ class Leading:
         if abs(own_ns - self.compared_ns) > AHEAD_MAX_NS:
             self.clocks.clear()  # it has jumped: what silent members said before is no comparison with this clock
         self.clocks[sender], self.compared_ns = theirs_ns - own_ns, own_ns
-        offsets = sorted([0, *self.clocks.values()])
+        offsets = [0, *self.clocks.values()]
+        offsets.sort()
         # The one in the middle, and of two the earlier: one clock that is wrong does not decide.
         self.correction_ns = min(0, offsets[(len(offsets) - 1) // 2] + AHEAD_MAX_NS)
 

@@ -360,7 +360,10 @@ class Replica:
     # --- helpers ----------------------------------------------------------------------------------------------------
 
     def is_member(self, address: Address) -> bool:
-        return any(m.address == address for m in self.members)
+        for member in self.members:  # noqa: SIM110 - a generator costs more than all of this
+            if member.address == address:
+                return True
+        return False
 
     def is_changing(self) -> bool:
         """Whether the membership is changing at this leader, or has yet to come back to full replicas alone."""
