@@ -112,9 +112,9 @@ def tick(node: StorageNode, effects: Effects) -> None:
     scrubber = node.scrubber
     if scrubber is None:
         return
-    for group in [group for group in scrubber.reported if group not in node.replicas]:
-        del scrubber.reported[group]
-        scrubber.rebuilds.pop(group, None)
+    for known in (scrubber.reported, scrubber.rounds, scrubber.rebuilds):
+        for group in [group for group in known if group not in node.replicas]:
+            del known[group]
     for group, replica in node.replicas.items():
         state = replica.state
         if not isinstance(state, Partition):

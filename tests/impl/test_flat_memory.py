@@ -8,7 +8,7 @@ from typing import Any
 from sortedcontainers import SortedDict
 
 from dynalab_impl import messages as m
-from dynalab_impl.effects import Address
+from dynalab_impl.effects import Address, Limits
 from dynalab_impl.routes import STRAYS_MAX, Routes
 from dynalab_model.schema import KeyAttribute, KeySchema, TableSchema
 
@@ -79,7 +79,7 @@ def come_and_go(lab: Lab, names: list[str]) -> None:
 
 
 def test_a_thousand_tables_that_came_and_went_leave_no_node_larger() -> None:
-    lab = Lab(nodes_per_zone=1, routers=1, partitions=1)
+    lab = Lab(nodes_per_zone=1, routers=1, partitions=1, scrub=True, limits=Limits(), log_records_max=1_000)
     measured = []
     for turn in range(20):
         come_and_go(lab, [f"t{turn}-{number}" for number in range(50)])
