@@ -17,6 +17,8 @@ NAME_PATTERN = "[a-zA-Z0-9_.-]+"
 NAME_LENGTH_MAX = 255
 ARN_LENGTH_MAX = 1024
 
+# What is said of numbers alone has a blank more, and an article.
+_NUMBERS = {"Integer": "an Integer", "Long": "a Long", "Double": "a Double"}
 _NAME = re.compile(NAME_PATTERN)
 _ARN = re.compile(r"arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]{12}:table/([a-zA-Z0-9_.-]{3,255})")
 
@@ -26,7 +28,7 @@ def wrong_type(expected: str, value: object) -> str:
     messages"; exact words drift between Regions).
 
     >>> wrong_type("String", 3), wrong_type("Integer", "3")
-    ('NUMBER_VALUE cannot be converted to String', 'STRING_VALUE cannot be converted to Integer')
+    ('NUMBER_VALUE cannot be converted to String', 'STRING_VALUE can not be converted to an Integer')
     """
     if isinstance(value, dict):
         return TEXTS["structure"]
@@ -42,6 +44,8 @@ def wrong_type(expected: str, value: object) -> str:
         token = "NULL_VALUE"
     else:
         token = "DECIMAL_VALUE" if isinstance(value, float) else "NUMBER_VALUE"
+    if expected in _NUMBERS:
+        return f"{token} can not be converted to {_NUMBERS[expected]}"
     return f"{token} cannot be converted to {expected}"
 
 

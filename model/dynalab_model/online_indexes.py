@@ -10,7 +10,8 @@ Rules: pure functions. A new index goes through two phases before it is ACTIVE, 
 
 Reads of the index are refused until it is ACTIVE, and only from then on are writes refused that do not fit it. An index
 that goes is DELETING and serves nobody. One index of a table comes or goes at a time; the one that is being filled may
-be told to go. Settings keep what a description tells of all this: `Backfilling` and `DeletingIndexes`.
+be told to go. Settings keep what a description tells of all this: `Backfilling` and `DeletingIndexes` (with the
+definitions of its keys, which the table may have no longer).
 """
 
 from __future__ import annotations
@@ -168,14 +169,15 @@ def _delete(settings: Body, schema: TableSchema, name: str) -> TableSchema:
     if not gone.building:
         _check_quiet(settings)
     settings.pop("Backfilling", None)
-    by_index = {
-        other: units for other, units in cast(Body, settings.get("IndexThroughput") or {}).items() if other != name
-    }
+    units = dict(cast("dict[str, Body]", settings.get("IndexThroughput") or {}))
+    going: Body = {**index_shape(gone), "Definitions": {a.name: a.type for a in gone.key.attributes}}
+    if name in units:
+        going["ProvisionedThroughput"] = units.pop(name)
     settings.pop("IndexThroughput", None)
-    if by_index:
-        settings["IndexThroughput"] = by_index
+    if units:
+        settings["IndexThroughput"] = units
     forget(settings, name)
-    settings["DeletingIndexes"] = [index_shape(gone)]
+    settings["DeletingIndexes"] = [going]
     return replace(schema, indexes=tuple(index for index in schema.indexes if index is not gone))
 
 

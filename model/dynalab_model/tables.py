@@ -116,7 +116,7 @@ def describe(
     table_arn = arn(schema.name, region, account)
     bought = cast("Mapping[str, int] | None", settings.get("ProvisionedThroughput"))
     body: JsonBody = {
-        "AttributeDefinitions": _definitions(schema),
+        "AttributeDefinitions": _definitions(schema, settings),
         "TableName": schema.name,
         "KeySchema": key_elements(schema.key),
         "TableStatus": status,
@@ -148,10 +148,7 @@ def describe(
     indexes = [
         _describe_index(i, status, settings, table_arn, (index_counts or {}).get(i.name)) for i in schema.indexes
     ]
-    for shape in cast("list[JsonBody]", settings.get("DeletingIndexes") or []):
-        indexes.append(
-            _kept(shape, table_arn, None) | {"IndexStatus": DELETING, "ProvisionedThroughput": _throughput(None)}
-        )
+    indexes += [_describe_going(part, table_arn) for part in _going(settings)]
     if indexes:
         body["GlobalSecondaryIndexes"] = indexes
     return body
@@ -190,6 +187,17 @@ def _describe_index(
         body["IndexStatus"] = CREATING
         body["Backfilling"] = cast("Mapping[str, bool]", settings["Backfilling"])[index.name]
     return body | throughput.described(settings, index.name, str(body["IndexStatus"]))
+
+
+def _going(settings: Mapping[str, object]) -> list[JsonBody]:
+    return cast("list[JsonBody]", settings.get("DeletingIndexes") or [])
+
+
+def _describe_going(part: JsonBody, table_arn: str) -> JsonBody:
+    """An index that is being deleted: it keeps its units, and its keys their definitions, until it is gone."""
+    shape = {name: part[name] for name in ("IndexName", "KeySchema", "Projection")}
+    bought = cast("Mapping[str, int] | None", part.get("ProvisionedThroughput"))
+    return {**_kept(shape, table_arn, None), "IndexStatus": DELETING, "ProvisionedThroughput": _throughput(bought)}
 
 
 def _describe_kept(index: IndexSchema, table_arn: str, counts: tuple[int, int] | None) -> JsonBody:
@@ -256,10 +264,12 @@ def key_elements(key: KeySchema) -> list[JsonBody]:
     ]
 
 
-def _definitions(schema: TableSchema) -> list[JsonBody]:
+def _definitions(schema: TableSchema, settings: Mapping[str, object]) -> list[JsonBody]:
     types: dict[str, str] = {}
     for key in (schema.key, *(index.key for index in schema.all_indexes)):
         types |= {attribute.name: attribute.type for attribute in key.attributes}
+    for part in _going(settings):
+        types |= {n: k for n, k in cast("dict[str, str]", part.get("Definitions") or {}).items() if n not in types}
     return [{"AttributeName": name, "AttributeType": kind} for name, kind in types.items()]
 
 

@@ -120,3 +120,21 @@ def test_an_index_that_is_being_made_is_not_changed(filling: Pair) -> None:
     table = ask(filling, "DescribeTable", TableName="Online")["Table"]
     units = table["GlobalSecondaryIndexes"][0]["ProvisionedThroughput"]
     assert (units["ReadCapacityUnits"], units["WriteCapacityUnits"]) == (1, 1)
+
+
+@pytest.mark.row("behaviour:index-definitions")
+def test_an_index_that_is_being_deleted_keeps_its_units_and_the_definitions_of_its_keys() -> None:
+    state, _ = apply(State(update_ns=10), parse("CreateTable", TABLE), 0)
+    state, _ = apply(state, parse("UpdateTable", update({"Create": index("new")})), 0)
+    state, answer = apply(state, parse("UpdateTable", update({"Delete": {"IndexName": "new"}})), 20)
+    assert not isinstance(answer, DynamoError)
+    table: Any = answer["TableDescription"]
+    (going,) = table["GlobalSecondaryIndexes"]
+    assert going["IndexStatus"] == "DELETING"
+    assert going["ProvisionedThroughput"] == {**UNITS, "NumberOfDecreasesToday": 0}
+    assert {"AttributeName": "g", "AttributeType": "S"} in table["AttributeDefinitions"]
+    _, answer = apply(state, parse("DescribeTable", {"TableName": "Online"}), 40)
+    assert not isinstance(answer, DynamoError)
+    gone: Any = answer["Table"]
+    assert "GlobalSecondaryIndexes" not in gone
+    assert gone["AttributeDefinitions"] == TABLE["AttributeDefinitions"]

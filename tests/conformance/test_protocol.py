@@ -217,6 +217,14 @@ def test_a_member_of_the_wrong_type_is_a_serialization_error(wire: Wire, body: b
     assert wire("GetItem", body).error == {"__type": CORAL + "SerializationException", "Message": text}
 
 
+@pytest.mark.row("wire:serialization-integer")
+def test_what_is_no_number_is_told_in_words_of_its_own(wire: Wire) -> None:
+    assert wire("ListTables", b'{"Limit": "3"}').error == {
+        "__type": CORAL + "SerializationException",
+        "Message": "STRING_VALUE can not be converted to an Integer",
+    }
+
+
 @pytest.mark.row("wire:unknown-member")
 def test_an_unknown_member_is_ignored(wire: Wire) -> None:
     assert wire("ListTables", b'{"Zebra": 1, "Limit": 5}').body == b'{"TableNames":[]}'

@@ -173,8 +173,8 @@ def test_a_name_that_is_no_operation_is_refused_without_a_message() -> None:
         ("GetItem", {"Key": "a"}, "Unexpected field type"),
         ("GetItem", {"Key": {"pk": "a"}}, "Unexpected field type"),
         ("PutItem", {"Item": {"pk": {"S": 5}}}, "NUMBER_VALUE cannot be converted to String"),
-        ("Query", {"Limit": "3"}, "STRING_VALUE cannot be converted to Integer"),
-        ("Query", {"Limit": True}, "TRUE_VALUE cannot be converted to Integer"),
+        ("Query", {"Limit": "3"}, "STRING_VALUE can not be converted to an Integer"),
+        ("Query", {"Limit": True}, "TRUE_VALUE can not be converted to an Integer"),
         ("Scan", {"FilterExpression": {}}, "Start of structure or map found where not expected"),
     ],
 )

@@ -172,7 +172,7 @@ def test_a_whole_number_is_a_time_and_a_long_has_its_own_name() -> None:
     REQUESTS["ExportTableToPointInTime"].check(export | {"ExportTime": 1_700_000_000.5})
     with pytest.raises(DynamoError) as caught:
         REQUESTS["CreateTable"].check({"ProvisionedThroughput": {"ReadCapacityUnits": "5"}})
-    assert caught.value.message == "STRING_VALUE cannot be converted to Long"
+    assert caught.value.message == "STRING_VALUE can not be converted to a Long"
 
 
 @pytest.mark.parametrize(
