@@ -147,7 +147,7 @@ GROUP_BUGS: tuple[PlantedBug, ...] = (
         faults=("log-lag", "partition"),
         patches=(
             Patch(Replica, "may_serve", "3f2b1ece", _before_the_barrier),
-            Patch(Replica, "propose", "9a611537", _propose_at_once),
+            Patch(Replica, "propose", "3fdf8f99", _propose_at_once),
         ),
     ),
     PlantedBug(
