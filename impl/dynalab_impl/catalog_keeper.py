@@ -145,6 +145,9 @@ class CatalogKeeper:
             for member in () if spec is None else spec.members:
                 belongs = any(member.address == before.address for before in image.parent.members)
                 if spec is not None and belongs and member.address not in answered:
+                    if member.address not in self.hosted.get(image.parent.group, []):
+                        # Perhaps it was never told of the parent: it gets the children by the parent's Split alone.
+                        effects.send(member.address, Host(image.parent), NOTHING)
                     effects.send(member.address, Host(spec), NOTHING)
                     done = False
         return done

@@ -172,3 +172,30 @@ def test_a_member_that_was_let_go_does_not_count_as_one_that_has_dropped_a_delet
     lab.run(12 * SECOND)
     assert lab.call("DescribeTable", TableName="things").status == 400
     assert lab.members(group) == [], "nobody keeps a replica"
+
+
+@pytest.mark.claim("S34")
+def test_a_member_that_was_never_told_to_host_a_partition_gets_its_children_though_it_was_divided_meanwhile() -> None:
+    """Two of three members are enough to begin with; after the split nobody would tell the third one of the parent."""
+    lab = Lab(nodes_per_zone=1, routers=1, partitions=1)
+    lab.create("first")
+    away = next(index for index in range(3) if index != catalog_leader(lab))
+    everybody = list(range(len(lab.simulation.hosts)))
+    untold = lab.rule("cut", everybody, [away], names=("Host",))
+    lab.create()
+    for number in range(8):
+        lab.put(f"k{number}", number)
+    leader, group = lab.leader("k1")
+    assert lab.members(group) == [index for index in range(3) if index != away]
+    lab.simulation.order(leader, m.SplitNow(group))
+    lab.run(3 * SECOND)
+    lab.simulation.network.remove_rule(untold)
+    lab.run(20 * SECOND)
+    hosts: list[Any] = lab.simulation.hosts[:3]
+    catalog: Any = hosts[catalog_leader(lab)].node
+    assert not catalog.replicas["catalog"].state.divided, "all members have the children, and the parent is gone"
+    for child in (f"{group}.0", f"{group}.1"):
+        assert lab.members(child) == [0, 1, 2]
+        replicas: list[Any] = [host.node.replicas[child] for host in hosts]
+        assert all(replica.state.items == replicas[0].state.items for replica in replicas)
+    assert lab.members(group) == []
