@@ -41,6 +41,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -225,6 +226,14 @@ class Limits:
     node_partitions: int = 4
 
 
+@lru_cache(maxsize=16)  # asked for at every tick
+def _first_of_zones(storage: tuple[Address, ...]) -> tuple[Address, ...]:
+    chosen: dict[tuple[str, str], Address] = {}
+    for address in storage:
+        chosen.setdefault((address.region, address.zone), address)
+    return tuple(chosen.values())[:3]
+
+
 @dataclass(frozen=True, slots=True)
 class Topology:
     """Which machines there are, and which of them hold the catalog. Known to every node from its start; not a
@@ -249,17 +258,10 @@ class Topology:
     scrub: bool = False  # replicas compare their states again and again
     transaction_rules: tuple[str, ...] = ()  # names of `transaction_rules.RULES`
     timing: Timing = field(default_factory=Timing)
-    _catalog_members: tuple[Address, ...] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        chosen: dict[tuple[str, str], Address] = {}
-        for address in self.storage:
-            chosen.setdefault((address.region, address.zone), address)
-        object.__setattr__(self, "_catalog_members", tuple(chosen.values())[:3])  # asked for at every tick
 
     def catalog_members(self) -> tuple[Address, ...]:
         """The first storage node of each of the first three zones, in the order given."""
-        return self._catalog_members
+        return _first_of_zones(self.storage)
 
 
 def layout(
