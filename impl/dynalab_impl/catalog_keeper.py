@@ -22,6 +22,7 @@ from dynalab_model.online_indexes import deleting
 from dynalab_model.stream_settings import streams_of
 from dynalab_model.tables import CREATING, DELETING, UPDATING
 
+LATE_NS = 10_000_000_000  # a member that is about has come to a Split by then
 EVENTS = {"activate": "table-active", "forget": "table-gone"}
 
 
@@ -37,6 +38,7 @@ class CatalogKeeper:
     altered: dict[str, int] = field(default_factory=dict)  # the form's version that a partition has confirmed
     built: dict[str, tuple[tuple[int, str], ...]] = field(default_factory=dict)  # (form's version, index), by partition
     dropped_ns: dict[str, Nanoseconds] = field(default_factory=dict)  # by table id: when a majority first was
+    divided_ns: dict[str, Nanoseconds] = field(default_factory=dict)  # by parent: since when its children are awaited
     kept_at: int = 0  # the catalog's slot when all this was last held against it
     unfit_told: int = 0  # the last slot told of whose command could not be carried out
 
@@ -69,7 +71,9 @@ class CatalogKeeper:
             elif self._is_over(table, replica, effects):
                 self._record("forget", name, table.table_id, replica, effects)
         for group, image in catalog.divided.items():
-            if self._children_are_everywhere(image, catalog, effects):
+            since_ns = self.divided_ns.setdefault(group, effects.now_ns)
+            is_late = effects.now_ns - since_ns >= LATE_NS
+            if self._children_are_everywhere(image, catalog, is_late, effects):
                 self._record("divided", "", "", replica, effects, group)
         for table_id, groups in catalog.leftovers.items():
             if self.drop(groups, effects, leftover_of=catalog):
@@ -87,6 +91,7 @@ class CatalogKeeper:
         self.altered = {group: version for group, version in self.altered.items() if group in groups}
         self.built = {group: built for group, built in self.built.items() if group in groups}
         self.dropped_ns = {place: since_ns for place, since_ns in self.dropped_ns.items() if place in places}
+        self.divided_ns = {group: since_ns for group, since_ns in self.divided_ns.items() if group in catalog.divided}
         self.asked = {asked: True for asked in self.asked if asked[1] in places or asked[2] in groups}
 
     def _is_over(self, table: Table, replica: Replica, effects: Effects) -> bool:
@@ -134,9 +139,9 @@ class CatalogKeeper:
         """Whether a majority of the group has said that it hosts it, or must have."""
         return bool(spec.members_slot) or 2 * len(self.hosted.get(spec.group, [])) > len(spec.members)
 
-    def _children_are_everywhere(self, image: DividedImage, catalog: Catalog, effects: Effects) -> bool:
+    def _children_are_everywhere(self, image: DividedImage, catalog: Catalog, is_late: bool, effects: Effects) -> bool:
         """Whether every member of a divided partition hosts both children, or has lost its place in them, or has
-        dropped them with their table or index. The others are asked.
+        dropped them with their table or index. The others are asked, and told of the parent when they are late.
         """
         done = True
         for child in (image.left, image.right):
@@ -145,7 +150,7 @@ class CatalogKeeper:
             for member in () if spec is None else spec.members:
                 belongs = any(member.address == before.address for before in image.parent.members)
                 if spec is not None and belongs and member.address not in answered:
-                    if member.address not in self.hosted.get(image.parent.group, []):
+                    if is_late and member.address not in self.hosted.get(image.parent.group, []):
                         # Perhaps it was never told of the parent: it gets the children by the parent's Split alone.
                         effects.send(member.address, Host(image.parent), NOTHING)
                     effects.send(member.address, Host(spec), NOTHING)

@@ -190,7 +190,7 @@ def test_a_member_that_was_never_told_to_host_a_partition_gets_its_children_thou
     lab.simulation.order(leader, m.SplitNow(group))
     lab.run(3 * SECOND)
     lab.simulation.network.remove_rule(untold)
-    lab.run(20 * SECOND)
+    lab.run(30 * SECOND)
     hosts: list[Any] = lab.simulation.hosts[:3]
     catalog: Any = hosts[catalog_leader(lab)].node
     assert not catalog.replicas["catalog"].state.divided, "all members have the children, and the parent is gone"
