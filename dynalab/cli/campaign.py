@@ -40,7 +40,7 @@ def seed_range(ctx: click.Context, param: click.Parameter, value: str) -> range:
     "workloads",
     multiple=True,
     metavar="W",
-    help="register, index, pages, hot-key, local-index, index-churn, transact, bank, stream or ttl; repeatable. "
+    help="register, index, pages, hot-key, local-index, index-churn, transact, bank, blind, stream or ttl; repeatable. "
     "[default: the first two]",
 )
 @click.option(

@@ -304,7 +304,7 @@ CATALOGUE: dict[str, Kind] = {
             4 * SECOND,
             8 * SECOND,
             CrashBetweenSteps,
-            ("transact", "bank"),
+            ("transact", "bank", "blind"),
         ),
         Kind("split-failover", "a leader divides its partition and dies", 2 * SECOND, 4 * SECOND, SplitFailover),
         _link("autoadmin-dead", "nobody hears the autoadmin, and it hears nobody", 4, 8, link_faults.autoadmin_dead),

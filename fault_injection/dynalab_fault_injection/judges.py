@@ -99,6 +99,7 @@ def _judge_bank(history: History, budget: int, order: str) -> list[Judgement]:
 OWN_JUDGES: dict[str, Callable[[History, int, str], list[Judgement]]] = {
     "transact": _judge_pairs,
     "bank": _judge_bank,
+    "blind": _judge_pairs,
 }
 
 

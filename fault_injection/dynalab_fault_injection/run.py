@@ -270,6 +270,8 @@ class Run:
         order = promised_order(simulation.topology.transaction_rules)
         judgements, staleness = judge(history, self.workload.name, setting.budget, self._wall_error_ns(), order)
         judgements += self.problems
+        if simulation.told.get("change-unfit"):
+            judgements.append(Judgement("catalog", "invalid", "a rule of the catalog failed over a change in its log"))
         bands = [FaultBand(w.name, w.start_ns, w.end_ns, dict(w.fault.evidence)) for w in self.windows]
         bites = sum(band.bit for band in bands)
         if self.recorder.completed < setting.operations_min:

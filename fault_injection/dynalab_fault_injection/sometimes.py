@@ -54,6 +54,8 @@ ONLY_UNDER: dict[str, tuple[str, ...]] = {
     "hot": ("hot-key",),
     "index-": ("index",),
     "indexed": ("index-churn",),
+    "item-hidden": ("blind",),
+    "item-prepared-beside": ("blind",),
     "item-": ("transact",),
     "read-in-one-round": ("transact",),
     "read-transaction-": ("transact",),
@@ -66,7 +68,7 @@ ONLY_UNDER: dict[str, tuple[str, ...]] = {
     "token-": ("transact",),
     "transaction-": ("transact",),
     "unindexed": ("index-churn",),
-    "write-before-prepared": ("transact",),
+    "write-before-prepared": ("blind",),
     "write-conflicted": ("transact",),
 }
 

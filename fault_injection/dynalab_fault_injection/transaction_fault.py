@@ -1,8 +1,8 @@
 """A fault that waits for a step of a transaction, and cuts the power of whoever has just taken it.
 
 A crash at a random instant seldom falls between two steps: a transaction takes some milliseconds. Here the step is
-drawn, and how long after it the machine goes: a router, then, or the leader of an item; or, in the place of the
-router, the leader of the ledger's partition that has just taken its word.
+drawn, and how long after it the machine goes: a router, then, or the leader of an item; or, in the place of either,
+the leader of the transaction's entry in the ledger.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from dynalab_fault_injection.disasters import MILLISECOND, Down
 from dynalab_fault_injection.link_faults import add
 from dynalab_fault_injection.simulator import below, between, pick
 from dynalab_impl.effects import Address, Nanoseconds
-from dynalab_impl.ledger import LEDGER
+from dynalab_impl.ledger import LEDGER, SCHEMA, look
 from dynalab_model.events import Event
+from dynalab_model.items import bind_get
 
 OF_ROUTERS = ("transaction-begun", "transaction-decided", "transaction-begun", "transaction-decided", "token-answered")
 OF_LEADERS = ("item-prepared", "item-committed", "item-cancelled")
-OF_LEDGER = ("transaction-begun", "transaction-decided")
+OF_LEDGER = ("transaction-begun", "transaction-decided", "item-prepared")  # perhaps the entry's leader goes instead
 STRIKE_WITHIN_MS = 6
 BACK_AFTER_MS = (200, 2_500)
 STRIKES_MAX = 6  # in one window
@@ -96,12 +97,11 @@ class CrashBetweenSteps:
 
 
 def _leader_of(cluster: Cluster, entry: str, otherwise: int) -> int:
-    """The machine that leads the ledger's partition with this entry."""
+    """The machine that leads the ledger's partition of this entry."""
+    key = bind_get(SCHEMA, look(entry))
     for index in cluster.storage_up():
         node = cluster.storage(index)
-        if node is not None:
-            for group, items in node.table_items(LEDGER).items():
-                replica = node.replicas[group]
-                if replica.is_leader and any(item["k"].get("S") == entry for item in items.values()):
-                    return index
+        led = [] if node is None else [replica.spec for replica in node.replicas.values() if replica.is_leader]
+        if any(spec.table == LEDGER and spec.holds(key) for spec in led):
+            return index
     return otherwise

@@ -10,6 +10,7 @@ from dynalab_model.values import Item
 
 _owe_change = Partition.owe_change
 _index = Partition._index
+_is_newer = Partition.is_newer
 
 
 def _only_backfill(
@@ -60,6 +61,20 @@ def _no_tombstone(self: Partition, entry: Entry, command: IndexWrite) -> None:
         self.tombstones.pop(command.key, None)
 
 
+def _told_again_is_newer(self: Partition, command: IndexWrite) -> bool:
+    stored = self.items.get(command.key)
+    again = stored is not None and command.item is not None and stored.version == command.version
+    return again or _is_newer(self, command)
+
+
+def _another_entry(self: Partition, entry: Entry, command: IndexWrite) -> None:
+    stored = self.items.get(command.key)
+    if command.item is not None and stored is not None and stored.version == command.version:
+        self.items[command.key + b"\0"] = stored
+        return
+    _index(self, entry, command)
+
+
 INDEX_BUGS: tuple[PlantedBug, ...] = (
     PlantedBug(
         name="backfill-instead-of-live-writes",
@@ -96,5 +111,17 @@ INDEX_BUGS: tuple[PlantedBug, ...] = (
         workload="index-churn",
         faults=("split", "index-lag"),
         patches=(Patch(Partition, "owe_change", "a21f040a", _versions_from_one),),
+    ),
+    PlantedBug(
+        name="index-doubles-what-is-told-again",
+        rule="a change of an index that is told again changes nothing",
+        sentence="an index partition makes another entry for a put that it has been told before",
+        checker="index-entries",
+        workload="index-churn",
+        faults=("loss", "node-crash"),
+        patches=(
+            Patch(Partition, "is_newer", "0772c1e9", _told_again_is_newer),
+            Patch(Partition, "_index", "76331eb5", _another_entry),
+        ),
     ),
 )

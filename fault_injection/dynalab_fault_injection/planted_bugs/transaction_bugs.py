@@ -7,23 +7,28 @@ from typing import cast
 
 from dynalab_fault_injection.planted_bugs.bug import PlantedBug
 from dynalab_fault_injection.planted_bugs.patch import Patch
-from dynalab_impl import coordinator, data_duties, ledger, transact_duties, transact_reads
+from dynalab_impl import coordinator, data_duties, ledger, markers, transact_duties, transact_reads
 from dynalab_impl.batching import Part
 from dynalab_impl.effects import Address, Effects, Nanoseconds
 from dynalab_impl.ledger import CANCELLED, COMMITTED, PREPARING, LedgerEntry
 from dynalab_impl.messages import GroupSpec, TransactCommit, TransactPrepare
 from dynalab_impl.partition import Partition
+from dynalab_impl.replication import leadership
 from dynalab_impl.replication.leading import Leading, Waiter
 from dynalab_impl.replication.replica import Replica
 from dynalab_impl.router import Router
 from dynalab_impl.storage_node import StorageNode
 from dynalab_impl.transact_messages import CancelItem, PrepareItem
 from dynalab_impl.transaction import Transaction, conclude, refuse, results
+from dynalab_impl.transaction_rules import RULES
 from dynalab_model.errors import transaction_in_progress
 
 _decide = coordinator._decide
 _follow = coordinator.follow
 _carry = coordinator._carry
+_enter = coordinator._enter
+_prepare = coordinator._prepare
+_begin_anew = coordinator._begin_anew
 _judge = transact_duties._judge
 _half = Partition._half
 
@@ -110,6 +115,64 @@ def _always_old(partition: Partition, key: bytes) -> Nanoseconds:
     return 0
 
 
+def _nothing_was_deleted(partition: Partition, key: bytes) -> Nanoseconds:
+    stored = partition.items.get(key)
+    return 0 if stored is None else stored.stamp_ns
+
+
+# A coordinator that asks for votes before its entry is in the ledger. `made` tells how far it is: it is empty else.
+_LATE, _VOTED = "late", "voted"
+_STAGE = "#stage"
+
+
+def _ask_before_it_is_entered(router: Router, work: Transaction, replaced: str, effects: Effects) -> None:
+    if replaced:
+        _enter(router, work, replaced, effects)
+        return
+    _prepare(router, work, effects)
+    work.made[_STAGE] = _LATE
+
+
+def _another_stamp_before_it_is_entered(
+    router: Router, work: Transaction, stamp_ns: Nanoseconds, effects: Effects
+) -> None:
+    if work.made.get(_STAGE) != _LATE:
+        _begin_anew(router, work, stamp_ns, effects)
+        return
+    work.txn, work.attempt, work.stamp_ns = coordinator.fresh_id(effects), work.attempt + 1, stamp_ns
+    _ask_before_it_is_entered(router, work, "", effects)
+
+
+def _enter_what_was_voted(
+    router: Router, work: Transaction, state: str, outcome: list[dict[str, object]], again: bool, effects: Effects
+) -> None:
+    if work.made.get(_STAGE) != _LATE:
+        _decide(router, work, state, outcome, again, effects)
+        return
+    work.state, work.outcome, work.again = state, outcome, again
+    work.made = {_STAGE: _VOTED}
+    _enter(router, work, "", effects)
+
+
+def _decide_what_was_entered(router: Router, work: Transaction, effects: Effects) -> None:
+    if work.made.pop(_STAGE, "") == _VOTED and work.state != PREPARING:
+        _decide(router, work, work.state, work.outcome, work.again, effects)
+    else:
+        _prepare(router, work, effects)
+
+
+def _what_was_decided_is_gone(replica: Replica, effects: Effects) -> None:
+    lead = replica.leading
+    served = lead is not None and lead.served
+    leadership.check_lease(replica, effects)
+    state = replica.state
+    if lead is None or served or not lead.served or replica.spec.table != ledger.LEDGER:
+        return
+    assert isinstance(state, Partition)
+    for key in [key for key, stored in state.items.items() if stored.item["state"]["S"] != PREPARING]:
+        del state.items[key]
+
+
 TRANSACTION_BUGS: tuple[PlantedBug, ...] = (
     PlantedBug(
         name="commit-before-all-prepared",
@@ -118,7 +181,7 @@ TRANSACTION_BUGS: tuple[PlantedBug, ...] = (
         checker="isolation",
         workload="transact",
         faults=("delay", "slow-node"),
-        patches=(Patch(coordinator, "_decide", "810ff574", _commit_if_anybody_is_prepared),),
+        patches=(Patch(coordinator, "_decide", "7676d27d", _commit_if_anybody_is_prepared),),
     ),
     PlantedBug(
         name="recovery-commits-what-was-cancelled",
@@ -127,7 +190,7 @@ TRANSACTION_BUGS: tuple[PlantedBug, ...] = (
         checker="isolation",
         workload="transact",
         faults=("crash-between-steps", "partition"),
-        patches=(Patch(coordinator, "follow", "b15f9a14", _follow_to_the_end),),
+        patches=(Patch(coordinator, "follow", "186d41fa", _follow_to_the_end),),
     ),
     PlantedBug(
         name="timestamps-not-compared",
@@ -145,7 +208,7 @@ TRANSACTION_BUGS: tuple[PlantedBug, ...] = (
         checker="isolation",
         workload="transact",
         faults=("delay", "slow-node"),
-        patches=(Patch(coordinator, "_carry", "ab4a2fd6", _answer_first),),
+        patches=(Patch(coordinator, "_carry", "4564e2dd", _answer_first),),
     ),
     PlantedBug(
         name="one-round-read",
@@ -172,7 +235,7 @@ TRANSACTION_BUGS: tuple[PlantedBug, ...] = (
         checker="isolation",
         workload="transact",
         faults=("slow-disk", "delay"),
-        patches=(Patch(transact_duties, "_judge", "e9c3aa7b", _judge_what_is_applied),),
+        patches=(Patch(transact_duties, "_judge", "e6a241c6", _judge_what_is_applied),),
     ),
     PlantedBug(
         name="placeholder-leaks",
@@ -209,5 +272,41 @@ TRANSACTION_BUGS: tuple[PlantedBug, ...] = (
         workload="bank",
         faults=("crash-between-steps", "loss"),
         patches=(Patch(ledger, "ledger_key", "31cd53f4", _by_id),),
+    ),
+    PlantedBug(
+        name="token-lost-at-failover",
+        rule="what the ledger knows of a token is in its log: whoever leads next knows it for ten minutes, too",
+        sentence="a new leader of the ledger has no entry of a transaction that is decided",
+        checker="effects-once",
+        workload="bank",
+        faults=("stranded-leader", "delay"),
+        patches=(Patch(Replica, "check_lease", "25f9527d", _what_was_decided_is_gone),),
+    ),
+    PlantedBug(
+        name="prepare-before-the-ledger",
+        rule="nobody is asked to prepare before the transaction is in the ledger",
+        sentence="a coordinator enters a transaction only when all votes are there; meanwhile nobody knows of it",
+        checker="isolation",
+        workload="transact",
+        faults=("crash-between-steps", "slow-node"),
+        patches=(
+            Patch(coordinator, "_enter", "5bc89c96", _ask_before_it_is_entered),
+            Patch(coordinator, "_begin_anew", "0de8745a", _another_stamp_before_it_is_entered),
+            Patch(coordinator, "_decide", "7676d27d", _enter_what_was_voted),
+            Patch(coordinator, "_prepare", "7a2f95be", _decide_what_was_entered),
+        ),
+    ),
+    PlantedBug(
+        name="latest-delete-forgotten",
+        rule="of what is not there, the timestamp of the partition's latest delete counts",
+        sentence="an item that was deleted has no timestamp: anything older may come before its delete",
+        checker="isolation",
+        workload="blind",
+        faults=("delay", "slow-node"),
+        patches=(
+            Patch(transact_duties, "stamp_of", "3ce3775d", _nothing_was_deleted),
+            Patch(markers, "stamp_of", "3ce3775d", _nothing_was_deleted),
+        ),
+        transaction_rules=tuple(RULES),
     ),
 )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from dynalab_fault_injection.workloads.actor import Actor, Call, Workload
 from dynalab_fault_injection.workloads.bank import Bank
+from dynalab_fault_injection.workloads.blind import Blind
 from dynalab_fault_injection.workloads.hot_key import HotKey
 from dynalab_fault_injection.workloads.index import Index
 from dynalab_fault_injection.workloads.index_churn import IndexChurn
@@ -24,6 +25,7 @@ WORKLOADS: dict[str, Callable[[], Workload]] = {
     "index-churn": IndexChurn,
     "transact": Transact,
     "bank": Bank,
+    "blind": Blind,
     "stream": Stream,
     "ttl": Ttl,
 }

@@ -10,7 +10,7 @@ Written values are unique, so every read names the write it saw; deletes are few
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -95,7 +95,7 @@ class Transact:
         if isinstance(operation, TransactWriteItems):
             return self._learn_write(client, call, response)
         if isinstance(operation, TransactGetItems):
-            asked = [str(micro[1]) for micro in _micros(call)]
+            asked = [str(micro[1]) for micro in micros_of(call.fields)]
             if response.status != 200:
                 return "fail", {"value": call.fields["value"]}
             found = [value_of(one.get("Item")) for one in _objects(response.body["Responses"])]
@@ -167,7 +167,7 @@ class Transact:
 
     def _learn_write(self, client: int, call: Call, response: Response) -> tuple[str, dict[str, Json]]:
         self._open.pop(client, None)
-        micros = _micros(call)
+        micros = micros_of(call.fields)
         if response.status == 200:
             if "token" in call.fields:
                 self._answered[client] = call
@@ -209,8 +209,9 @@ def _transaction(actions: Sequence[TransactAction], micros: list[Json], token: s
     return TransactWriteItems(tuple(actions), token, request_digest("TransactWriteItems", micros))
 
 
-def _micros(call: Call) -> list[list[Any]]:
-    value: Any = call.fields["value"]
+def micros_of(fields: Mapping[str, Json]) -> list[list[Any]]:
+    """What a transaction does, or has found: an action, a key and values each."""
+    value: Any = fields["value"]
     return list(value)
 
 
