@@ -113,7 +113,7 @@ def test_two_single_reads_that_saw_half_of_a_transaction_are_found_by_search() -
     assert sorted(operation.f for operation in found.operations) == ["read", "read", "txn"]
 
 
-def test_with_every_rule_and_skewed_clocks_an_acknowledged_write_that_nobody_sees_is_found_by_search() -> None:
+def test_with_rules_and_skewed_clocks_an_acknowledged_write_that_nobody_sees_is_found_by_search() -> None:
     found = against_time(range(5))
     assert found is not None
     assert 2 <= len(found.operations) <= 6 and "realtime" in found.explanation
