@@ -279,7 +279,7 @@ TRANSACTION_BUGS: tuple[PlantedBug, ...] = (
         sentence="a new leader of the ledger has no entry of a transaction that is decided",
         checker="effects-once",
         workload="bank",
-        faults=("stranded-leader", "delay"),
+        faults=("crash-between-steps", "loss"),
         patches=(Patch(Replica, "check_lease", "25f9527d", _what_was_decided_is_gone),),
     ),
     PlantedBug(
@@ -288,7 +288,7 @@ TRANSACTION_BUGS: tuple[PlantedBug, ...] = (
         sentence="a coordinator enters a transaction only when all votes are there; meanwhile nobody knows of it",
         checker="isolation",
         workload="transact",
-        faults=("crash-between-steps", "slow-node"),
+        faults=("crash-between-steps", "loss"),
         patches=(
             Patch(coordinator, "_enter", "5bc89c96", _ask_before_it_is_entered),
             Patch(coordinator, "_begin_anew", "0de8745a", _another_stamp_before_it_is_entered),
