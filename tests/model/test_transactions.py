@@ -3,11 +3,13 @@ what a token stands for, and what it costs (api.md §3, §5, §6, §7, §8; arch
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dynalab_model.database import State, apply
+from dynalab_model.database import State
 from dynalab_model.errors import (
     DynamoError,
     collection_too_large,
@@ -19,97 +21,22 @@ from dynalab_model.errors import (
 from dynalab_model.requests import parse
 from dynalab_model.transactions import TOKEN_NS, reason_of
 
-ONE = "1 validation error detected: "
-CANCELLED = "Transaction cancelled, please refer cancellation reasons for specific reasons "
-NONE, FAILED = {"Code": "None"}, {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}
-
-
-class Machine:
-    """The reference machine with two tables: players by name, and things by owner and kind, with two indexes."""
-
-    def __init__(self, state: State | None = None) -> None:
-        self.state = state or State()
-        self.now_ns = 0
-        self.create("Players", {"pk": "S"})
-        self.create("Things", {"pk": "S", "sk": "S"}, Global={"g": "S"}, Local={"pk": "S", "n": "N"})
-
-    def create(self, name: str, keys: dict[str, str], **indexes: dict[str, str]) -> None:
-        types = {**keys, **{part: kind for index in indexes.values() for part, kind in index.items()}}
-        described: dict[str, list[Any]] = {}
-        for index, parts in indexes.items():
-            scope = "Local" if index == "Local" else "Global"
-            one = {"IndexName": index, "KeySchema": schema(parts), "Projection": {"ProjectionType": "ALL"}}
-            described.setdefault(f"{scope}SecondaryIndexes", []).append(one)
-        self(
-            "CreateTable",
-            TableName=name,
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=schema(keys),
-            AttributeDefinitions=[{"AttributeName": part, "AttributeType": kind} for part, kind in types.items()],
-            **described,
-        )
-
-    def __call__(self, operation: str, **body: object) -> Any:
-        self.state, answer = apply(self.state, parse(operation, body), self.now_ns)
-        if isinstance(answer, DynamoError):
-            raise answer
-        return answer
-
-    def refused(self, operation: str, **body: object) -> DynamoError:
-        with pytest.raises(DynamoError) as caught:
-            self(operation, **body)
-        return caught.value
-
-    def write(self, *actions: dict[str, Any], **body: object) -> Any:
-        return self("TransactWriteItems", TransactItems=list(actions), **body)
-
-    def cancelled(self, *actions: dict[str, Any], **body: object) -> list[dict[str, Any]]:
-        """The reasons for which it did not happen."""
-        error = self.refused("TransactWriteItems", TransactItems=list(actions), **body)
-        assert error.code == "TransactionCanceledException", str(error)
-        reasons: Any = error.extra["CancellationReasons"]
-        assert error.message == CANCELLED + f"[{', '.join(reason['Code'] for reason in reasons)}]"
-        return list(reasons)
-
-    def get(self, table: str, **key: str) -> Any:
-        return self("GetItem", TableName=table, Key={name: {"S": text} for name, text in key.items()}).get("Item")
-
-
-def schema(parts: dict[str, str]) -> list[dict[str, str]]:
-    return [{"AttributeName": name, "KeyType": role} for name, role in zip(parts, ("HASH", "RANGE"), strict=False)]
-
-
-def item(pk: str, **more: Any) -> dict[str, Any]:
-    return {"pk": {"S": pk}, **{name: {"N": str(value)} for name, value in more.items()}}
-
-
-def put(pk: str, /, *, when: str | None = None, table: str = "Players", **more: Any) -> dict[str, Any]:
-    return {"Put": {"TableName": table, "Item": item(pk, **more), **condition(when)}}
-
-
-def update(pk: str, change: str, when: str | None = None, **values: int) -> dict[str, Any]:
-    given = {f":{name}": {"N": str(value)} for name, value in values.items()}
-    body = {"TableName": "Players", "Key": item(pk), "UpdateExpression": change, **condition(when)}
-    return {"Update": {**body, **({"ExpressionAttributeValues": given} if given else {})}}
-
-
-def delete(pk: str, when: str | None = None) -> dict[str, Any]:
-    return {"Delete": {"TableName": "Players", "Key": item(pk), **condition(when)}}
-
-
-def check(pk: str, when: str, **more: Any) -> dict[str, Any]:
-    return {"ConditionCheck": {"TableName": "Players", "Key": item(pk), "ConditionExpression": when, **more}}
-
-
-def condition(text: str | None) -> dict[str, str]:
-    return {} if text is None else {"ConditionExpression": text}
-
-
-def get(pk: str, **more: Any) -> dict[str, Any]:
-    return {"Get": {"TableName": "Players", "Key": item(pk), **more}}
-
-
-ABSENT, PRESENT = "attribute_not_exists(pk)", "attribute_exists(pk)"
+sys.path.insert(0, str(Path(__file__).parent))  # pytest imports test files by path, and their neighbours not at all
+from transact_machine import (
+    ABSENT,
+    CANCELLED,
+    FAILED,
+    NONE,
+    ONE,
+    PRESENT,
+    Machine,
+    check,
+    delete,
+    get,
+    item,
+    put,
+    update,
+)
 
 # --- what a request may say -----------------------------------------------------------------------------------------
 
@@ -514,103 +441,3 @@ def test_a_request_that_was_refused_for_what_it_is_leaves_its_token_unused() -> 
         machine.refused("TransactWriteItems", TransactItems=wrong, ClientRequestToken="t")
     machine.cancelled({"Delete": {"TableName": "Players", "Key": {}}}, ClientRequestToken="t")
     assert machine.write(put("a"), ClientRequestToken="t") == {}
-
-
-# --- capacity -------------------------------------------------------------------------------------------------------
-
-
-def units(answer: Any) -> list[tuple[str, float]]:
-    return [(one["TableName"], one["CapacityUnits"]) for one in answer["ConsumedCapacity"]]
-
-
-@pytest.mark.claim("S69")
-def test_three_items_of_500_bytes_cost_six_write_units() -> None:
-    machine = Machine()
-    actions = [
-        {"Put": {"TableName": "Players", "Item": {"pk": {"S": str(number)}, "text": {"S": "x" * 493}}}}
-        for number in range(3)
-    ]
-    answer = machine.write(*actions, ReturnConsumedCapacity="TOTAL")
-    assert answer == {"ConsumedCapacity": [{"TableName": "Players", "CapacityUnits": 6.0, "WriteCapacityUnits": 6.0}]}
-    alone = machine("PutItem", **{**actions[0]["Put"], "ReturnConsumedCapacity": "TOTAL"})
-    assert alone["ConsumedCapacity"]["CapacityUnits"] == 1.0
-
-
-def test_every_action_costs_twice_its_own_price_and_a_check_twice_the_item() -> None:
-    machine = Machine()
-    text = {"S": "x" * 3000}
-    machine.write(*({"Put": {"TableName": "Players", "Item": {**item(pk), "t": text}}} for pk in ("a", "b", "c")))
-    actions = [delete("a"), update("b", "SET n = :n", n=1), check("c", PRESENT), check("none", ABSENT), delete("none2")]
-    answer = machine.write(*actions, ReturnConsumedCapacity="TOTAL")
-    assert units(answer) == [("Players", 2 * (3 + 3 + 3 + 1 + 1))]
-
-
-@pytest.mark.claim("S122")
-def test_indexes_are_paid_once_and_the_table_twice() -> None:
-    machine = Machine()
-    thing = {**item("a", n=1), "sk": {"S": "b"}, "g": {"S": "c"}, "t": {"S": "x" * 4000}}
-    answer = machine.write({"Put": {"TableName": "Things", "Item": thing}}, ReturnConsumedCapacity="INDEXES")
-    assert answer["ConsumedCapacity"] == [
-        {
-            "TableName": "Things",
-            "CapacityUnits": 16.0,
-            "WriteCapacityUnits": 16.0,
-            "Table": {"CapacityUnits": 8.0, "WriteCapacityUnits": 8.0},
-            "LocalSecondaryIndexes": {"Local": {"CapacityUnits": 4.0, "WriteCapacityUnits": 4.0}},
-            "GlobalSecondaryIndexes": {"Global": {"CapacityUnits": 4.0, "WriteCapacityUnits": 4.0}},
-        }
-    ]
-
-
-@pytest.mark.claim("S122")
-def test_4_kb_with_five_indexes_cost_24_units_alone_and_28_in_a_transaction() -> None:
-    machine = Machine()
-    machine.create("Six", {"pk": "S"}, **{f"Global{number}": {f"g{number}": "S"} for number in range(5)})
-    row = {**item("a"), **{f"g{number}": {"S": "x"} for number in range(5)}, "t": {"S": "x" * 4000}}
-    alone = machine("PutItem", TableName="Six", Item=row, ReturnConsumedCapacity="TOTAL")
-    assert alone["ConsumedCapacity"]["CapacityUnits"] == 24.0
-    machine("DeleteItem", TableName="Six", Key=item("a"))
-    together = machine.write({"Put": {"TableName": "Six", "Item": row}}, ReturnConsumedCapacity="TOTAL")
-    assert units(together) == [("Six", 28.0)]
-
-
-def test_a_read_costs_two_units_for_every_4_kb_and_for_what_is_not_there() -> None:
-    machine = Machine()
-    machine("PutItem", TableName="Players", Item={**item("a"), "t": {"S": "x" * 5000}})
-    answer = machine("TransactGetItems", TransactItems=[get("a"), get("none")], ReturnConsumedCapacity="INDEXES")
-    assert answer["ConsumedCapacity"] == [
-        {
-            "TableName": "Players",
-            "CapacityUnits": 6.0,
-            "ReadCapacityUnits": 6.0,
-            "Table": {"CapacityUnits": 6.0, "ReadCapacityUnits": 6.0},
-        }
-    ]
-
-
-def test_capacity_is_told_table_by_table() -> None:
-    machine = Machine()
-    machine.create("Others", {"pk": "S"})
-    answer = machine.write(put("a"), put("b", table="Others"), put("c"), ReturnConsumedCapacity="TOTAL")
-    assert units(answer) == [("Players", 4.0), ("Others", 2.0)]
-
-
-def test_a_replay_is_reported_as_reading_each_item_twice() -> None:
-    machine = Machine()
-    machine.write(put("gone"))
-    actions = [{"Put": {"TableName": "Players", "Item": {**item("a"), "t": {"S": "x" * 5000}}}}, delete("gone")]
-    options = {"ClientRequestToken": "t", "ReturnConsumedCapacity": "TOTAL"}
-    assert units(machine.write(*actions, **options)) == [("Players", 12.0)]
-    assert machine.write(*actions, **options) == {
-        "ConsumedCapacity": [{"TableName": "Players", "CapacityUnits": 6.0, "ReadCapacityUnits": 6.0}]
-    }
-
-
-def test_metrics_are_told_of_tables_with_local_indexes_each_collection_once() -> None:
-    machine = Machine()
-    things = [{"Put": {"TableName": "Things", "Item": {**item("a"), "sk": {"S": sk}}}} for sk in "xy"]
-    assert machine.write(put("a"), *things, ReturnItemCollectionMetrics="SIZE") == {
-        "ItemCollectionMetrics": {
-            "Things": [{"ItemCollectionKey": {"pk": {"S": "a"}}, "SizeEstimateRangeGB": [0.0, 1.0]}]
-        }
-    }
