@@ -78,5 +78,5 @@ def on_heartbeat_reply(node: StorageNode, sender: Address, message: m.HeartbeatR
             continue
         if any(x.address == sender and x.incarnation == message.incarnation for x in replica.members):
             continue  # it has not been told to host the group yet: the catalog sees to that
-        if sender in replica.leading.peers:
+        if sender in replica.leading.peers and healing.is_wanted(replica, sender):
             effects.send(sender, healing.adopt(replica, sender), NOTHING)

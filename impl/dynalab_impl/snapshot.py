@@ -184,6 +184,11 @@ class SnapshotHeader:
     slot_ballot: Ballot = NO_BALLOT  # of the entry in `slot`
     members_slot: int = 0  # of the last membership change that `members` knows; may lie behind `slot` in a log replica
 
+    @property
+    def has_no_state(self) -> bool:
+        """Whether it tells a log replica where its log begins, and nothing else: it has not got a time either."""
+        return self.log_time_ns == 0
+
 
 class Images(Protocol):
     """A state whose parts can be written."""

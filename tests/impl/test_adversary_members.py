@@ -11,13 +11,14 @@ import pytest
 from dynalab_impl import messages as m
 from dynalab_impl.records import DroppedGroups, Formatted, SnapshotBegin, SnapshotEnd, SnapshotPiece
 from dynalab_impl.replication.catchup import header_of
+from dynalab_impl.snapshot import TakeSnapshot
 
 sys.path.insert(0, str(Path(__file__).parent))  # pytest imports test files by path, and their neighbours not at all
 from explore_desk import GROUP, HOSTS, SPARES, SPEC
 
 from .conftest import SECOND, Lab
 from .test_adversary_catalog import catalog_leader
-from .test_membership import spare_node
+from .test_configurations import spare_node
 
 
 def leaders_that_serve(lab: Lab, group: str) -> list[int]:
@@ -254,3 +255,40 @@ def test_a_dead_member_is_replaced_although_its_stand_in_was_chosen_for_that() -
         members = [x for i in lab.members(group) for x in simulation.hosts[i].node.replicas[group].members]
         assert addresses[dead] not in [x.address for x in members], group
         assert not any(x.log for x in members), group
+
+
+@pytest.mark.claim("S104")
+def test_a_log_replica_that_is_let_go_is_not_asked_in_as_a_full_one() -> None:
+    """It has dropped the group already, and says so to a leader that still keeps its place: a new seat is none."""
+    lab = Lab(nodes_per_zone=2, partitions=1)
+    lab.create()
+    assert lab.put("a", "1").status == 200
+    simulation, addresses = lab.simulation, lab.simulation.addresses
+    leader, group = lab.leader("a")
+    away = next(i for i in lab.members(group) if i != leader)
+    simulation.crash(away)
+    lab.run(2 * SECOND)
+    stand_in = next(i for i in lab.members(group) if simulation.hosts[i].node.replicas[group].log_only)
+    simulation.restart(away)
+    lead = simulation.hosts[leader].node.replicas[group].leading
+    for _ in range(3_000):
+        if addresses[stand_in] in lead.leaving:
+            break
+        lab.run(SECOND // 1_000)
+    assert addresses[stand_in] in lead.leaving
+    del simulation.hosts[stand_in].node.replicas[group]
+    asked = simulation.told.get("learner-joined", 0)
+    lab.run(2 * SECOND)
+    assert simulation.told.get("learner-joined", 0) == asked and stand_in not in lab.members(group)
+
+
+@pytest.mark.claim("S104")
+@pytest.mark.parametrize("log_only", [False, True])
+def test_what_is_sent_to_a_log_replica_and_comes_late_empties_no_full_one(log_only: bool) -> None:
+    desk, node = spare_node()
+    node.on_message(HOSTS[0], m.Adopt(SPEC, SPEC.members, 4, HOSTS[2] if log_only else None), desk)
+    replica = node.replicas[GROUP]
+    header = header_of(replica)
+    header.slot, header.log_time_ns = 7, 0
+    replica.on_snapshot(HOSTS[0], TakeSnapshot(GROUP, (9, "x"), header, 0, (), True), desk)
+    assert replica.commit_index == (7 if log_only else 0)

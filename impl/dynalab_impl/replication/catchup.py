@@ -46,6 +46,7 @@ def begin_sending(replica: Replica, peer: Peer, effects: Effects) -> None:
     peer.in_flight = 0
     if peer.log:
         header.slot = healing.log_begins_at(replica)
+        header.log_time_ns = 0
         header.slot_ballot = replica.log.ballot_of(header.slot)
         peer.sending = Outgoing(header, [])
     else:
@@ -111,6 +112,8 @@ def on_snapshot(replica: Replica, sender: Address, message: TakeSnapshot, effect
         effects.send(sender, SnapshotTaken(group, message.ballot, header.slot, message.number))
         _tell_match(replica, sender, message.ballot, effects)
         return
+    if header.has_no_state is not replica.log_only:
+        return  # on its way for long: this node held a replica of the other kind when it was sent
     incoming = replica.incoming
     if incoming is None or incoming.header.slot != header.slot or incoming.ballot != message.ballot:
         incoming = replica.incoming = Incoming(header, [], 0, message.ballot)

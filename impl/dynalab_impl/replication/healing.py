@@ -326,6 +326,14 @@ def _wanted(replica: Replica, lead: Leading) -> list[Address]:
     return out if lead.joining is None else [*out, lead.joining]
 
 
+def is_wanted(replica: Replica, address: Address) -> bool:
+    """Whether this leader has a seat for it. One that has lost its own and is let go may not be asked in again: nobody
+    knows as what.
+    """
+    lead = replica.leading
+    return lead is not None and address in _wanted(replica, lead)
+
+
 def _follow_members(replica: Replica, lead: Leading, now_ns: Nanoseconds) -> None:
     """A peer for everybody who is wanted. What it has is not known yet: its first answer tells.
 
