@@ -30,7 +30,7 @@ from dynalab_impl.messages import (
     Retire,
 )
 from dynalab_impl.replication.leading import Leading, Peer
-from dynalab_impl.replication.membership import Change, Members, after, zone_of
+from dynalab_impl.replication.membership import Change, Members, after, configurations, zone_of
 from dynalab_impl.replication.quorum import quorum_value, zones_needed
 from dynalab_model.events import Event
 
@@ -377,8 +377,12 @@ def turn_away(replica: Replica, sender: Address, effects: Effects) -> bool:
     if lead is not None:
         if sender in lead.peers or not replica.may_serve(effects.now_ns):
             return False
-    elif any(sender in (member.address, member.stands_for) for member in replica.members):
-        return False
+    elif any(
+        sender in (member.address, member.stands_for)
+        for members in configurations(replica, replica.log.after(replica.commit_index))
+        for member in members
+    ):
+        return False  # also where that is not committed yet: a candidate may need its vote to find out
     effects.send(sender, _retire(replica), NOTHING)
     return True
 
