@@ -9,6 +9,7 @@ from dynalab_impl import messages as m
 from dynalab_impl.effects import Topology
 from dynalab_impl.partition import Partition
 from dynalab_impl.records import Formatted
+from dynalab_impl.replication import healing
 from dynalab_impl.replication.replica import Replica
 from dynalab_impl.storage_node import StorageNode
 
@@ -145,3 +146,13 @@ def test_a_late_word_of_an_earlier_removal_does_not_remove_a_member() -> None:
     assert GROUP in node.replicas
     node.on_message(HOSTS[0], m.Retire(GROUP, 3, 2), desk)
     assert GROUP not in node.replicas, "its entry was never chosen: the group has come past it without"
+
+
+def test_who_joins_by_a_change_that_is_not_committed_is_not_turned_away_by_a_follower() -> None:
+    """Its leader may be gone for good, and a candidate that finds the change must win with this vote, too."""
+    desk, one = candidate()
+    one.give_way(one.promised, desk)
+    assert healing.turn_away(one, SPARES[0], desk)
+    one.log.store(1, log_of(m.AddMember(m.Member(SPARES[0], 1, HOSTS[2]))))
+    assert not healing.turn_away(one, SPARES[0], desk)
+    assert healing.turn_away(one, SPARES[1], desk)
