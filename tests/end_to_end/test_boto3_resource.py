@@ -93,7 +93,6 @@ def test_a_table_loads_its_description(resource: DynamoDBServiceResource, orders
         {},
         [{"deep": [None, {"deeper": {"x"}}]}],
     ],
-    ids=repr,
 )
 def test_every_kind_of_value_comes_back_as_it_went(orders: Table, value: object) -> None:
     orders.put_item(Item={"customer": "values", "number": 1, "value": value})  # type: ignore[dict-item]
