@@ -18,7 +18,7 @@ from dynalab_checkers.history import Json
 from dynalab_checkers.verdict import worst
 from dynalab_fault_injection.faults import CATALOGUE
 from dynalab_fault_injection.judges import Judgement
-from dynalab_fault_injection.planted_bugs import bug_named, laid_over
+from dynalab_fault_injection.planted_bugs import bug_named, laid_over, setting_of
 from dynalab_fault_injection.replay_line import replay_line
 from dynalab_fault_injection.results import Results, RunKey, StoredRun
 from dynalab_fault_injection.run import FaultBand, RunResult, Setting, run_one
@@ -250,7 +250,9 @@ def replay(
 ) -> Replay:
     """Repeat one run, with its history. Without an expected hash the run is done twice and compared with itself."""
     names = tuple(faults) if faults is not None else swarm(seed, workload)
-    with laid_over(bug_named(planted_bug).patches if planted_bug else ()):
+    bug = bug_named(planted_bug) if planted_bug else None
+    setting = setting_of(bug, setting) if bug is not None else setting
+    with laid_over(bug.patches if bug is not None else ()):
         if expected is None:
             expected = run_one(seed, workload, names, setting).trace_hash
         return Replay(run_one(seed, workload, names, setting), expected)

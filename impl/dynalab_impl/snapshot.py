@@ -171,6 +171,9 @@ Image: TypeAlias = (
 )
 
 
+NO_TIME = -1  # in the header for a log replica: it applies nothing
+
+
 @dataclass(slots=True)
 class SnapshotHeader:
     """What holds for the whole: the slot that the state was applied to, and what the log said of the group so far."""
@@ -187,7 +190,7 @@ class SnapshotHeader:
     @property
     def has_no_state(self) -> bool:
         """Whether it tells a log replica where its log begins, and nothing else: it has not got a time either."""
-        return self.log_time_ns == 0
+        return self.log_time_ns == NO_TIME
 
 
 class Images(Protocol):

@@ -11,7 +11,7 @@ import pytest
 from dynalab_impl import messages as m
 from dynalab_impl.records import DroppedGroups, Formatted, SnapshotBegin, SnapshotEnd, SnapshotPiece
 from dynalab_impl.replication.catchup import header_of
-from dynalab_impl.snapshot import TakeSnapshot
+from dynalab_impl.snapshot import NO_TIME, TakeSnapshot
 
 sys.path.insert(0, str(Path(__file__).parent))  # pytest imports test files by path, and their neighbours not at all
 from explore_desk import GROUP, HOSTS, SPARES, SPEC
@@ -289,6 +289,6 @@ def test_what_is_sent_to_a_log_replica_and_comes_late_empties_no_full_one(log_on
     node.on_message(HOSTS[0], m.Adopt(SPEC, SPEC.members, 4, HOSTS[2] if log_only else None), desk)
     replica = node.replicas[GROUP]
     header = header_of(replica)
-    header.slot, header.log_time_ns = 7, 0
+    header.slot, header.log_time_ns = 7, NO_TIME
     replica.on_snapshot(HOSTS[0], TakeSnapshot(GROUP, (9, "x"), header, 0, (), True), desk)
     assert replica.commit_index == (7 if log_only else 0)

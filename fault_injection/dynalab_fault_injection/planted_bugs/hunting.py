@@ -84,7 +84,7 @@ def run_with(name: str, seed: int, faults: tuple[str, ...] | None = None, settin
     """One run with the patch laid over; its own faults unless others are named (an empty tuple: none)."""
     bug = bug_named(name)
     with laid_over(bug.patches):
-        return run_one(seed, bug.workload, bug.faults if faults is None else faults, _setting(bug, setting))
+        return run_one(seed, bug.workload, bug.faults if faults is None else faults, setting_of(bug, setting))
 
 
 def shows(bug: PlantedBug, run: RunResult) -> bool:
@@ -134,12 +134,12 @@ def _first(bug: PlantedBug, seeds: Sequence[int], setting: Setting | None) -> tu
     for tried, seed in enumerate(seeds, start=1):
         run = run_with(bug.name, seed, None, setting)
         virtual_ns += run.virtual_ns
-        if shows(bug, run) and run_one(seed, bug.workload, bug.faults, _setting(bug, setting)).verdict == "valid":
+        if shows(bug, run) and run_one(seed, bug.workload, bug.faults, setting_of(bug, setting)).verdict == "valid":
             return tried, virtual_ns, run
     return len(seeds), virtual_ns, None
 
 
-def _setting(bug: PlantedBug, setting: Setting | None) -> Setting:
+def setting_of(bug: PlantedBug, setting: Setting | None) -> Setting:
     """The one that was asked for, with the rules without which the bug would be no harm."""
     rules = bug.transaction_rules
     return replace(setting or Setting(), transaction_rules=rules) if rules else setting or Setting()

@@ -16,7 +16,7 @@ from dynalab_impl.messages import Accepted, Ballot, Refuse
 from dynalab_impl.records import Promised, SnapshotBegin, SnapshotEnd, SnapshotPiece
 from dynalab_impl.replication import healing, membership
 from dynalab_impl.replication.leading import Peer
-from dynalab_impl.snapshot import Incoming, Outgoing, SnapshotHeader, SnapshotTaken, TakeSnapshot
+from dynalab_impl.snapshot import NO_TIME, Incoming, Outgoing, SnapshotHeader, SnapshotTaken, TakeSnapshot
 from dynalab_model.events import Event
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def begin_sending(replica: Replica, peer: Peer, effects: Effects) -> None:
     peer.in_flight = 0
     if peer.log:
         header.slot = healing.log_begins_at(replica)
-        header.log_time_ns = 0
+        header.log_time_ns = NO_TIME
         header.slot_ballot = replica.log.ballot_of(header.slot)
         peer.sending = Outgoing(header, [])
     else:
