@@ -50,7 +50,7 @@ def test_a_node_of_ours_gets_it(ours: subprocess.Popen[bytes], tmp_path: Path) -
     identity = identify(ours.pid)
     assert identity is not None
     path = os.path.realpath(tmp_path)
-    assert is_ours(identity, path, "n1")
+    assert wait_until(lambda: is_ours(identity, path, "n1"), 5), "its command line shows a moment after it began"
     assert send_signal(identity, path, "n1", signal.SIGSTOP)
     assert wait_until(lambda: is_stopped(ours.pid), 5)
     assert send_signal(identity, path, "n1", signal.SIGKILL)
