@@ -223,3 +223,13 @@ def test_a_split_partition_that_is_read_back_from_a_snapshot_does_not_make_its_c
     (job,) = jobs([695], ["hot-key"])
     result = run_one(job.seed, job.workload, job.faults, job.setting)
     assert (result.verdict, result.why) == ("valid", "")
+
+
+def test_a_disk_may_be_lost_again_when_others_have_the_seat_of_the_last_one_or_its_index_is_gone() -> None:
+    """Seed 2146 of a campaign: an index was dropped while a machine was empty, and for the rest of the run no disk was
+    lost any more.
+    """
+    (job,) = jobs([2146], ["index-churn"])
+    result = run_one(job.seed, job.workload, job.faults, job.setting)
+    assert (result.verdict, result.why) == ("valid", "")
+    assert sum(band.evidence.get("disks-lost", 0) for band in result.bands) > 1

@@ -21,6 +21,18 @@ from .test_adversary_catalog import catalog_leader
 from .test_configurations import spare_node
 
 
+def with_a_stand_in() -> tuple[Lab, int, str, int]:
+    """A group with a log replica: its leader, its name, and the member that is down."""
+    lab = Lab(nodes_per_zone=2, partitions=1)
+    lab.create()
+    assert lab.put("a", "1").status == 200
+    leader, group = lab.leader("a")
+    away = next(i for i in lab.members(group) if i != leader)
+    lab.simulation.crash(away)
+    lab.run(2 * SECOND)
+    return lab, leader, group, away
+
+
 def leaders_that_serve(lab: Lab, group: str) -> list[int]:
     found: list[int] = []
     for index in range(lab.simulation.storage_count):
@@ -174,14 +186,8 @@ def test_the_parent_stays_until_members_that_the_catalog_has_not_heard_of_have_t
 @pytest.mark.claim("S104")
 def test_a_log_replica_that_has_not_heard_that_it_may_go_is_not_taken_for_a_full_one() -> None:
     """It acknowledges like anybody who has caught up, and has no items: the member that it replaces had them."""
-    lab = Lab(nodes_per_zone=2, partitions=1)
-    lab.create()
-    assert lab.put("a", "1").status == 200
+    lab, leader, group, away = with_a_stand_in()
     simulation, addresses = lab.simulation, lab.simulation.addresses
-    leader, group = lab.leader("a")
-    away = next(i for i in lab.members(group) if i != leader)
-    simulation.crash(away)
-    lab.run(2 * SECOND)
     everybody = list(range(len(simulation.hosts)))
     stand_in = next(i for i in lab.members(group) if simulation.hosts[i].node.replicas[group].log_only)
     lost = lab.rule("cut", everybody, everybody, names=("Retire",))
@@ -205,14 +211,8 @@ def test_a_log_replica_that_has_not_heard_that_it_may_go_is_not_taken_for_a_full
 @pytest.mark.claim("S104")
 def test_a_log_replica_that_has_just_lost_its_seat_is_not_taken_for_the_full_one_that_is_to_be_built_there() -> None:
     """Its leader keeps it for a moment, and it acknowledges everything: it has caught up, with a log and no items."""
-    lab = Lab(nodes_per_zone=2, partitions=1)
-    lab.create()
-    assert lab.put("a", "1").status == 200
+    lab, leader, group, away = with_a_stand_in()
     simulation, addresses = lab.simulation, lab.simulation.addresses
-    leader, group = lab.leader("a")
-    away = next(i for i in lab.members(group) if i != leader)
-    simulation.crash(away)
-    lab.run(2 * SECOND)
     stand_in = next(i for i in lab.members(group) if simulation.hosts[i].node.replicas[group].log_only)
     simulation.restart(away)
     replica = simulation.hosts[leader].node.replicas[group]
@@ -260,14 +260,8 @@ def test_a_dead_member_is_replaced_although_its_stand_in_was_chosen_for_that() -
 @pytest.mark.claim("S104")
 def test_a_log_replica_that_is_let_go_is_not_asked_in_as_a_full_one() -> None:
     """It has dropped the group already, and says so to a leader that still keeps its place: a new seat is none."""
-    lab = Lab(nodes_per_zone=2, partitions=1)
-    lab.create()
-    assert lab.put("a", "1").status == 200
+    lab, leader, group, away = with_a_stand_in()
     simulation, addresses = lab.simulation, lab.simulation.addresses
-    leader, group = lab.leader("a")
-    away = next(i for i in lab.members(group) if i != leader)
-    simulation.crash(away)
-    lab.run(2 * SECOND)
     stand_in = next(i for i in lab.members(group) if simulation.hosts[i].node.replicas[group].log_only)
     simulation.restart(away)
     lead = simulation.hosts[leader].node.replicas[group].leading
