@@ -6,7 +6,8 @@ Three kinds of buckets (`buckets`), all in this node's memory:
 - *Partition.* Whatever the table may use, one partition serves 3,000 read or 1,000 write units a second, or a linear
   mix: reads/3000 + writes/1000 <= 1. One bucket holds both, in parts of the least common measure of their costs.
 - *Allocated and burst.* A provisioned table's throughput is divided evenly over its partitions. What a partition does
-  not use within a second spills into its burst bucket, up to 300 seconds of it. An on-demand table has neither.
+  not use within a second spills into its burst bucket, up to 300 seconds of it. An on-demand table has neither, but
+  where a ceiling was set for it (OnDemandThroughput): it is held to that like a provisioned one to what it bought.
 - *Node.* All partitions of a node draw on one bucket. It is asked before a burst and for on-demand tables: capacity
   that somebody else paid for must not go into those.
 
@@ -43,6 +44,7 @@ from dynalab_model.tables import arn
 
 READ, WRITE = "Read", "Write"
 PARTITION, TABLE = "KeyRangeThroughputExceeded", "ProvisionedThroughputExceeded"
+CEILING = "MaxOnDemandThroughputExceeded"
 REPLICAS = 3  # of a partition: eventual reads are spread over them
 SYSTEM = "#"  # begins the names of the service's own tables and of their groups: those are not throttled
 TURNED_AWAY_MAX = 100_000  # attempts remembered; beyond it a node takes no writes until some of them expire
@@ -50,7 +52,7 @@ TURNED_AWAY_MAX = 100_000  # attempts remembered; beyond it a node takes no writ
 
 @dataclass(slots=True)
 class Share:
-    """A partition's part of what its table bought, of reads (in half units) or of writes."""
+    """A partition's part of what its table bought, or may use at most, of reads (in half units) or of writes."""
 
     allocated: Bucket
     burst: Bucket
@@ -183,16 +185,15 @@ class Admission:
             return ""
         meter = self._meter(spec, leads, now_ns)
         share = meter.reads if access == READ else meter.writes
-        if meter.whole.level <= 0:
+        bought = self.is_provisioned(spec.table, spec.index)
+        # Where nothing was paid for beforehand, the node's bucket is the second limit (S38).
+        if meter.whole.level <= 0 or (not bought and self.node.level <= 0):
             return PARTITION
-        if share is None:
-            # Nothing was paid for beforehand, so the node's bucket is the second limit (S38).
-            return "" if self.node.level > 0 else PARTITION
-        if share.allocated.level > 0:
+        if share is None or share.allocated.level > 0:
             return ""
         if share.burst.level > 0 and self.node.level > 0 and all(self.spare.get(other, 1) > 0 for other in others):
             return ""
-        return TABLE
+        return TABLE if bought else CEILING
 
     def know(self, spec: GroupSpec, now_ns: Nanoseconds) -> None:
         """Have buckets for a partition that is to pay though nobody asks: what a transaction has decided happens,
@@ -231,9 +232,9 @@ class Admission:
             meter = self.meters[spec.group] = self._made(meter, basis, now_ns)
         meter.whole = refill(meter.whole, now_ns)[0]
         self.node = refill(self.node, now_ns)[0]
-        if meter.reads is not None and meter.writes is not None:
-            meter.reads.advance(now_ns)
-            meter.writes.advance(now_ns)
+        for share in (meter.reads, meter.writes):
+            if share is not None:
+                share.advance(now_ns)
         return meter
 
     def _made(self, old: Meter | None, basis: tuple[Allowance | None, bool], now_ns: Nanoseconds) -> Meter:
@@ -243,10 +244,13 @@ class Admission:
             meter = Meter(basis, full_bucket(self.parts.rate, members * SECOND_NS, 1, now_ns))
         else:
             meter = Meter(basis, resized(refill(old.whole, now_ns)[0], self.parts.rate, members * SECOND_NS, 1))
-        if allowance is not None and allowance.write:
+        if allowance is not None:
+            read, write = allowance.read or allowance.read_max, allowance.write or allowance.write_max
             per_ns, burst_s = allowance.partitions * members * SECOND_NS, self.limits.burst_s
-            meter.reads = resized_share(None if old is None else old.reads, 2 * allowance.read, per_ns, burst_s, now_ns)
-            meter.writes = resized_share(None if old is None else old.writes, allowance.write, per_ns, burst_s, now_ns)
+            if read:
+                meter.reads = resized_share(None if old is None else old.reads, 2 * read, per_ns, burst_s, now_ns)
+            if write:
+                meter.writes = resized_share(None if old is None else old.writes, write, per_ns, burst_s, now_ns)
         return meter
 
     def learn(self, known: Iterable[Allowance], now_ns: Nanoseconds) -> None:

@@ -19,6 +19,7 @@ from dynalab_impl.jsons import as_json
 from dynalab_impl.metadata import Allowance, Allowances, AskAllowances, Spare
 from dynalab_impl.replication.replica import Replica
 from dynalab_impl.table_entry import Table
+from dynalab_model import throughput
 from dynalab_model.events import Event
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def on_ask_allowances(node: StorageNode, sender: Address, message: AskAllowances
 
 
 def allowances(name: str, table: Table) -> list[Allowance]:
-    """What a table and each of its indexes may use, from its settings."""
+    """What a table and each of its indexes may use, from its settings: what was bought, or ceilings on demand."""
     bought = {"": cast("Mapping[str, int]", table.settings.get("ProvisionedThroughput") or {})}
     by_index = cast("Mapping[str, Mapping[str, int]]", table.settings.get("IndexThroughput") or {})
     bought |= {index.name: by_index.get(index.name, {}) for index in table.schema.indexes}
@@ -137,7 +138,9 @@ def allowances(name: str, table: Table) -> list[Allowance]:
     for index, units in bought.items():
         read, write = units.get("ReadCapacityUnits", 0), units.get("WriteCapacityUnits", 0)
         partitions = sum(1 for spec in table.groups if spec.index == index)
-        out.append(Allowance(name, index, read, write, partitions))
+        ceilings = throughput.ceilings(table.settings, index)
+        read_max, write_max = ceilings.get("MaxReadRequestUnits", 0), ceilings.get("MaxWriteRequestUnits", 0)
+        out.append(Allowance(name, index, read, write, partitions, read_max, write_max))
     return out
 
 

@@ -60,7 +60,7 @@ class Counted(Message):
 class Allowance:
     """Throughput of a table or an index in capacity units a second, and over how many partitions it is divided.
 
-    None was bought if `write` is 0: the table is on demand.
+    None was bought if `write` is 0: the table is on demand. Then it may have ceilings of its own (0: none).
     """
 
     table: str
@@ -68,6 +68,8 @@ class Allowance:
     read: int
     write: int
     partitions: int
+    read_max: int = 0
+    write_max: int = 0
 
 
 @dataclass(slots=True)

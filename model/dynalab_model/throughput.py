@@ -4,8 +4,8 @@ and writes on demand (OnDemandThroughput), and what it sustains from the first s
 
 Rules: pure functions of settings. The table stands under the name "", an index under its own. A ceiling that is not set
 is none. Warm throughput shows everywhere and never falls: on demand it begins with what a new table sustains, and with
-bought units with those (our reading); asking for less than there is is refused. Both are told, and nothing is made of
-them: what a partition admits is `admission`'s.
+bought units with those (our reading); asking for less than there is is refused. It is told, and nothing is made of it.
+Whoever admits requests holds a table and its indexes to their ceilings, as to units that were bought.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ def parse_ceilings(part: Mapping[str, object], *, liftable: bool) -> Units | Non
     given = cast("Mapping[str, int | None] | None", part.get("OnDemandThroughput"))
     if given is None:
         return None
-    ceilings = {name: units for name in CEILINGS if (units := given.get(name)) is not None}
-    for name, units in ceilings.items():
+    asked = {name: units for name in CEILINGS if (units := given.get(name)) is not None}
+    for name, units in asked.items():
         if units < 1 and not (liftable and units == NO_CEILING):
             raise validation(f"Given value {units} for {name} is out of bounds")
-    return ceilings
+    return asked
 
 
 def check_ceilings(on_demand: bool, index: str) -> None:
@@ -56,7 +56,7 @@ def check_ceilings(on_demand: bool, index: str) -> None:
         raise validation(f"{INVALID}OnDemandThroughput cannot be specified{whose} when BillingMode is PROVISIONED")
 
 
-def set_ceilings(settings: dict[str, object], index: str, ceilings: Mapping[str, int]) -> None:
+def set_ceilings(settings: dict[str, object], index: str, changes: Mapping[str, int]) -> None:
     """Lay new ceilings over those that are there.
 
     >>> settings = {"OnDemandThroughput": {"MaxReadRequestUnits": 5, "MaxWriteRequestUnits": 6}}
@@ -64,8 +64,17 @@ def set_ceilings(settings: dict[str, object], index: str, ceilings: Mapping[str,
     >>> settings
     {'OnDemandThroughput': {'MaxWriteRequestUnits': 6}}
     """
-    merged = {**_read(settings, _CEILING_MEMBERS, index), **ceilings}
+    merged = {**_read(settings, _CEILING_MEMBERS, index), **changes}
     _write(settings, _CEILING_MEMBERS, index, {n: units for n, units in merged.items() if units != NO_CEILING})
+
+
+def ceilings(settings: Settings, index: str) -> Units:
+    """What the table or the index may use at most, in request units a second; what has no ceiling is not in it.
+
+    >>> ceilings({"OnDemandThroughput": {"MaxWriteRequestUnits": 6}}, TABLE)
+    {'MaxWriteRequestUnits': 6}
+    """
+    return _read(settings, _CEILING_MEMBERS, index)
 
 
 def lift_ceilings(settings: dict[str, object]) -> None:
@@ -149,8 +158,8 @@ def described(settings: Settings, index: str, status: str) -> dict[str, object]:
     >>> described({"BillingMode": "PAY_PER_REQUEST"}, TABLE, "ACTIVE")["WarmThroughput"]["Status"]
     'ACTIVE'
     """
-    ceilings = _read(settings, _CEILING_MEMBERS, index)
-    body: dict[str, object] = {"OnDemandThroughput": ceilings} if ceilings else {}
+    told = ceilings(settings, index)
+    body: dict[str, object] = {"OnDemandThroughput": told} if told else {}
     return {**body, "WarmThroughput": {**warm(settings, index), "Status": status}}
 
 

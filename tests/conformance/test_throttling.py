@@ -41,7 +41,7 @@ HOT_INDEX += "automatically scaling your index so please try again shortly."
 class Limited:
     """The replicated service with partitions that take 30 reads and 10 writes a second, and save up nothing."""
 
-    def __init__(self, units: int | None) -> None:
+    def __init__(self, units: int | None, ceiling: int | None = None) -> None:
         limits = Limits(partition_read=30, partition_write=10, burst_s=0)
         topology = layout(nodes_per_zone=1, routers=1, partitions=1, limits=limits)
         form = Format(codec.encode, codec.decode, wal.frame, wal.recover)
@@ -60,6 +60,9 @@ class Limited:
         if units is not None:
             paid = {"ProvisionedThroughput": throughput}
             index |= paid
+        if ceiling is not None:
+            most = {"OnDemandThroughput": {"MaxReadRequestUnits": ceiling, "MaxWriteRequestUnits": ceiling}}
+            paid, index = paid | most, index | most
         self.ask(
             "CreateTable",
             1,
@@ -106,6 +109,11 @@ def provisioned() -> Limited:
     return Limited(2)
 
 
+@pytest.fixture(scope="module")
+def capped() -> Limited:
+    return Limited(None, ceiling=2)
+
+
 def reason(which: str, resource: str = ARN) -> list[dict[str, str]]:
     return [{"reason": which, "resource": resource}]
 
@@ -147,6 +155,22 @@ def test_an_index_beyond_what_was_bought_is_refused(provisioned: Limited) -> Non
         "__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException",
         "message": INDEX,
         "ThrottlingReasons": reason("IndexReadProvisionedThroughputExceeded", ARN + "/index/by_g"),
+    }
+
+
+@pytest.mark.row("behaviour:on-demand-ceilings", "error:throttling-reasons")
+def test_a_table_and_an_index_beyond_their_ceilings_are_refused(capped: Limited) -> None:
+    assert capped.refusal("PutItem", Item=KEY) == {
+        "__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException",
+        "message": HOT,
+        "throttlingReasons": reason("TableWriteMaxOnDemandThroughputExceeded"),
+    }
+    read = capped.refusal("GetItem", Key=KEY, ConsistentRead=True)
+    assert read["throttlingReasons"] == reason("TableReadMaxOnDemandThroughputExceeded")
+    assert capped.refusal("Query", **ON_INDEX) == {
+        "__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException",
+        "message": HOT_INDEX,
+        "throttlingReasons": reason("IndexReadMaxOnDemandThroughputExceeded", ARN + "/index/by_g"),
     }
 
 

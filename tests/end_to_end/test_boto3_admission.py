@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
 from typing import Any
 
@@ -75,3 +76,34 @@ def test_an_endpoint_that_admits_refuses_more_than_a_partition_may_take() -> Non
         assert reasons["throttlingReasons"][0]["reason"] == "TableWriteKeyRangeThroughputExceeded"
         patient = served.client(attempts=10)
         patient.put_item(TableName="big", Item={"pk": {"S": "small"}})
+
+
+def test_a_client_meets_the_ceiling_of_an_on_demand_table_and_lifts_it() -> None:
+    with serve("--lab", "--partitions", "1") as served:
+        client = served.client()
+        ceiling: Any = {"MaxReadRequestUnits": 1_000, "MaxWriteRequestUnits": 20}
+        client.create_table(TableName="orders", BillingMode="PAY_PER_REQUEST", OnDemandThroughput=ceiling, **KEYS)
+        client.get_waiter("table_exists").wait(TableName="orders", WaiterConfig={"Delay": 1})
+        assert client.describe_table(TableName="orders")["Table"]["OnDemandThroughput"] == ceiling
+        lab(served, "admission", burst_s=0)
+
+        def put() -> Any:
+            try:
+                # Twelve units each: the third of a second is refused.
+                client.put_item(TableName="orders", Item={"pk": {"S": "k"}, "v": {"S": "x" * 12_000}})
+            except ClientError as error:
+                return error.response
+            return None
+
+        def until_refused() -> Any:
+            return next((refused for _ in range(300) if (refused := put()) is not None), None)
+
+        refused = until_refused()
+        assert refused["Error"]["Code"] == "ThrottlingException"
+        assert refused["throttlingReasons"][0]["reason"] == "TableWriteMaxOnDemandThroughputExceeded"
+        client.update_table(TableName="orders", OnDemandThroughput={"MaxWriteRequestUnits": -1})
+        client.get_waiter("table_exists").wait(TableName="orders", WaiterConfig={"Delay": 1})
+        deadline = time.monotonic() + 20
+        while put() is not None or [put() for _ in range(10)] != [None] * 10:
+            assert time.monotonic() < deadline, "nodes hear of it within a second or two"
+            time.sleep(0.2)

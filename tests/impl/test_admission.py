@@ -107,6 +107,67 @@ def test_an_on_demand_table_has_only_the_limits_of_partition_and_node(make_lab: 
     assert {a.body["throttlingReasons"][0]["reason"] for a in refused} == {"TableWriteKeyRangeThroughputExceeded"}
 
 
+def with_ceilings(lab: Any, read: int, write: int) -> None:
+    """A table on demand that may use so much at most, and nodes that have heard of it."""
+    answer = lab.call(
+        "CreateTable",
+        TableName="things",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        OnDemandThroughput={"MaxReadRequestUnits": read, "MaxWriteRequestUnits": write},
+    )
+    assert answer.status == 200
+    lab.run(8 * SECOND)
+
+
+def lift(lab: Any, **ceilings: int) -> None:
+    assert lab.call("UpdateTable", TableName="things", OnDemandThroughput=ceilings).status == 200
+    lab.run(5 * SECOND)
+
+
+def test_an_on_demand_table_is_throttled_above_its_ceilings_and_not_below(make_lab: Callable[..., Any]) -> None:
+    lab = small(make_lab, burst_s=0)
+    with_ceilings(lab, 20, 10)
+    assert [a.status for a in puts(lab, [f"k{i}" for i in range(10)], wait_ns=2 * SECOND)] == [200] * 10
+    assert [a.status for a in gets(lab, ["k1"] * 20, True, wait_ns=2 * SECOND)] == [200] * 20
+    keys = [f"more{i}" for i in range(30)]
+    answers = puts(lab, keys, wait_ns=SECOND // 2)
+    refused = [key for key, answer in zip(keys, answers, strict=True) if answer.status != 200]
+    assert len(refused) in (19, 20)
+    said = next(answer for answer in answers if answer.status != 200)
+    assert (said.status, said.error) == (400, "ThrottlingException")
+    arn = "arn:aws:dynamodb:us-east-1:000000000000:table/things"
+    assert said.body["throttlingReasons"] == [{"reason": "TableWriteMaxOnDemandThroughputExceeded", "resource": arn}]
+    lab.run(3 * SECOND)
+    read = gets(lab, ["k1"] * 60, True, wait_ns=SECOND // 2)
+    assert sum(1 for a in read if a.status != 200) in (39, 40)
+    reasons = {a.body["throttlingReasons"][0]["reason"] for a in read if a.status != 200}
+    assert reasons == {"TableReadMaxOnDemandThroughputExceeded"}
+    lift(lab, MaxWriteRequestUnits=-1)
+    for key in refused:  # one at a time: reads are held to their ceiling still
+        lab.run(SECOND // 10)
+        found = lab.call("GetItem", TableName="things", Key={"pk": {"S": key}}, ConsistentRead=True)
+        assert (found.status, found.body) == (200, {}), "what was refused did not happen"
+    assert [a.status for a in puts(lab, keys * 3, wait_ns=2 * SECOND)] == [200] * 90, "its ceiling is lifted"
+    assert sum(1 for a in gets(lab, ["k1"] * 60, True, wait_ns=SECOND // 2) if a.status != 200) in (39, 40)
+    lift(lab, MaxReadRequestUnits=30)
+    assert sum(1 for a in gets(lab, ["k1"] * 60, True, wait_ns=SECOND // 2) if a.status != 200) in (29, 30)
+
+
+def test_a_transaction_beyond_a_ceiling_is_cancelled_with_a_throttling_error(make_lab: Callable[..., Any]) -> None:
+    lab = small(make_lab, burst_s=0)
+    with_ceilings(lab, 20, 5)
+    put = {"Put": {"TableName": "things", "Item": {"pk": {"S": "t"}}}}
+    assert lab.call("TransactWriteItems", TransactItems=[put]).status == 200
+    assert lab.put("big", "x" * 20_000).status == 200  # five units a second, and this leaves a debt of fifteen
+    answer = lab.call("TransactWriteItems", TransactItems=[put])
+    assert answer.error == "TransactionCanceledException"
+    assert [reason["Code"] for reason in answer.body["CancellationReasons"]] == ["ThrottlingError"]
+    lab.run(5 * SECOND)
+    assert lab.call("TransactWriteItems", TransactItems=[put]).status == 200
+
+
 @pytest.mark.claim("S33")
 def test_reads_are_paid_by_size_strong_ones_at_the_leader_and_eventual_ones_over_all_replicas(
     make_lab: Callable[..., Any],

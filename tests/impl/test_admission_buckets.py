@@ -251,6 +251,57 @@ def test_on_demand_there_are_only_the_partition_s_and_the_node_s_limit() -> None
     ]
 
 
+def ceilings(admission: Admission, read: int = 0, write: int = 0, now: int = 0) -> None:
+    """Table T, on demand, may use so much at most."""
+    admission.learn([Allowance("T", "", 0, 0, 1, read, write)], now)
+
+
+def test_on_demand_a_ceiling_holds_a_table_as_bought_units_would() -> None:
+    admission = node(burst_s=0)
+    ceilings(admission, read=10, write=5)
+    assert [admitted(admission, second, 50) for second in (0, 1, 2)] == [5, 5, 5]
+    assert write(admission, 2) == "TableWriteMaxOnDemandThroughputExceeded"
+    served = 0
+    while (said := read(admission, 2)) == "":
+        served += 1
+    assert (served, said) == (10, "TableReadMaxOnDemandThroughputExceeded")
+    error = admission.refusal(SPEC, WRITE, True, OTHERS, 2 * SECOND_NS)
+    assert error is not None and error.code == "ThrottlingException"
+    assert error.body()["throttlingReasons"] == [
+        {
+            "reason": "TableWriteMaxOnDemandThroughputExceeded",
+            "resource": "arn:aws:dynamodb:us-east-1:000000000000:table/T",
+        }
+    ]
+
+
+def test_a_ceiling_of_writes_is_none_of_reads_and_is_lifted_without_a_trace() -> None:
+    admission = node()
+    ceilings(admission, write=5)
+    assert admitted(admission, 0, 2_000) == 1_000, "what a partition takes: 1,505 are in the burst and in this second"
+    assert admitted(admission, 1, 2_000) == 510, "the rest of the burst, and what came in"
+    assert [read(admission, 2) for _ in range(1_000)] == [""] * 1_000
+    ceilings(admission, now=3 * SECOND_NS)
+    assert admitted(admission, 4, 2_000) == 1_000
+    assert write(admission, 4) == "TableWriteKeyRangeThroughputExceeded"
+
+
+def test_a_ceiling_is_divided_over_partitions_and_a_table_below_it_is_not_refused() -> None:
+    admission = node(burst_s=0)
+    admission.learn([Allowance("T", "", 0, 0, 4, 0, 100)], 0)
+    assert [admitted(admission, second, 25) for second in range(5)] == [25] * 5
+    assert write(admission, 4) == "TableWriteMaxOnDemandThroughputExceeded"
+
+
+def test_below_its_ceiling_an_on_demand_table_still_has_no_claim_on_a_node_that_is_full() -> None:
+    admission = node(node_partitions=1)
+    other = GroupSpec("U/1.0", "U", "", b"", b"", (), None)
+    ceilings(admission, write=5)
+    while admission.refusal(other, WRITE, True, OTHERS, 0) is None:
+        admission.pay_write(other.group, 1)
+    assert write(admission, 0) == "TableWriteKeyRangeThroughputExceeded"
+
+
 def test_a_provisioned_index_is_refused_in_the_index_s_own_words() -> None:
     admission = node()
     admission.learn([Allowance("T", "by-x", 1, 1, 1)], 0)

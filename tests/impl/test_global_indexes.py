@@ -410,6 +410,39 @@ def test_a_slow_index_throttles_the_writes_that_change_it_and_no_others(make_lab
     check_converged(lab)
 
 
+def test_a_ceiling_of_an_index_on_demand_throttles_the_writes_that_change_it_until_it_is_lifted(
+    make_lab: MakeLab,
+) -> None:
+    lab = make_lab(partitions=1, limits=Limits(burst_s=1), index_backlog_max=20)
+    lab.call(
+        "CreateTable",
+        TableName="things",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=definitions(pk="S", colour="S"),
+        BillingMode="PAY_PER_REQUEST",
+        GlobalSecondaryIndexes=[shape("by-colour", "colour", OnDemandThroughput={"MaxWriteRequestUnits": 2})],
+    )
+    lab.run(8 * SECOND)
+    answers = [put(lab, f"k{number}", "red", number) for number in range(60)]
+    refused = [answer for answer in answers if answer.status != 200]
+    assert 20 < len(refused) < 60
+    assert {answer.error for answer in refused} == {"ThrottlingException"}
+    arn = "arn:aws:dynamodb:us-east-1:000000000000:table/things/index/by-colour"
+    reason = {"reason": "IndexWriteMaxOnDemandThroughputExceeded", "resource": arn}
+    assert refused[0].body["throttlingReasons"] == [reason]
+    assert put(lab, "plain", None, 1).status == 200, "it owes the index nothing"
+    update = {"IndexName": "by-colour", "OnDemandThroughput": {"MaxWriteRequestUnits": -1}}
+    lifted = lab.call("UpdateTable", TableName="things", GlobalSecondaryIndexUpdates=[{"Update": update}])
+    assert lifted.status == 200
+    lab.run(5 * SECOND)
+    done = sorted(f"k{number}" for number, answer in enumerate(answers) if answer.status == 200)
+    assert query(lab, "by-colour", "colour", {"S": "red"}) == done, "what was owed has arrived"
+    assert {put(lab, f"k{number}", "blue", number).status for number in range(60)} == {200}
+    lab.run(2 * SECOND)
+    assert len(query(lab, "by-colour", "colour", {"S": "blue"})) == 60
+    check_converged(lab)
+
+
 def test_the_backlog_is_bounded_also_where_nothing_is_throttled(make_lab: MakeLab) -> None:
     """The index cannot be reached. Refusals are logged, so a late copy of a refused write changes nothing."""
     lab = make_lab(partitions=1, index_backlog_max=10)
