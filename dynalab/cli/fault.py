@@ -28,6 +28,8 @@ def fault(name: str | None, parameters: tuple[str, ...], url: str, as_json: bool
         dynalab fault index-lag lag_ms=5000
         dynalab fault stale-reads mode=always
         dynalab fault throttle operation=PutItem table=orders nth=3
+        dynalab fault region-conflict table=orders count=2
+        dynalab fault deny operation=ConditionCheckItem table=orders
         dynalab fault heal                         take everything off
         dynalab fault reset                        and delete every table
         dynalab fault history                      what clients saw, for `dynalab check`

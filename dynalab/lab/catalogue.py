@@ -13,10 +13,12 @@ from typing import TypeAlias, TypeVar
 
 from dynalab.drivers.store import FileStore
 from dynalab.lab import network
-from dynalab.lab.calls import THROTTLES, CallRule
+from dynalab.lab.calls import THROTTLES, CallRule, struck_by
 from dynalab.lab.control import BadFault, Entry, Lab
+from dynalab.lab.permissions import OF_PARTS
 from dynalab_impl.effects import JSON, Address, Limits
 from dynalab_impl.messages import SplitNow
+from dynalab_model.offered import OFFERED
 
 MS = 1_000_000
 INDEX_MESSAGES = ("IndexRequest",)
@@ -351,9 +353,19 @@ def _call_rule(lab: Lab, parameters: Parameters, entry: Entry) -> Stop:
     if entry.fault == "fail":
         when = str(parameters.text("when", "before", ("before", "after")))
     parameters.finish()
+    _check_struck(entry.fault, operation, struck_by(entry.fault, error))
     rule = CallRule(entry.fault, operation, table, nth, count, when, error, hits=entry.hits)
     lab.calls.append(rule)
     return lambda: lab.calls.remove(rule)
+
+
+def _check_struck(fault: str, operation: str | None, struck: frozenset[str]) -> None:
+    """A rule that can never fire would show nothing."""
+    if operation is None or operation in struck:
+        return
+    if operation not in OFFERED and operation not in OF_PARTS:
+        raise BadFault(f"there is no operation {operation!r}")
+    raise BadFault(f"{fault} never strikes {operation}; it strikes {', '.join(sorted(struck))}")
 
 
 FAULTS: dict[str, Fault] = {
@@ -384,5 +396,13 @@ FAULTS: dict[str, Fault] = {
         _call_rule,
     ),
     "conflict": Fault("refuse count calls [of operation on table] as if a transaction held the item", _call_rule),
+    "region-conflict": Fault(
+        "refuse count writes [of operation on table] as if another Region were changing the item", _call_rule
+    ),
+    "deny": Fault(
+        "refuse count calls [of operation on table] for want of that permission; PutItem, UpdateItem, DeleteItem, "
+        f"GetItem, {', '.join(OF_PARTS)} also inside transactions and statements",
+        _call_rule,
+    ),
     "fail": Fault("answer 500 to count calls [of operation on table], before or after carrying them out", _call_rule),
 }

@@ -22,13 +22,14 @@ from typing import TypeAlias, cast
 from dynalab.drivers.embedded import EmbeddedCluster
 from dynalab.endpoint.http import Exchange
 from dynalab.endpoint.service import Answer
-from dynalab.lab.calls import CallRule
+from dynalab.lab.calls import CallRule, error_response
 from dynalab.lab.network import Hits, LabNetwork
 from dynalab.lab.recorder import Recorder
 from dynalab_impl import index_duties
 from dynalab_impl.admission import Admission
 from dynalab_impl.effects import JSON, Address, Limits, Node, Response
 from dynalab_impl.storage_node import StorageNode
+from dynalab_model.errors import internal_server_error
 from dynalab_model.operations import CreateTable, DeleteTable, DescribeTable, ListTables, Operation
 from dynalab_model.schema import IndexSchema, KeyAttribute, KeySchema, TableSchema
 
@@ -236,10 +237,12 @@ class Lab:
             answer = self._learning(operation.schema, answer)
         for rule in self.calls:
             if rule.fires(name, operation):
-                if rule.when == "before":
-                    answer(rule.response(operation))
+                if rule.when == "after":
+                    return _failing_after(answer)
+                refusal = rule.response(name, operation)
+                if refusal is not None:
+                    answer(refusal)
                     return None
-                return _failing_after(rule, operation, answer)
         return answer
 
     def _learning(self, schema: TableSchema, answer: Answer) -> Answer:
@@ -327,8 +330,9 @@ class Lab:
         task.add_done_callback(self._tasks.discard)
 
 
-def _failing_after(rule: CallRule, operation: Operation, answer: Answer) -> Answer:
-    return lambda response: answer(rule.response(operation) if response.status == 200 else response)
+def _failing_after(answer: Answer) -> Answer:
+    lost = error_response(internal_server_error())
+    return lambda response: answer(lost if response.status == 200 else response)
 
 
 def _json(exchange: Exchange, status: int, body: Body) -> None:

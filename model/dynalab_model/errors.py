@@ -80,6 +80,7 @@ TEXTS: dict[str, str] = {
     "duplicate-item": "Duplicate primary key exists in table",
     "transaction-conflict": "Transaction is ongoing for the item",
     "transaction-in-progress": "The transaction with the given request token is already in progress.",
+    "replicated-conflict": "One or more items in this request are being modified by a request in another Region.",
     "token-mismatch": "The request uses the same client token as a previous, but non-identical request.",
     "transaction-same-item": "Transaction request cannot include multiple operations on one item",
     "transaction-one-member": "TransactItems can only contain one of Check, Put, Update or Delete",  # as clients have seen it
@@ -293,6 +294,12 @@ def throttling(
     return DynamoError("ThrottlingException", TEXTS["throttled-index" if index else "throttled"], extra=extra)
 
 
+def request_limit_exceeded(*, reasons: Sequence[Mapping[str, str]] = ()) -> DynamoError:
+    """The account's quota of throughput ran out; `reasons` as for provisioned_throughput_exceeded."""
+    extra = {"ThrottlingReasons": [dict(reason) for reason in reasons]} if reasons else None
+    return DynamoError("RequestLimitExceeded", TEXTS["request-limit"], extra=extra)
+
+
 def throttling_reason(access: str, limit: str, resource: str, *, index: bool = False) -> dict[str, str]:
     """One of ThrottlingReasons (api.md §7): `access` is Read or Write, `limit` what ran out, `resource` an ARN.
 
@@ -305,6 +312,11 @@ def throttling_reason(access: str, limit: str, resource: str, *, index: bool = F
 def transaction_conflict() -> DynamoError:
     """A transaction holds the item."""
     return DynamoError("TransactionConflictException", TEXTS["transaction-conflict"])
+
+
+def replicated_write_conflict() -> DynamoError:
+    """Status 409: a write in another Region is under way; this one had no effect."""
+    return DynamoError("ReplicatedWriteConflictException", TEXTS["replicated-conflict"])
 
 
 def transaction_in_progress() -> DynamoError:
