@@ -24,7 +24,8 @@ from typing import Final
 DYNALITE_VERSION: Final = "4.0.0"
 START_SECONDS_MAX: Final = 30.0
 INSTALL_SECONDS_MAX: Final = 300
-NAMES: Final = ("dynalab", "dynalab --data", "moto", "dynalite", "dynalite --path")
+OPTIONS: Final = {"dynalab": (), "dynalab --data": ("--data",), "dynalab --data --no-fsync": ("--data", "--no-fsync")}
+NAMES: Final = (*OPTIONS, "moto", "dynalite", "dynalite --path")
 
 
 class Skipped(RuntimeError):
@@ -78,12 +79,12 @@ def _stop(process: subprocess.Popen[str]) -> None:
 
 
 @contextmanager
-def dynalab(data: bool) -> Iterator[Running]:
-    """`dynalab serve` on a free port; with `data`, on files in a temporary directory."""
+def dynalab(*options: str) -> Iterator[Running]:
+    """`dynalab serve` on a free port; with `--data`, on files in a temporary directory."""
     with tempfile.TemporaryDirectory(prefix="dynalab-bench-") as directory:
         command = [str(Path(sys.executable).with_name("dynalab")), "serve", "--port", "0"]
-        if data:
-            command += ["--data", directory]
+        for option in options:
+            command += [option, directory] if option == "--data" else [option]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
             assert process.stdout is not None
@@ -150,8 +151,8 @@ def dynalite(tools: Path, data: bool) -> Iterator[Running]:
 def start(name: str, tools: Path) -> Iterator[Running]:
     """The server of that name (one of NAMES); stopped at the end. Raises Skipped."""
     with ExitStack() as stack:
-        if name in ("dynalab", "dynalab --data"):
-            yield stack.enter_context(dynalab(data=name.endswith("--data")))
+        if name in OPTIONS:
+            yield stack.enter_context(dynalab(*OPTIONS[name]))
         elif name == "moto":
             yield stack.enter_context(moto())
         elif name in ("dynalite", "dynalite --path"):

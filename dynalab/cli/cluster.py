@@ -94,6 +94,12 @@ def cluster() -> None:
 @click.option("--port-base", type=click.IntRange(1024, 65000), metavar="P", help="Ports from P on, the routers' first.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where routers serve. Loopback unless you say so.")
 @click.option("--lab", is_flag=True, help="Let `dynalab fault` and /_dynalab/ break it. Loopback only.")
+@click.option(
+    "--fsync/--no-fsync",
+    default=True,
+    help="Nodes wait for the disk before a write is acknowledged, until the next `up`. With --no-fsync what was"
+    " acknowledged survives `kill`, and not a power cut. [default: fsync]",
+)
 @_clearly
 def up(
     data: str,
@@ -111,6 +117,7 @@ def up(
     port_base: int | None,
     host: str,
     lab: bool,
+    fsync: bool,
 ) -> int:
     """Start every process, and return once clients are served. Without --port-base, ports are chosen free."""
     from dynalab.drivers.cluster import operations
@@ -122,9 +129,11 @@ def up(
     began = time.monotonic()
     shape = operations.Shape(zones, nodes_per_zone, routers, partitions, archive, scrub, split_bytes, split_after)
     limits = operations.limits_of(partition_read, partition_write) if admission else None
-    state = operations.up(_directory(data), shape, host=host, port_base=port_base, lab=lab, limits=limits)
+    state = operations.up(_directory(data), shape, host=host, port_base=port_base, lab=lab, limits=limits, fsync=fsync)
     for url in state.urls():
         click.echo(f"listening on {url}")
+    if not fsync:
+        click.echo("without fsync: an acknowledged write survives the death of processes, not a power cut", err=True)
     click.echo(f"{len(state.places)} processes up in {time.monotonic() - began:.1f} s", err=True)
     return exit_codes.VALID
 

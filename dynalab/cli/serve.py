@@ -19,6 +19,13 @@ from dynalab_model.dialects import CLASSIC, DIALECTS
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Loopback unless you say otherwise.")
 @click.option("--data", type=click.Path(file_okay=False), metavar="DIR", help="Keep everything in files, not memory.")
+@click.option(
+    "--fsync/--no-fsync",
+    default=True,
+    help="With --data: wait for the disk before a write is acknowledged. With --no-fsync what was acknowledged survives"
+    " the death of this process (kill -9), but a power cut or a crash of the system may take any of it; such a"
+    " directory is then refused. [default: fsync]",
+)
 @click.option("--lab", is_flag=True, help="Let `dynalab fault` and /_dynalab/ break it. Loopback only.")
 @click.option("--zones", type=click.IntRange(3, 9), help="Zones. [default: 3, or what DIR holds]")
 @click.option("--nodes-per-zone", type=click.IntRange(1, 20), help="In each zone. [default: 1, or what DIR holds]")
@@ -63,6 +70,7 @@ def serve(
     port: int,
     host: str,
     data: str | None,
+    fsync: bool,
     lab: bool,
     zones: int | None,
     nodes_per_zone: int | None,
@@ -76,11 +84,14 @@ def serve(
 ) -> int:
     """Serve DynamoDB's protocol until SIGTERM or SIGINT.
 
-    Prints `listening on http://HOST:PORT` once requests are served. Point a client at it with any credentials:
+    Prints `listening on http://HOST:PORT` once requests are served, and then what an acknowledgement promises. Point a
+    client at it with any credentials:
 
     \b
         aws dynamodb list-tables --endpoint-url http://127.0.0.1:8000
     """
+    if data is None and not fsync:
+        raise click.UsageError("--no-fsync says how files are written: it needs --data DIR")
     try:
         import httptools  # noqa: F401
     except ImportError:
@@ -93,6 +104,7 @@ def serve(
         host=host,
         port=port,
         data=data,
+        fsync=fsync,
         lab=lab,
         zones=zones,
         nodes_per_zone=nodes_per_zone,
@@ -104,7 +116,7 @@ def serve(
         transaction_rules=tuple(name for name in RULES if name in transaction_rules),
     )
     try:
-        run(settings, lambda url: click.echo(f"listening on {url}"))
+        run(settings, lambda url: click.echo(f"listening on {url}\n{settings.promise()}"))
     except CannotServe as error:
         click.echo(f"dynalab serve: {error}", err=True)
         return exit_codes.DATA if error.data else exit_codes.USAGE

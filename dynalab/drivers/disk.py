@@ -41,6 +41,10 @@ class File(Protocol):
 class FileSystem(Protocol):
     """What a driver needs of a disk. Paths are absolute or relative strings with `/`."""
 
+    @property
+    def syncs(self) -> bool:
+        """Whether syncs wait for a disk. Where they do not, nothing here takes long."""
+
     def make_dir(self, path: str) -> None:
         """Create a directory; its own name is durable after `fsync_dir` of its parent. Nothing happens if it stands
         already.
@@ -80,22 +84,23 @@ _THROUGH = getattr(os, "O_DSYNC", 0)
 
 
 class RealFile:
-    """A file descriptor, opened with `_THROUGH`."""
+    """A file descriptor; `through` says that it was opened with `_THROUGH`."""
 
-    __slots__ = ("_fd", "_unsynced")
+    __slots__ = ("_fd", "_through", "_unsynced")
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, through: bool) -> None:
         self._fd = fd
+        self._through = through
         self._unsynced = True  # perhaps: what a process that was killed wrote is not on disk because this one reads it
 
     def append(self, data: bytes) -> None:
-        self._unsynced |= not _THROUGH
+        self._unsynced |= not self._through
         view = memoryview(data)
         while view:  # a write may be short when the disk is nearly full
             view = view[os.write(self._fd, view) :]
 
     def overwrite(self, offset: int, data: bytes) -> None:
-        self._unsynced |= not _THROUGH
+        self._unsynced |= not self._through
         written = os.pwrite(self._fd, data, offset)
         if written != len(data):
             raise OSError(f"{written} of {len(data)} bytes were written")
@@ -114,9 +119,15 @@ class RealFile:
 
 
 class RealFileSystem:
-    """The operating system's files."""
+    """The operating system's files. `through` says that whatever is written is going to be synced at once, so that one
+    call may do both.
+    """
 
-    __slots__ = ()
+    __slots__ = ("_through",)
+    syncs = True
+
+    def __init__(self, *, through: bool = True) -> None:
+        self._through = _THROUGH if through else 0
 
     def make_dir(self, path: str) -> None:
         os.makedirs(path, mode=0o700, exist_ok=True)
@@ -135,11 +146,11 @@ class RealFileSystem:
             return file.read()
 
     def open_append(self, path: str, *, create: bool) -> File:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | _THROUGH | (os.O_CREAT | os.O_EXCL if create else 0)
-        return RealFile(os.open(path, flags, 0o600))
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | self._through | (os.O_CREAT | os.O_EXCL if create else 0)
+        return RealFile(os.open(path, flags, 0o600), self._through != 0)
 
     def open_in_place(self, path: str) -> File:
-        return RealFile(os.open(path, os.O_WRONLY | os.O_CLOEXEC | _THROUGH))
+        return RealFile(os.open(path, os.O_WRONLY | os.O_CLOEXEC | self._through), self._through != 0)
 
     @contextmanager
     def locked(self, path: str) -> Iterator[None]:

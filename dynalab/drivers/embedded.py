@@ -338,8 +338,12 @@ class EmbeddedCluster:
                 self._loop.call_soon(self._begin_sync, host, host.epoch)
             else:
                 position = host.appended
-                host.disk.take()
-                self._reached_disk(host, position)
+                try:
+                    host.disk.take()
+                except Exception as error:
+                    self._sync_failed(host, error)
+                else:
+                    self._reached_disk(host, position)
 
     def _begin_sync(self, host: Host, epoch: int) -> None:
         job = None
@@ -365,15 +369,18 @@ class EmbeddedCluster:
                 host.disk = None
             return
         if error is not None:
-            # Not tried again and not restarted: the kernel may have dropped the pages, and a second sync would say that
-            # all is well.
-            self.failures.append(f"{host.address}: a sync failed: {error}")
-            log.error("%s crashed: a sync failed: %s", host.address, error)
-            self.crash(host.address)
+            self._sync_failed(host, error)
             return
         self._reached_disk(host, position)
         if not self._ticking:
             self._wake()
+
+    def _sync_failed(self, host: Host, error: BaseException) -> None:
+        # Not tried again and not restarted: the kernel may have dropped the pages, and a second sync would say that all
+        # is well.
+        self.failures.append(f"{host.address}: a sync failed: {error}")
+        log.error("%s crashed: a sync failed: %s", host.address, error)
+        self.crash(host.address)
 
     def _reached_disk(self, host: Host, position: Position) -> None:
         node = host.node

@@ -101,6 +101,8 @@ class PowerLossFileSystem:
     b'record'
     """
 
+    syncs = True
+
     def __init__(self, *, cut_at: int | None = None, deaf_to: Collection[str] = ()) -> None:
         self._root = _Directory()
         self._cut_at = cut_at

@@ -55,8 +55,8 @@ class NodeDisk(Protocol):
         """Take a record for the next sync."""
 
     def take(self) -> Callable[[], None] | None:
-        """Close the batch: a call that returns when it is on disk (for a worker thread), or None if it is there
-        already.
+        """Close the batch: a call that returns when it is on disk (for a worker thread), or None if it is as safe
+        already as this disk makes it. Raises OSError if the disk refuses, as the call does.
         """
 
     def truncate(self, before: Position) -> None:
@@ -142,20 +142,26 @@ class MemoryStore:
 
 
 class FileDisk:
-    """Records through the codec into a log of files. `memory` is shared by the disks of one store."""
+    """Records through the codec into a log of files. `memory` is shared by the disks of one store. Where no sync waits,
+    `take` writes the batch itself: that takes microseconds.
+    """
 
-    __slots__ = ("_log", "_memory")
-    waits = True
+    __slots__ = ("_log", "_memory", "waits")
 
-    def __init__(self, log: LogFiles, memory: codec.EntryMemory) -> None:
+    def __init__(self, log: LogFiles, memory: codec.EntryMemory, waits: bool) -> None:
         self._log = log
         self._memory = memory
+        self.waits = waits
 
     def append(self, record: Record) -> None:
         self._log.stage(self._memory.encode(record))
 
-    def take(self) -> Callable[[], None]:
-        return self._log.take()
+    def take(self) -> Callable[[], None] | None:
+        job = self._log.take()
+        if self.waits:
+            return job
+        job()
+        return None
 
     def truncate(self, before: Position) -> None:
         self._log.truncate(before)
@@ -224,8 +230,12 @@ class FileStore:
         else:
             self._manifest = self._begin(topology)
         # What is not of the disks is said anew by each process.
+        found = self._manifest.topology
         self.topology = replace(
-            self._manifest.topology, limits=topology.limits, collection_bytes_max=topology.collection_bytes_max
+            found,
+            limits=topology.limits,
+            collection_bytes_max=topology.collection_bytes_max,
+            timing=replace(found.timing, accepts_in_flight=topology.timing.accepts_in_flight),
         )
 
     def _begin(self, topology: Topology) -> Manifest:
@@ -256,7 +266,7 @@ class FileStore:
             try:
                 opened = open_log(self._fs, directory, segment_bytes_max=self._segment_bytes_max)
                 return (
-                    FileDisk(opened.log, self._memory),
+                    FileDisk(opened.log, self._memory, self._fs.syncs),
                     [codec.decode(payload) for payload in opened.payloads],
                     incarnation,
                 )
@@ -265,7 +275,7 @@ class FileStore:
                 self.wipe(address)
         incarnation = self._manifest.incarnations[address]
         fresh = open_log(self._fs, self._directory(address, incarnation), segment_bytes_max=self._segment_bytes_max)
-        return FileDisk(fresh.log, self._memory), [], incarnation
+        return FileDisk(fresh.log, self._memory, self._fs.syncs), [], incarnation
 
     def wipe(self, address: Address) -> None:
         before = self._manifest.incarnations.get(address, FIRST_INCARNATION)

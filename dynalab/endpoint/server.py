@@ -21,6 +21,7 @@ from dynalab.drivers.disk import RealFileSystem
 from dynalab.drivers.embedded import EmbeddedCluster, MakeNode
 from dynalab.drivers.log_files import make_dir_durably
 from dynalab.drivers.store import FileStore, MemoryStore, Store, StoreError
+from dynalab.drivers.unsynced import open_directory, settle, this_boot
 from dynalab.endpoint.http import Listener
 from dynalab.endpoint.service import Endpoint
 from dynalab.lab import Lab, make_lab
@@ -70,6 +71,7 @@ class Settings:
     host: str = LOOPBACK
     port: int = 8000
     data: str | None = None
+    fsync: bool = True  # with `data`: a write is on disk before it is acknowledged
     lab: bool = False
     zones: int | None = None
     nodes_per_zone: int | None = None
@@ -85,7 +87,8 @@ class Settings:
         zones, nodes = self.zones or 3, self.nodes_per_zone or 1
         limits = Limits() if self.admission else None
         # Where no disk is waited for, a second Accept on its way saves no time, and costs as much as the first.
-        timing = TIMING if self.data is not None else replace(TIMING, accepts_in_flight=1)
+        waits = self.data is not None and self.fsync
+        timing = TIMING if waits else replace(TIMING, accepts_in_flight=1)
         return layout(
             zones,
             nodes,
@@ -97,6 +100,14 @@ class Settings:
             transaction_rules=self.transaction_rules,
         )
 
+    def promise(self) -> str:
+        """What a client may count on once a write was acknowledged."""
+        if self.data is None:
+            return "kept in memory: gone when this process ends"
+        if self.fsync:
+            return f"kept in {self.data}: a write is on disk on two of three replicas before it is acknowledged"
+        return f"kept in {self.data} without fsync: survives the death of this process, not a power cut"
+
 
 class Service:
     """A running service. `start` gives the address; `stop` ends it."""
@@ -104,6 +115,7 @@ class Service:
     def __init__(self, settings: Settings, make_node: MakeNode | None = None) -> None:
         self.settings = settings
         self._lock_fd: int | None = None
+        self._fs = RealFileSystem(through=settings.fsync)
         if make_node is None:
             from dynalab_impl.service import make_node as make_real_node
 
@@ -163,6 +175,8 @@ class Service:
             self._listener.close()
         await self.cluster.stop()
         if self._lock_fd is not None:
+            assert self.settings.data is not None
+            settle(self._fs, self.settings.data, this_boot())
             os.close(self._lock_fd)
 
     def _open_store(self) -> Store:
@@ -170,9 +184,8 @@ class Service:
         topology = settings.topology()
         if settings.data is None:
             return MemoryStore(topology)
-        fs = RealFileSystem()
         try:
-            make_dir_durably(fs, settings.data)
+            make_dir_durably(self._fs, settings.data)
             self._lock_fd = os.open(os.path.join(settings.data, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -180,7 +193,8 @@ class Service:
         except OSError as error:
             raise CannotServe(f"{settings.data} cannot be used: {error.strerror}") from error
         try:
-            store = FileStore(fs, settings.data, topology)
+            files = open_directory(self._fs, settings.data, synced=settings.fsync, boot=this_boot())
+            store = FileStore(files, settings.data, topology)
         except (StoreError, OSError) as error:
             raise CannotServe(str(error), data=True) from error
         found = store.topology

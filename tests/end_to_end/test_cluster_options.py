@@ -76,6 +76,24 @@ def test_a_cluster_archives_scrubs_throttles_and_divides_as_it_was_told(tmp_path
         assert (topology.archive, topology.scrub, topology.split_bytes, topology.limits) == (True, True, 20_000, None)
 
 
+@pytest.mark.claim("S23")
+def test_a_cluster_without_fsync_keeps_what_it_acknowledged_through_kills_of_all_its_processes(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    marks = [data / "nodes" / name / "unsynced" for name in ("n1", "n2", "n3")]
+    with up(data, *SMALL, "--no-fsync") as cluster:
+        make_table(cluster.client())
+        for number in range(30):
+            cluster.client().put_item(TableName="told", Item={"pk": {"S": f"k{number}"}})
+        assert all(mark.exists() for mark in marks)
+        for name in ("n1", "n2", "n3"):
+            assert cluster("kill", name).code == 0
+    assert all(mark.exists() for mark in marks), "nobody has synced what they wrote"
+    with up(data) as cluster:
+        assert not any(mark.exists() for mark in marks)
+        pages = cluster.client(attempts=8).get_paginator("scan").paginate(TableName="told", ConsistentRead=True)
+        assert {item["pk"]["S"] for page in pages for item in page["Items"]} == {f"k{number}" for number in range(30)}
+
+
 def test_what_cannot_be_changed_or_goes_with_something_else_is_said(tmp_path: Path) -> None:
     alone = quick("cluster", "up", "--data", str(tmp_path / "a"), "--partition-write", "5")
     assert alone.code == 64 and "go with --admission" in alone.err

@@ -38,10 +38,21 @@ class Writer(threading.Thread):
             self.acknowledged = self.tried
 
 
+# How the process that is killed writes, and how the one after it does.
+LIVES = {
+    "with fsync": ((), ()),
+    "without fsync": (("--no-fsync",), ("--no-fsync",)),
+    "first without": (("--no-fsync",), ()),
+    "then without": ((), ("--no-fsync",)),
+}
+
+
 @pytest.mark.claim("S23")
-def test_every_acknowledged_write_is_there_after_kill_9(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lives", LIVES)
+def test_every_acknowledged_write_is_there_after_kill_9(lives: str, tmp_path: Path) -> None:
     data = str(tmp_path / "data")
-    with serve("--data", data) as first:
+    first_options, second_options = LIVES[lives]
+    with serve("--data", data, *first_options) as first:
         client = first.client()
         client.create_table(
             TableName="kept",
@@ -65,7 +76,7 @@ def test_every_acknowledged_write_is_there_after_kill_9(tmp_path: Path) -> None:
     acknowledged = sum(writer.acknowledged + 1 for writer in writers)
     assert acknowledged > WRITERS, "the writers were in the middle of it"
 
-    with serve("--data", data) as second:
+    with serve("--data", data, *second_options) as second:
         client = second.client()
         for writer in writers:
             pages = client.get_paginator("query").paginate(
@@ -81,6 +92,7 @@ def test_every_acknowledged_write_is_there_after_kill_9(tmp_path: Path) -> None:
                 list(range(writer.tried + 1)),
             ), f"writer {writer.number}: acknowledged 0..{writer.acknowledged}, found {len(found)} items"
         assert second.stop() == 0
+    assert not (tmp_path / "data" / "unsynced").exists(), "a clean end leaves everything on disk"
 
 
 def test_two_processes_cannot_serve_one_directory(tmp_path: Path) -> None:

@@ -92,6 +92,12 @@ def test_every_answered_request_is_counted_once(respond: Callable[[bytes, bytes]
     assert 0 < measured.p50_ms <= measured.p99_ms
 
 
+def shown(report: Report) -> str:
+    console = Console(record=True, width=160, file=io.StringIO())
+    report.show(console)
+    return console.export_text()
+
+
 def test_an_error_is_reported_and_not_counted() -> None:
     count = iter(range(1_000_000))
 
@@ -174,11 +180,32 @@ def test_a_closed_connection_ends_the_wait_for_its_response() -> None:
 def test_a_comparison_that_was_not_made_is_a_row_that_says_why() -> None:
     report = Report([Figure("GetItem", "dynalab", 8000.0, "requests/s", "p50 1 ms")])
     report.add(Figure("GetItem", "dynalite", None, "requests/s", problem="skipped: node and npm are not installed"))
-    console = Console(record=True, width=160, file=io.StringIO())
-    report.show(console)
-    text = console.export_text()
+    text = shown(report)
     assert "not measured" in text and "skipped: node and npm are not installed" in text
     assert json.loads(report.to_json())["ratios"] == {"GetItem": {}}
+
+
+def test_files_are_compared_on_equal_terms_and_the_terms_are_said() -> None:
+    report = Report()
+    for subject, rate in (("dynalab", 9_000.0), ("dynalab --data", 3_000.0), ("dynalab --data --no-fsync", 8_000.0)):
+        report.add(Figure("PutItem", subject, rate, "requests/s"))
+    assert "power cut" not in shown(report)
+    report.add(Figure("PutItem", "dynalite", 6_000.0, "requests/s"))
+    report.add(Figure("PutItem", "dynalite --path", 4_000.0, "requests/s"))
+    beside = {"dynalab --data --no-fsync": 2.0, "dynalab --data": 0.75}
+    assert report.ratios()["PutItem"] == {"dynalite": {"dynalab": 1.5}, "dynalite --path": beside}
+    assert list(report.ratios()["PutItem"]["dynalite --path"]) == list(beside), "equal terms first"
+    text = shown(report)
+    assert "2.00 times (--data --no-fsync)" in text and "0.75 times (--data)" in text
+    assert "a power cut may take any of it" in text and "power cut" in json.loads(report.to_json())["terms"]
+
+
+def test_a_server_on_files_without_syncs_is_started_with_a_directory_of_its_own(tmp_path: Path) -> None:
+    with servers.start("dynalab --data --no-fsync", tmp_path) as server:
+        words = Path(f"/proc/{server.process}/cmdline").read_text().split("\0")
+        directory = Path(words[words.index("--data") + 1])
+        assert "--no-fsync" in words and (directory / "unsynced").exists()
+    assert not directory.exists()
 
 
 def test_without_node_dynalite_is_skipped_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,7 @@ from dynalab.drivers.embedded import EmbeddedCluster
 from dynalab.drivers.log_files import make_dir_durably
 from dynalab.drivers.objects import ObjectDirectory
 from dynalab.drivers.store import MANIFEST, FileStore, Manifest, NodeDisk, StoreError
+from dynalab.drivers.unsynced import open_directory, settle, this_boot
 from dynalab_impl.effects import JSON, Address, Message, Node, Record, Topology
 from dynalab_impl.messages import SplitNow
 from dynalab_impl.service import make_node
@@ -75,14 +76,15 @@ class OneDisk:
         raise StoreError("a running process does not lose its disk")
 
 
-def open_disk(root: str, address: Address, topology: Topology, incarnation: int) -> OneDisk:
+def open_disk(root: str, address: Address, topology: Topology, incarnation: int, *, fsync: bool = True) -> OneDisk:
     """The disk of one machine, under at least the incarnation that the cluster file knows. Raises StoreError, OSError.
+    `root` stands.
 
     A directory that is gone, or that an older one was put in the place of, is a lost disk: the next incarnation.
     """
     is_router = address in topology.routers
     alone = Topology(() if is_router else (address,), (address,) if is_router else (), timing=topology.timing)
-    fs = RealFileSystem()
+    fs = open_directory(RealFileSystem(through=fsync), root, synced=fsync, boot=this_boot())
     manifest = f"{root}/{MANIFEST}"
     held = Manifest.from_json(fs.read(manifest)).incarnations.get(address, 0) if fs.exists(manifest) else 0
     if held < incarnation and not is_router:
@@ -294,7 +296,7 @@ def main(arguments: list[str]) -> int:
         lock = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         known = state.machines.incarnations.get(place.address, 0)
-        disk = open_disk(str(root), place.address, state.topology, known)
+        disk = open_disk(str(root), place.address, state.topology, known, fsync=state.fsync)
         is_router = place.address in state.topology.routers
         sockets = Sockets.open(place, state.host, is_router, exact="--exact-ports" in options)
     except BlockingIOError:
@@ -309,7 +311,10 @@ def main(arguments: list[str]) -> int:
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
-    return _run(directory, place, disk, sockets)
+    code = _run(directory, place, disk, sockets)
+    if code == 0:
+        settle(RealFileSystem(), str(root), this_boot())
+    return code
 
 
 def _cannot(text: str) -> int:

@@ -105,8 +105,10 @@ def up(
     port_base: int | None = None,
     lab: bool = False,
     limits: Limits | None = None,
+    fsync: bool = True,
 ) -> State:
-    """Start every process; returns once clients are served. Nothing is throttled without limits. Raises ClusterError,
+    """Start every process; returns once clients are served. Nothing is throttled without limits. Without `fsync` what
+    was acknowledged survives the death of processes, not that of the machine (`drivers.unsynced`). Raises ClusterError,
     and then nothing runs.
     """
     with directory.locked():
@@ -114,7 +116,7 @@ def up(
         running = [place.name for place in state.places.values() if is_up(directory, place)]
         if running:
             raise ClusterError(f"the cluster in {directory} is up ({len(running)} processes); `down` stops it")
-        state.host, state.lab, state.limits = host, lab, limits
+        state.host, state.lab, state.limits, state.fsync = host, lab, limits, fsync
         state.cuts, state.faults = [], []
         for number, place in enumerate(state.places.values()):
             place.process = None

@@ -76,6 +76,7 @@ class State:
     faults: list[Body] = field(default_factory=list)
     serial: int = 0  # of the last fault that was put on
     limits: Limits | None = None  # what admission holds partitions and nodes to, as of the last `up`
+    fsync: bool = True  # whether nodes wait for their disks, as of the last `up`
 
     @property
     def topology(self) -> Topology:
@@ -114,6 +115,7 @@ class State:
             "faults": self.faults,
             "serial": self.serial,
             "limits": None if self.limits is None else asdict(self.limits),
+            "fsync": self.fsync,
         }
         return json.dumps(body, indent=1).encode()
 
@@ -140,7 +142,7 @@ class State:
             cuts = [(str(source), str(target)) for source, target in parts["cuts"]]
             rest = (parts["host"], bool(parts["lab"]), cuts, list(parts["faults"]), int(parts["serial"]))
             limits = None if parts.get("limits") is None else Limits(**parts["limits"])
-            return cls(str(parts["cluster"]), machines, places, *rest, limits=limits)
+            return cls(str(parts["cluster"]), machines, places, *rest, limits=limits, fsync=parts.get("fsync", True))
         except (ValueError, KeyError, TypeError, AttributeError, StoreError) as error:
             raise ClusterError(f"{CLUSTER_FILE} cannot be read: {error!r}", malformed=True) from error
 
