@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, cast, get_args
 
-from dynalab_impl import attempts, batching, lookups
+from dynalab_impl import attempts, batching, lookups, watching
 from dynalab_impl import messages as m
 from dynalab_impl.attempts import ATTEMPTS_MAX
 from dynalab_impl.catalog import CATALOG
 from dynalab_impl.effects import JSON, Address, Effects
+from dynalab_impl.entries import making_of
 from dynalab_impl.jsons import as_json
 from dynalab_impl.lookups import HOPS_MAX
 from dynalab_impl.transact_messages import ItemRead
@@ -64,9 +65,9 @@ def on_item_read(router: Router, sender: Address, message: ItemRead, effects: Ef
     """One item of a read transaction."""
     pending = router.pending.get(message.number)
     if pending is not None:
-        router.routes.leaders[pending.group] = sender
+        router.routes.leaders[message.group] = sender
         body: Body = {"Item": as_json(message.item), "Version": message.version, "Held": message.held}
-        body["Stamp"] = message.stamp_ns
+        body["Stamp"], body["Made"] = message.stamp_ns, making_of(message.group)
         router.finish(pending, 200, body, None, effects)
 
 
@@ -78,6 +79,8 @@ def on_range_reply(router: Router, sender: Address, message: m.RangeReply, effec
         return
     if cast("Query | Scan", pending.operation).consistent:
         router.routes.leaders[pending.group] = sender
+    if router.counters is not None:
+        watching.note_rows(router, pending, message.items, effects.now_ns)
     try:
         for key, item in zip(message.keys, message.items, strict=True):
             pending.step(key)

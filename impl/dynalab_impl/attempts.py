@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from dynalab_impl import messages as m
 from dynalab_impl.effects import Address, Effects, Message
+from dynalab_impl.entries import making_of
 from dynalab_impl.pending import Pending
 from dynalab_impl.steps import STEPS, ReadStep, Step, message_of
 from dynalab_impl.stream_messages import StreamStep
@@ -55,6 +56,9 @@ def compose(router: Router, pending: Pending, spec: m.GroupSpec, consistent: boo
         pending.alone = pending.attempts
     pending.attempts += 1
     if type(operation) in STEPS:
+        making = making_of(spec.group)
+        pending.remade |= pending.made not in ("", making)
+        pending.made = making
         return message_of(cast(Step, operation), spec.group, number, request, pending.expiry_ns)
     write = cast("PutItem | UpdateItem | DeleteItem", operation)
     return m.WriteRequest(spec.group, number, request, pending.expiry_ns, pending.key, write)

@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, cast
 from dynalab_impl import ledger, transact_reads
 from dynalab_impl.batching import Part
 from dynalab_impl.effects import Effects, Nanoseconds
-from dynalab_impl.entries import making_of
 from dynalab_impl.jsons import as_json
 from dynalab_impl.ledger import CANCELLED, COMMITTED, PREPARING, LedgerEntry
 from dynalab_impl.pending import PartOperation, Pending
@@ -171,12 +170,11 @@ def take(router: Router, part: Pending, outcome: Part, effects: Effects) -> None
     """One part has its outcome; the last one brings the next phase."""
     work = cast(Transaction, router.batches[part.batch])
     assert work.parts[part.place_in_batch] is None, "a part has one outcome"
-    if work.phase == "prepare" and part.spec is not None:
-        making = making_of(part.spec.group)
-        if work.made.setdefault(part.table, making) != making:
-            # Votes of two tables, one made after the other was deleted: what the first has promised is gone with it.
-            gone = resource_not_found()
-            outcome = Part(gone.status, as_json(gone.body()), gone.code)
+    voted = work.phase == "prepare" and part.made
+    if voted and (part.remade or work.made.setdefault(part.table, part.made) != part.made):
+        # Votes of two tables, one made after the other was deleted: what the first has promised is gone with it.
+        gone = resource_not_found()
+        outcome = Part(gone.status, as_json(gone.body()), gone.code)
     work.parts[part.place_in_batch] = outcome
     work.left -= 1
     if work.left == 0:
@@ -413,7 +411,7 @@ def _carried(router: Router, work: Transaction, effects: Effects) -> None:
         if work.closed:
             drop(router, work)
         else:
-            update = ledger.finish(work.ledger, work.txn, effects.wall_ns)
+            update = ledger.finish(work.ledger, work.txn)
             launch(router, work, "finish", [update], _until(router, work, effects), effects)
         return
     if work.state == CANCELLED:

@@ -319,7 +319,7 @@ def on_read_item(node: StorageNode, sender: Address, message: ReadItem, effects:
     if message.stamp_ns:
         held = not _read_as_of(node, replica, partition, message, effects)
     stamp_ns = stamp_of(partition, message.key)
-    reply = ItemRead(message.number, version, held, item if message.values else None, stamp_ns)
+    reply = ItemRead(message.group, message.number, version, held, item if message.values else None, stamp_ns)
     effects.send(sender, reply, NOTHING)
 
 

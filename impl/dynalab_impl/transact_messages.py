@@ -82,11 +82,13 @@ class ReadItem(Message):
 
 @dataclass(slots=True)
 class ItemRead(Message):
-    """`version` is the slot that wrote the item; of one that is not there, the slot of the partition's last delete.
-    `held`: a transaction has been prepared on it, and is not decided as far as this node knows; or it cannot be read as
-    of the timestamp that was asked for. `stamp_ns` is that of its last write.
+    """`version` is the slot that wrote the item; of one that is not there, the slot of the partition's last delete. The
+    `group` says of which table of this name: slots of two are not to be compared. `held`: a transaction has been
+    prepared on it, and is not decided as far as this node knows; or it cannot be read as of the timestamp that was
+    asked for. `stamp_ns` is that of its last write.
     """
 
+    group: str
     number: int
     version: int
     held: bool

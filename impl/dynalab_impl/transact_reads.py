@@ -86,6 +86,7 @@ def take(router: Router, part: Pending, outcome: Part, effects: Effects) -> None
     if reads.left:
         return
     found = [cast(Part, one) for one in reads.parts]
+    _hold_apart(reads, found)
     if reads.stamp_ns and _take_stamped(router, reads, found, effects):
         return
     refused = _refusal(reads, found)
@@ -95,6 +96,17 @@ def take(router: Router, part: Pending, outcome: Part, effects: Effects) -> None
         return
     del router.batches[reads.asked.number]
     _answer(reads, _read(reads) if refused is None else refused, effects)
+
+
+def _hold_apart(reads: Reads, found: list[Part]) -> None:
+    """Items of two tables of one name, the second made after the first was deleted, were never there together: those of
+    the second count as held. Their slots may be the same and say nothing.
+    """
+    made: dict[str, JSON] = {}
+    for rounds in (reads.first, found):
+        for get, part in zip(reads.operation.gets, rounds, strict=False):
+            if part.status == 200 and made.setdefault(get.table, part.body["Made"]) != part.body["Made"]:
+                part.body["Held"] = True
 
 
 def is_stamped(rules: Collection[str]) -> bool:

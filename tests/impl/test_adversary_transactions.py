@@ -15,7 +15,7 @@ from dynalab_impl.transact_messages import CommitItem, PrepareItem, Stalled
 from dynalab_model.operations import PutItem
 
 from .conftest import SECOND, Lab
-from .transacting import codes, entries, markers, put, send, write
+from .transacting import codes, entries, markers, put, send, values, write
 
 
 def make_table(lab: Lab, name: str, *keys: tuple[str, str], **extra: Any) -> None:
@@ -161,6 +161,73 @@ def test_votes_of_two_tables_of_one_name_are_no_votes_of_one() -> None:
     assert codes(lab.answers[token]) in (["None", "ResourceNotFound"], ["ResourceNotFound", "None"])
     assert lab.call("Scan", TableName="other").body["Items"] == []
     assert markers(lab) == []
+
+
+def test_a_late_vote_of_a_table_that_is_gone_is_no_vote_of_the_next_one() -> None:
+    """The coordinator has asked both by then, under one request: whose vote it is cannot be told."""
+    lab = Lab(timing=Timing(request_ns=30 * SECOND, stalled_ns=60 * SECOND), partitions=1)
+    lab.create()
+    make_table(lab, "other", ("pk", "S"))
+    assert write(lab, put("z", 1)).status == 200
+    host, _ = lab.leader("x", "other")
+    router, machines = lab.simulation.storage_count, list(range(lab.simulation.storage_count))
+    token = send(lab, [put("a", 1), other("x")])
+    while "transaction-begun" not in lab.kinds()[-5:]:
+        lab.run(10_000)
+    late = lab.rule("delay", [host], [router], names=("Answer",), delay_ns=12 * SECOND)
+    while sum(group.startswith("other/") for group, _, _ in markers(lab)) < 3:
+        lab.run(10_000)
+    lab.run(SECOND // 100)
+    lab.simulation.network.remove_rule(late)
+    cut = lab.rule("cut", [router], machines, names=("PrepareItem",))
+    drop_table(lab, "other")
+    make_table(lab, "other", ("pk", "S"))
+    again = lab.rule("cut", [router], [lab.leader("x", "other")[0]], names=("PrepareItem",))
+    lab.simulation.network.remove_rule(cut)
+    lab.run(3 * SECOND)
+    assert token not in lab.answers
+    lab.run(10 * SECOND)
+    lab.simulation.network.remove_rule(again)
+    lab.run(10 * SECOND)
+    assert codes(lab.answers[token]) == ["None", "ResourceNotFound"]
+    assert lab.call("Scan", TableName="other").body["Items"] == [] and lab.get("a") is None
+    assert markers(lab) == []
+
+
+def slot_of(lab: Lab, key: str) -> int:
+    """The slot that wrote this item of the other table."""
+    host, group = lab.leader(key, "other")
+    [item] = lab.simulation.hosts[host].node.replicas[group].state.items.values()  # type: ignore[union-attr]
+    return int(item.version)
+
+
+@pytest.mark.parametrize("rules", [(), ("one-round-read",)])
+def test_items_of_two_tables_of_one_name_are_not_read_together(rules: tuple[str, ...]) -> None:
+    """The same slot wrote an item in both, so a second look sees no change: what the first table held and what the next
+    one holds were never there together.
+    """
+    lab = Lab(timing=Timing(request_ns=20 * SECOND), partitions=2, transaction_rules=rules)
+    make_table(lab, "other", ("pk", "S"))
+    first, group = lab.leader("a", "other")
+    second = next(key for key in "bcdefghijkl" if lab.leader(key, "other")[1] != group)
+    assert lab.call("PutItem", TableName="other", Item={"pk": {"S": "a"}, "v": {"S": "first"}}).status == 200
+    slot = slot_of(lab, "a")
+    late = [host for host in lab.members(lab.leader(second, "other")[1]) if host != first]
+    rule = lab.rule("cut", [lab.simulation.storage_count], late, names=("ReadItem",))
+    asked = [{"Get": {"TableName": "other", "Key": {"pk": {"S": key}}}} for key in ("a", second)]
+    token = lab.send("TransactGetItems", 0, TransactItems=asked)
+    lab.run(SECOND)
+    drop_table(lab, "other")
+    make_table(lab, "other", ("pk", "S"))
+    for key in ("a", second):
+        assert lab.call("PutItem", 1, TableName="other", Item={"pk": {"S": key}, "v": {"S": "next"}}).status == 200
+    assert slot_of(lab, "a") == slot
+    lab.simulation.network.remove_rule(rule)
+    lab.run(10 * SECOND)
+    if rules:  # it has been read again as of another timestamp
+        assert values(lab.answers[token]) == ["next", "next"]
+    else:
+        assert codes(lab.answers[token]) == ["None", "TransactionConflict"]
 
 
 # --- indexes that cannot keep up --------------------------------------------------------------------------------------
