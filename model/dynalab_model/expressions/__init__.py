@@ -1,4 +1,4 @@
-"""DynamoDB's expressions: conditions and filters, updates, projections, key conditions.
+"""DynamoDB's expressions: conditions and filters, updates, projections, key conditions, search conditions.
 
 Rules of this room:
 - An expression is text. It is compiled once per text and names into a template that is found again in a bounded
@@ -20,6 +20,8 @@ from collections.abc import Iterable, Sequence
 from dynalab_model.expressions.condition import ConditionTemplate, condition_template
 from dynalab_model.expressions.key_condition import KeyConditionTemplate, key_condition_template
 from dynalab_model.expressions.projection import ProjectionTemplate, projection_template
+from dynalab_model.expressions.search_condition import search_condition_template
+from dynalab_model.expressions.terms import TermsTemplate
 from dynalab_model.expressions.texts import CONDITION, FILTER, refused_whole
 from dynalab_model.expressions.update import UpdateResult, UpdateTemplate, update_template, updated_new, updated_old
 from dynalab_model.keys import KeyCondition
@@ -108,6 +110,7 @@ def check_expressions(
     update: str | None = None,
     condition: str | None = None,
     key_condition: str | None = None,
+    search_condition: str | None = None,
     filter: str | None = None,
     projection: str | None = None,
 ) -> None:
@@ -121,7 +124,7 @@ keyword; reserved keyword: name
     """
     names, values = names or {}, values or {}
     used: set[str] = set()
-    for template in _templates(names, update, condition, key_condition, filter, projection):
+    for template in _templates(names, update, condition, key_condition, filter, projection, search_condition):
         if not isinstance(template, ProjectionTemplate):
             template.check(values)
             used.update(template.used_values)
@@ -163,7 +166,8 @@ def _templates(
     key_condition: str | None,
     filter: str | None,
     projection: str | None,
-) -> Iterable[UpdateTemplate | ConditionTemplate | KeyConditionTemplate | ProjectionTemplate]:
+    search_condition: str | None = None,
+) -> Iterable[UpdateTemplate | ConditionTemplate | KeyConditionTemplate | TermsTemplate | ProjectionTemplate]:
     """Compiled one after the other, in the order in which DynamoDB reports their errors."""
     if update is not None:
         yield update_template(update, names)
@@ -171,6 +175,8 @@ def _templates(
         yield condition_template(condition, names)
     if key_condition is not None:
         yield key_condition_template(key_condition, names)
+    if search_condition is not None:
+        yield search_condition_template(search_condition, names)
     if filter is not None:
         yield condition_template(filter, names, FILTER)
     if projection is not None:

@@ -12,6 +12,7 @@ from dynalab_model.errors import DynamoError, validation
 CONDITION = "ConditionExpression"
 FILTER = "FilterExpression"
 KEY_CONDITION = "KeyConditionExpression"
+SEARCH_CONDITION = "SearchConditionExpression"
 UPDATE = "UpdateExpression"
 PROJECTION = "ProjectionExpression"
 
@@ -42,13 +43,14 @@ TEXTS: dict[str, str] = {
     "section": 'The "{name}" section can only be used once in an update expression;',
     "overlap": "Two document paths overlap with each other; must remove or rewrite one of these paths; path one: {one}, path two: {two}",
     "conflict": "Two document paths conflict with each other; must remove or rewrite one of these paths; path one: {one}, path two: {two}",
-    "key-operator": "Invalid operator used in KeyConditionExpression: {name}",
-    "key-size": "KeyConditionExpressions cannot contain nested operations",
-    "key-nested": "KeyConditionExpressions cannot have conditions on nested attributes",
-    "key-twice": "KeyConditionExpressions must only contain one condition per key",
-    "key-two-names": "Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition",
-    "key-no-name": "Invalid condition in KeyConditionExpression: No key attribute specified",
-    "key-first": "Invalid condition in KeyConditionExpression: {name} operator must have the key attribute as its first operand",
+    # captured for key conditions
+    "key-operator": "Invalid operator used in {kind}: {name}",
+    "key-size": "{kind}s cannot contain nested operations",
+    "key-nested": "{kind}s cannot have conditions on nested attributes",
+    "key-twice": "{kind}s must only contain one condition per key",
+    "key-two-names": "Invalid condition in {kind}: Multiple attribute names used in one condition",
+    "key-no-name": "Invalid condition in {kind}: No key attribute specified",
+    "key-first": "Invalid condition in {kind}: {name} operator must have the key attribute as its first operand",
 }
 
 # These stand alone.
@@ -72,7 +74,7 @@ def refused(kind: str, text: str, /, **fields: object) -> DynamoError:
     >>> refused(FILTER, "function", name="foo").message
     'Invalid FilterExpression: Invalid function name; function: foo'
     """
-    return validation(f"Invalid {kind}: {TEXTS[text].format(**fields)}")
+    return validation(f"Invalid {kind}: {TEXTS[text].format(kind=kind, **fields)}")
 
 
 def refused_whole(text: str, /, **fields: object) -> DynamoError:
