@@ -12,8 +12,10 @@ from dynalab_impl import admission_duties, index_duties
 from dynalab_impl import messages as m
 from dynalab_impl.effects import NOTHING, Address, Effects
 from dynalab_impl.jsons import as_json
+from dynalab_impl.ledger import LEDGER, dated
 from dynalab_impl.markers import check_free, is_blind, note_overwrite, promised_bytes
 from dynalab_impl.partition import Partition
+from dynalab_impl.replication.leadership import next_time_ns
 from dynalab_impl.replication.leading import UNCOMMITTED_MAX, Waiter
 from dynalab_impl.replication.replica import Replica
 from dynalab_impl.splitting import is_splitting, moved, note_heat
@@ -122,6 +124,8 @@ def on_write(node: StorageNode, sender: Address, message: m.WriteRequest, effect
     assert isinstance(partition, Partition) and lead is not None
     schema = partition.schema
     key, operation = message.key, message.operation
+    if replica.spec.table == LEDGER:
+        operation = dated(operation, next_time_ns(replica, effects))
     pending = lead.pending_items.get(key)
     # Writes are pipelined, so the condition looks at what is appended, not only at what is applied.
     current = partition.get(key) if pending is None else pending[1]

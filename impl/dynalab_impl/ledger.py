@@ -9,6 +9,8 @@ Rules:
 - The key is the client's token where it gave one, so that two requests with one token meet in one entry.
 - An entry may be dropped only when every participant has confirmed its outcome (`finished`), never because it is old:
   an id that the ledger does not know is a transaction that never commits.
+- The ten minutes are the ledger's own, from log entry to log entry: no router says what time it is (`dated`). One whose
+  clock is ahead would find a token free that was used just now, and the transaction would happen twice.
 
 This room makes the requests and reads the answers; it sends nothing.
 """
@@ -18,7 +20,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias, cast
 
 from dynalab_impl import codec
@@ -26,16 +28,20 @@ from dynalab_impl.codec import CodecError, register
 from dynalab_impl.effects import Nanoseconds, Record
 from dynalab_model.items import bind_get
 from dynalab_model.keys import long_form, short_form
-from dynalab_model.operations import GetItem, PutItem, TransactWriteItems, UpdateItem
+from dynalab_model.operations import DeleteItem, GetItem, PutItem, TransactWriteItems, UpdateItem
 from dynalab_model.schema import KeyAttribute, KeySchema, TableSchema
 from dynalab_model.transactions import TOKEN_NS
-from dynalab_model.values import Item
+from dynalab_model.values import AttributeValue, Item
 
 LEDGER = "#ledger"
 SCHEMA = TableSchema(LEDGER, KeySchema(KeyAttribute("k", "S")))
 EXPIRY = "drop"  # the attribute by which the sweeper drops finished entries: seconds since 1970
 
 PREPARING, COMMITTED, CANCELLED = "PREPARING", "COMMITTED", "CANCELLED"
+
+NOW, DROP = ":now", ":drop"  # values that the ledger's partition fills in, in seconds: see `dated`
+_LATER: AttributeValue = {"N": "0"}  # until then
+_SECOND_NS = 1_000_000_000
 
 ENTRY_BYTES_MAX = 390_000  # an item has room for 400 KB; the rest is for the small attributes
 INTENT_BYTES_MAX = 300_000  # actions that are larger are not kept: whoever recovers the transaction cancels it
@@ -129,9 +135,9 @@ def begin(
     return PutItem(
         LEDGER,
         item,
-        condition="attribute_not_exists(k) OR #drop < :now OR txn = :replaced",
+        condition=f"attribute_not_exists(k) OR #drop < {NOW} OR txn = :replaced",
         names={"#drop": EXPIRY},
-        values={":now": {"N": str(now_ns // 1_000_000_000)}, ":replaced": {"S": replaced}},
+        values={NOW: _LATER, ":replaced": {"S": replaced}},
         return_on_failure="ALL_OLD",
     )
 
@@ -189,20 +195,33 @@ def _update(ledger: str, txn: str, update: str, values: Item) -> UpdateItem:
     )
 
 
-def finish(ledger: str, txn: str, now_ns: Nanoseconds) -> UpdateItem:
-    """Every participant has confirmed: the entry may go ten minutes from now."""
+def finish(ledger: str, txn: str) -> UpdateItem:
+    """Every participant has confirmed: the entry may go ten minutes from then."""
     return UpdateItem(
         LEDGER,
         _key(ledger),
-        update="SET #drop = if_not_exists(#drop, :drop)",
+        update=f"SET #drop = if_not_exists(#drop, {DROP})",
         condition="txn = :txn AND #state <> :preparing",
         names={"#drop": EXPIRY, "#state": "state"},
         values={
             ":txn": {"S": txn},
             ":preparing": {"S": PREPARING},
-            ":drop": {"N": str((now_ns + TOKEN_NS) // 1_000_000_000)},
+            DROP: _LATER,
         },
     )
+
+
+def dated(write: PutItem | UpdateItem | DeleteItem, now_ns: Nanoseconds) -> PutItem | UpdateItem | DeleteItem:
+    """The request as of the time of the log entry that it becomes. Who leads the ledger's partition says what time that
+    is, when it judges the condition; whole seconds are rounded so that ten minutes never become less.
+
+    >>> free, done = begin("token/t", "0a", 1, TransactWriteItems((), None, ""), (), 5, 5, ""), finish("token/t", "0a")
+    >>> [dated(one, 700_500_000_000).values[name]["N"] for one, name in ((free, NOW), (done, DROP))]
+    ['700', '1301']
+    """
+    own = {NOW: now_ns // _SECOND_NS, DROP: -(-(now_ns + TOKEN_NS) // _SECOND_NS)}
+    asked: Item = {name: {"N": str(seconds)} for name, seconds in own.items() if name in write.values}
+    return replace(write, values={**write.values, **asked}) if asked else write
 
 
 def look(ledger: str) -> GetItem:

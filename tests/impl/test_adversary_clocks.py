@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dynalab_impl.effects import Address
-from dynalab_impl.ledger import COMMITTED
+from dynalab_impl.ledger import COMMITTED, LEDGER
 from dynalab_impl.replication.leading import AHEAD_MAX_NS, begin
 
 from .conftest import SECOND, Lab
@@ -17,7 +17,7 @@ from .test_streams import arn_of, enable, iterator, shards_of
 from .test_sweeping import expire_by, now_s
 from .test_sweeping import put as put_until
 from .test_wild_clocks import DAY_NS
-from .transacting import entries, markers, put, send, write
+from .transacting import add, entries, markers, put, replicas, send, write
 
 
 @pytest.fixture
@@ -64,6 +64,60 @@ def test_a_token_whose_router_had_a_clock_of_tomorrow_is_not_in_progress_until_t
     lab.simulation.crash(router)
     assert write(lab, put("a", 1), router=1, **token).status == 200
     assert {entry.state for entry in entries(lab)} == {COMMITTED}
+
+
+MINUTE = 60 * SECOND
+
+
+def count(lab: Lab) -> str:
+    found: Any = lab.call("GetItem", TableName="things", Key={"pk": {"S": "a"}}, ConsistentRead=True).body
+    return str(found["Item"]["n"]["N"])
+
+
+def ledger_ns(lab: Lab) -> int:
+    """The log time of the ledger."""
+    return max(int(replica.state.log_time_ns) for replica in replicas(lab) if replica.spec.table == LEDGER)
+
+
+@pytest.mark.parametrize("ahead_minutes", [11, 24 * 60])
+@pytest.mark.claim("S170")
+def test_a_token_that_was_used_just_now_is_not_free_for_a_router_whose_clock_is_ahead(
+    one_partition: Lab, ahead_minutes: int
+) -> None:
+    """A token is as old as the log time of the ledger says. Nobody compares the clocks of routers."""
+    lab = one_partition
+    assert write(lab, put("z", 1)).status == 200
+    token: dict[str, Any] = {"ClientRequestToken": "once"}
+    assert write(lab, add("a", 1), **token).status == 200
+    lab.run(2 * SECOND)
+    assert all(entry.finished for entry in entries(lab))
+    jump(lab, lab.simulation.storage_count + 1, ahead_minutes * MINUTE)
+    assert write(lab, add("a", 1), router=1, **token).status == 200
+    assert count(lab) == "1" and "token-answered" in lab.kinds()
+
+
+def test_a_token_lives_ten_minutes_whatever_the_clock_of_who_finished_it_said(one_partition: Lab) -> None:
+    """The router that finished it was a little behind, and the one that is asked again is a little ahead."""
+    lab = one_partition
+    assert write(lab, put("z", 1)).status == 200
+    storage = lab.simulation.storage_count
+    token: dict[str, Any] = {"ClientRequestToken": "once"}
+    jump(lab, storage, -9 * SECOND)
+    jump(lab, storage + 1, 9 * SECOND)
+    assert write(lab, add("a", 1), **token).status == 200
+    lab.run(2 * SECOND)
+    finished_ns = ledger_ns(lab)
+    for machine in range(storage + 2):
+        jump(lab, machine, 590 * SECOND)
+    lab.run(2 * SECOND)
+    assert write(lab, add("a", 1), router=1, **token).status == 200
+    assert count(lab) == "1", "ten minutes are not over"
+    assert 590 * SECOND < ledger_ns(lab) - finished_ns < 600 * SECOND
+    for machine in range(storage + 2):
+        jump(lab, machine, 10 * SECOND)
+    lab.run(2 * SECOND)
+    assert write(lab, add("a", 1), router=1, **token).status == 200
+    assert count(lab) == "2", "and now they are"
 
 
 def test_transactions_go_on_where_one_leaders_clock_is_of_yesterday() -> None:

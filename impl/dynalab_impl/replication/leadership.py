@@ -64,11 +64,17 @@ def next_entry(
     """The entry that this command would be in the log, now."""
     lead = replica.leading
     assert lead is not None, "only a leader proposes"
+    return Entry(lead.ballot, replica.log.last + 1, next_time_ns(replica, effects), request, expiry_ns, command)
+
+
+def next_time_ns(replica: Replica, effects: Effects) -> Nanoseconds:
+    """The log time of what this leader would log now."""
+    lead = replica.leading
+    assert lead is not None, "only a leader proposes"
     if lead.read_top_ns < 0:
         lead.read_top_ns = getattr(replica.state, "read_until_ns", 0)
     # Behind everything that was read as of some timestamp (`transaction_rules`), if ever anything was.
-    time_ns = max(lead.wall_ns(effects.wall_ns), replica.last_time_ns(), lead.read_top_ns)
-    return Entry(lead.ballot, replica.log.last + 1, time_ns, request, expiry_ns, command)
+    return max(lead.wall_ns(effects.wall_ns), replica.last_time_ns(), lead.read_top_ns)
 
 
 def send_gathered(replica: Replica, effects: Effects) -> None:
