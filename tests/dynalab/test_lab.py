@@ -419,6 +419,11 @@ def test_reset_leaves_no_table_no_fault_and_no_history() -> None:
         ({"fault": "stale-reads", "mode": "sometimes"}, "mode is one of always, never, seed"),
         ({"fault": "stale-reads", "mode": "seed"}, "stale-reads needs seed"),
         ({"fault": "clock-drift", "ppm": 10_000}, "ppm lies between -200 and 200"),
+        ({"fault": "throttle", "operation": "Putitem"}, "there is no operation 'Putitem'"),
+        ({"fault": "conflict", "operation": "GetItem"}, "conflict never strikes GetItem; it strikes DeleteItem, "),
+        ({"fault": "throttle", "operation": "CreateTable", "error": "account"}, "throttle never strikes CreateTable"),
+        ({"fault": "fail", "operation": "ConditionCheckItem"}, "fail never strikes ConditionCheckItem"),
+        ({"fault": "region-conflict", "operation": "TransactWriteItems"}, "never strikes TransactWriteItems"),
     ],
 )
 def test_a_wrong_fault_is_answered_with_what_to_write(body: object, text: str) -> None:

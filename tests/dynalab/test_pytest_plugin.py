@@ -80,6 +80,16 @@ MARKED = """
             make(dynalab_endpoint)
         make(dynalab_endpoint)
 
+    @pytest.mark.dynalab_fault("deny", operation="ListTables")
+    @pytest.mark.dynalab_fault("deny", operation="CreateTable")
+    def test_of_somebody_who_may_not(dynalab_endpoint):
+        with pytest.raises(Exception, match="ProvisionedThroughputExceeded"):
+            make(dynalab_endpoint)
+        with pytest.raises(Exception, match="not authorized to perform: dynamodb:CreateTable"):
+            make(dynalab_endpoint)
+        with pytest.raises(Exception, match="AccessDenied"):
+            dynalab_endpoint.client().list_tables()
+
     def test_that_asks_for_nothing(dynalab_endpoint):
         dynalab_endpoint.client().list_tables()
 
@@ -97,7 +107,7 @@ def test_a_marked_fault_is_on_from_the_first_call_and_one_that_hit_nothing_is_an
 ) -> None:
     pytester.makepyfile(MARKED)
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--strict-markers")
-    result.assert_outcomes(passed=3, errors=2)
+    result.assert_outcomes(passed=4, errors=2)
     result.stdout.fnmatch_lines(["dynalab_fault: throttle hit nothing, so this test shows nothing"])
     result.stdout.fnmatch_lines(["*there is no fault 'earthquake'*"])
 
