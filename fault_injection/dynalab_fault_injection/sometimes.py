@@ -75,6 +75,8 @@ ONLY_UNDER: dict[str, tuple[str, ...]] = {
 # Steps that no run of a campaign may come to, and why.
 NEVER: dict[str, str] = {
     "change-unfit": "the rules of the catalog fail over nothing that a client can say",
+    "fed": "no workload has a Kinesis destination: `tests/impl/test_feeds.py` has",
+    "watched": "no workload counts busy keys: `tests/impl/test_watching.py` does",
     "index-back-pressure": "runs are too short for an index to be owed so much",
     "scrub-undecided": "two of three replicas would have to be wrong; faults hurt one at a time",
 }

@@ -45,24 +45,23 @@ from dynalab_impl.snapshot import (
 )
 from dynalab_impl.table_entry import (
     DESCRIBE_STREAM,
+    FEEDS,
     GONE,
     NO_COUNTS,
     Counts,
     Table,
     ended,
+    feeds_listed,
     stream_described,
     streams_listed,
 )
-from dynalab_model.errors import (
-    DynamoError,
-    limit_exceeded,
-    resource_not_found,
-    table_exists,
-)
+from dynalab_model import insights
+from dynalab_model.errors import DynamoError, limit_exceeded, resource_not_found, table_exists
 from dynalab_model.operations import (
     CreateTable,
     DeleteTable,
     DescribeTable,
+    ListContributorInsights,
     ListStreams,
     ListTables,
     ReadSettings,
@@ -263,7 +262,7 @@ class Catalog:
         elif change.action == "updated" and table.status == UPDATING:
             table.status = step(UPDATING, ACTIVE)
             index_steps.apply(self, table, change)
-        elif change.action in ("indexed", "unindexed", "expiring"):
+        elif change.action in ("indexed", "unindexed", "expiring", "fed", "watched"):
             index_steps.apply(self, table, change)
         elif change.action == "delete":
             if table.status != DELETING:
@@ -421,8 +420,14 @@ class Catalog:
             found = self.tables.get(operation.table)
             if operation.name == DESCRIBE_STREAM:
                 return stream_described(self.tables, operation.table, operation.argument, now_ms)
-            status, settings = ("", None) if found is None else (found.status, found.settings)
-            return cast("dict[str, JSON]", read_settings(operation, status, settings))
+            if operation.name == FEEDS:
+                return feeds_listed(self.tables)
+            if found is None:
+                return cast("dict[str, JSON]", read_settings(operation, "", None))
+            return cast("dict[str, JSON]", read_settings(operation, found.status, found.settings, found.schema))
+        if isinstance(operation, ListContributorInsights):
+            tables = [(name, table.settings) for name, table in self.tables.items() if not name.startswith(SYSTEM)]
+            return cast("dict[str, JSON]", insights.listed(tables, operation))
         if isinstance(operation, DescribeTable):
             table = self.tables.get(operation.table)
             if table is None:

@@ -17,6 +17,8 @@ ACTIONS: dict[str, str] = {
     "indexed": "a new index has got what was in its table before it",
     "unindexed": "a majority of every group of a deleted index is dropped and no lease can run: its name is free",
     "expiring": "all partitions know by which attribute items expire now",
+    "fed": "all partitions know of the table's Kinesis destination as it is now",
+    "watched": "the routers know whether busy keys of the table are counted",
     "delete": "the table goes; its replicas are being dropped",
     "forget": "a majority of every group is dropped and no lease can run: the table is gone, its name is free",
     "bury": "the streams of a deleted table are too old to be read: its last replicas are being dropped",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dynalab_impl import index_steps
+from dynalab_impl import index_steps, watching
 from dynalab_impl.catalog import CATALOG, Catalog
 from dynalab_impl.effects import NOTHING, Address, Effects, Nanoseconds
 from dynalab_impl.messages import NO_REQUEST, CatalogChange, Drop, GroupSpec, Host, WasSplit
@@ -17,6 +17,7 @@ from dynalab_impl.reforming import spread
 from dynalab_impl.replication.replica import Replica
 from dynalab_impl.snapshot import DividedImage
 from dynalab_impl.table_entry import GONE, Table
+from dynalab_model import insights
 from dynalab_model.events import Event
 from dynalab_model.online_indexes import deleting
 from dynalab_model.stream_settings import streams_of
@@ -39,6 +40,7 @@ class CatalogKeeper:
     built: dict[str, tuple[tuple[int, str], ...]] = field(default_factory=dict)  # (form's version, index), by partition
     dropped_ns: dict[str, Nanoseconds] = field(default_factory=dict)  # by table id: when a majority first was
     divided_ns: dict[str, Nanoseconds] = field(default_factory=dict)  # by parent: since when its children are awaited
+    watchers: dict[str, watching.Told] = field(default_factory=dict)  # by table: which routers count its busy keys
     kept_at: int = 0  # the catalog's slot when all this was last held against it
     unfit_told: int = 0  # the last slot told of whose command could not be carried out
 
@@ -66,6 +68,8 @@ class CatalogKeeper:
             if table.status == UPDATING and told and idle and not deleting(table.settings):
                 # Nothing is under way, so this step has not been asked for yet: it needs no memory of its own.
                 replica.propose(CatalogChange("updated", name, table_id=table.table_id), NO_REQUEST, 0, effects)
+            if table.status != DELETING and insights.SETTING in table.settings:
+                watching.keep(self, table, replica, effects)
             if table.status != DELETING:
                 self._host(name, table, replica, effects)
             elif self._is_over(table, replica, effects):
@@ -91,6 +95,7 @@ class CatalogKeeper:
         self.altered = {group: version for group, version in self.altered.items() if group in groups}
         self.built = {group: built for group, built in self.built.items() if group in groups}
         self.dropped_ns = {place: since_ns for place, since_ns in self.dropped_ns.items() if place in places}
+        self.watchers = {name: told for name, told in self.watchers.items() if name in catalog.tables}
         self.divided_ns = {group: since_ns for group, since_ns in self.divided_ns.items() if group in catalog.divided}
         self.asked = {asked: True for asked in self.asked if asked[1] in places or asked[2] in groups}
 

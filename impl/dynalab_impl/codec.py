@@ -1,7 +1,9 @@
 """Messages and records to bytes and back: pure, versioned, generated from the types of the fields.
 
 The form is JSON (its C accelerator is in every Python, Pyodide included): a list [version, type name, field, field,
-…]. Bytes travel as latin-1 text, which keeps their order; tuples as lists; a union by the name of its member.
+…]. Bytes travel as latin-1 text, which keeps their order; tuples as lists; a union by the name of its member. Fields
+that came later (`entries.LATE`) are left out at the end where they say nothing: what was written before they came is
+read, and what does not use them is as it was, to the byte.
 Decoding builds only the types registered here, from fields of the expected kind; anything else is a `CodecError`.
 
 >>> from dynalab_impl.messages import Commit
@@ -46,6 +48,7 @@ class _Plan:
         # Most fields need no help: only the others are gone through, by their place behind the type's name.
         self.encoders: list[tuple[int, _Encoder]] = []
         self.decoders: list[tuple[int, _Encoder]] = []
+        self.late: list[Any] = []  # what the last fields say where they say nothing: those that came later
 
     def fill(self) -> None:
         hints = get_type_hints(self.cls, localns=_AS_IT_IS)
@@ -56,15 +59,24 @@ class _Plan:
                 self.encoders.append((place + 1, encoder))
             if decoder is not None:
                 self.decoders.append((place, decoder))
+            if field.metadata.get("late"):
+                self.late.append(field.default)
 
     def encode(self, value: object) -> list[Any]:
         out: list[Any] = [self.name, *[getattr(value, name) for name in self.names]]
         for place, encoder in self.encoders:
             out[place] = encoder(out[place])
+        if self.late:
+            for default in reversed(self.late):
+                if out[-1] != default:
+                    break
+                out.pop()
         return out
 
     def decode(self, parts: list[Any]) -> Any:
         values = parts[1:]
+        if self.late and 0 < len(self.names) - len(values) <= len(self.late):
+            values += self.late[len(values) - len(self.names) :]
         if len(values) != len(self.names):
             raise CodecError(f"{self.name} has {len(self.names)} fields, not {len(values)}")
         for place, decoder in self.decoders:

@@ -49,7 +49,7 @@ def digest(state: Partition, slot: int, after: bytes, rows_max: int) -> StateDig
             (key.hex(), one.txn, one.attempt, one.stamp_ns, len(one.beside)) for key, one in state.held.items()
         )
         form = 0 if state.form is None else state.form.version
-        shards = digested(state.shards, slot)
+        shards = digested([*state.shards, *state.feed] if state.feed else state.shards, slot)
         figures = [state.owed_count, form, state.deleted_ns, state.deleted_slot, state.read_until_ns]
         work.update(_bytes([answers, stones, owed, filled, held, figures, shards]))
     return StateDigest(slot, work.hexdigest(), last)

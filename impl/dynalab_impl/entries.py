@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from dynalab_impl.effects import JSON, Address, Nanoseconds
@@ -17,6 +17,9 @@ from dynalab_model.values import Item
 Ballot: TypeAlias = tuple[int, str]  # (number, name of the node that drew it); compared as a tuple
 RequestId: TypeAlias = tuple[str, int]  # (router and its incarnation, number)
 NO_BALLOT: Ballot = (0, "")
+
+# Of a field that came to a value later: `codec` leaves it out where it has its default, so it is one of the last.
+LATE = {"late": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class StreamForm:
     """The stream that a table keeps: `label` is its name in time (each enabling makes a new one), `view` what its
     records show: KEYS_ONLY, NEW_IMAGE, OLD_IMAGE or NEW_AND_OLD_IMAGES. A shard is followed by another after `roll_s`
     seconds, a record is kept for `keep_s`. `began` is the version of the form that the stream began with: 0 for one
-    that was made with its table.
+    that was made with its table. `precision` is that of the times of a feed (`feeds`); "" for a client's stream.
     """
 
     label: str
@@ -49,6 +52,7 @@ class StreamForm:
     roll_s: int = ROLL_NS // 1_000_000_000
     keep_s: int = KEEP_NS // 1_000_000_000
     began: int = 0
+    precision: str = field(default="", metadata=LATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class Form:
     stream: StreamForm | None = None
     ttl: str = ""  # the attribute that says when an item expires; "" for none
     gone: bool = False  # the table was deleted: there are no items any more, only what its streams have told
+    feed: StreamForm | None = field(default=None, metadata=LATE)  # for a Kinesis destination
 
 
 @dataclass(frozen=True, slots=True)

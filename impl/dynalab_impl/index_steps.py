@@ -15,7 +15,8 @@ An index that goes:
 3. "unindexed": its name is free; nodes that were down drop what they hold when they come back.
 
 A change of the attribute by which items expire takes one step: when all partitions know it, it is no longer ENABLING or
-DISABLING ("expiring").
+DISABLING ("expiring"). The same holds for a Kinesis destination ("fed"), and for insights, of which routers must know
+("watched").
 
 Each step is a change in the catalog's log, so a new leader goes on where the old one was. Steps are proposed while
 nothing else is under way there: they need no memory of their own.
@@ -29,7 +30,7 @@ from typing import TYPE_CHECKING
 from dynalab_impl import messages as m
 from dynalab_impl.effects import NOTHING, Effects
 from dynalab_impl.replication.replica import Replica
-from dynalab_model import online_indexes
+from dynalab_model import insights, kinesis, online_indexes
 from dynalab_model.events import Event
 from dynalab_model.schema import TableSchema
 from dynalab_model.tables import UPDATING
@@ -54,13 +55,15 @@ def keep(keeper: CatalogKeeper, table: Table, replica: Replica, effects: Effects
         return all(keeper.is_hosted(spec) for spec in table.groups)
     if online_indexes.is_backfilling(table.settings):
         if _is_built(keeper, table, effects):
-            _propose("indexed", table, replica, effects)
+            propose("indexed", table, replica, effects)
     elif gone and table.status == UPDATING and is_told(keeper, table):
         groups = _groups_of(table, gone)
         if keeper.drop(groups, effects) and keeper.is_silent(groups, groups[0].group, replica, effects):
-            _propose("unindexed", table, replica, effects)
+            propose("unindexed", table, replica, effects)
     if "TimeToLiveChanging" in table.settings and is_told(keeper, table):
-        _propose("expiring", table, replica, effects)
+        propose("expiring", table, replica, effects)
+    if kinesis.is_changing(table.settings) and is_told(keeper, table):
+        propose("fed", table, replica, effects)
     return True
 
 
@@ -89,7 +92,8 @@ def on_altered(keeper: CatalogKeeper, message: m.Altered) -> None:
     keeper.built[message.group] = tuple((message.version, name) for name in message.built)
 
 
-def _propose(action: str, table: Table, replica: Replica, effects: Effects) -> None:
+def propose(action: str, table: Table, replica: Replica, effects: Effects) -> None:
+    """Have the catalog log a step of this table, unless something else is under way there."""
     if replica.commit_index == len(replica.log):
         change = m.CatalogChange(action, table.schema.name, table_id=table.table_id, slot=table.form.version)
         replica.propose(change, m.NO_REQUEST, 0, effects)
@@ -101,17 +105,21 @@ def _groups_of(table: Table, indexes: list[str]) -> tuple[m.GroupSpec, ...]:
 
 
 def apply(catalog: Catalog, table: Table, change: m.CatalogChange) -> None:
-    """One of the steps "updated", "indexed", "unindexed", "expiring" in the catalog's log. One that was asked for
-    before the table changed again counts for nothing.
+    """One of the steps "updated", "indexed", "unindexed", "expiring", "fed", "watched" in the catalog's log. One that
+    was asked for before the table changed again counts for nothing.
     """
     settings = table.settings = dict(table.settings)
     if change.action == "updated":
         if online_indexes.building(table.schema) is not None:
             online_indexes.begin_backfill(settings)
+    elif change.action == "watched":
+        table.settings = insights.settled(settings)
     elif change.slot != table.form.version:
         return
     elif change.action == "expiring":
         settings.pop("TimeToLiveChanging", None)
+    elif change.action == "fed":
+        table.settings = kinesis.settled(settings)
     elif change.action == "indexed" and online_indexes.is_backfilling(settings):
         schema = online_indexes.ready(settings, table.schema)
         table.form = replace(table.form, schema=schema, version=table.form.version + 1)

@@ -92,6 +92,12 @@ INHERITED: tuple[Inherited, ...] = (
         "closed ones to the left half; each opens one whose parent is the last of them",
         "a reader misses changes, or meets them twice",
     ),
+    Inherited(
+        "Partition.feed",
+        "shards of what goes to a Kinesis stream",
+        "closed ones to the left half; each opens one whose parent is the last of them",
+        "changes never come to the destination",
+    ),
     Inherited("Partition.owed_count", "its counting", "begins anew", "two changes look like one"),
     Inherited(
         "Partition.backfills",

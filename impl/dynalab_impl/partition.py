@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from sortedcontainers import SortedDict
 
-from dynalab_impl import backfilling, dividing, stream_shards, transact_apply
+from dynalab_impl import backfilling, dividing, feeds, stream_shards, transact_apply
 from dynalab_impl.digests import StateDigest, digest
 from dynalab_impl.effects import Nanoseconds
 from dynalab_impl.local_indexes import LocalIndexes, keys_between
@@ -74,6 +74,7 @@ class Partition:
         "deleted_ns",
         "deleted_slot",
         "digest",
+        "feed",
         "form",
         "halves",
         "held",
@@ -106,6 +107,7 @@ class Partition:
         self.owed: deque[OwedImage] = deque()
         self.owed_count = 0
         self.shards = stream_shards.begun(spec)  # of the table's streams; the open one last
+        self.feed: stream_shards.Shards = []  # of what goes to a Kinesis stream; likewise
         self.backfills: dict[str, BackfillImage] = {}  # of indexes that are new
         self.tombstones: dict[bytes, tuple[int, Nanoseconds]] = {}
         self.deleted_ns: Nanoseconds = 0  # the latest timestamp of a delete: of all items that are not there (ATC'23)
@@ -144,7 +146,7 @@ class Partition:
             return [SplitImage(self.split.left, self.split.right)]
         tombstones = [TombstoneImage(key, *known) for key, known in self.tombstones.items()]
         held = [HeldImage(key, held) for key, held in self.held.items()]
-        shards = stream_shards.parts(self.shards) if self.shards else []
+        shards = stream_shards.parts([*self.shards, *self.feed]) if self.shards or self.feed else []
         keys = list(self.items)
         rows = zip(keys, map(self.items.__getitem__, keys), strict=True)
         return [*self._whole(), *shards, *rows, *self.dedup.items(), *self.owed, *tombstones, *held]
@@ -193,7 +195,7 @@ class Partition:
             elif isinstance(image, SplitImage):
                 self.split = Split(image.left, image.right)
         self.items.update(rows)
-        self.shards = stream_shards.loaded(told)
+        self.shards, self.feed = feeds.parted(stream_shards.loaded(told))
         self._load_local()
 
     def _load_local(self) -> None:
@@ -216,6 +218,8 @@ class Partition:
             self.dedup_order.append((entry.expiry_ns, request))
         if self.shards:
             stream_shards.pass_time(self.shards, self.spec.group, entry.slot, entry.time_ns)
+        if self.feed:
+            feeds.pass_time(self, entry)
         command = entry.command
         if type(command) is Write:
             self._change(entry, command.key, command.item)
@@ -309,6 +313,8 @@ class Partition:
                     self.owe_change(entry, change.index, change.put_key, change.entry, key, entry.slot, free)
         if self.shards:
             stream_shards.note(self.shards, self.schema, entry.slot, entry.time_ns, before, item, identity)
+        if self.feed:
+            feeds.note(self, entry, before, item, identity)
         stamp_ns = stamp_ns or self._next_stamp(key, stored, entry.time_ns)
         if item is not None:
             self.items[key] = StoredItem(item, entry.slot, entry.time_ns, stamp_ns)
@@ -332,6 +338,7 @@ class Partition:
         if form.version > self.form.version:
             backfilling.follow(self, form)
             stream_shards.reform(self.shards, self.spec.group, form.stream, self.applied, self.log_time_ns)
+            feeds.reform(self, form)
             if form.gone:
                 self._end()
 
@@ -370,6 +377,8 @@ class Partition:
             specs = (command.left, command.right)
             left.shards, right.shards = stream_shards.divide(self.shards, specs, self.applied, self.log_time_ns, stream)
             self.shards = []
+        if self.feed:
+            feeds.divide(self, left, right)
         self.items.clear()
         self.local = None
         self.dedup.clear()

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from dynalab_impl import backfilling, index_steps
+from dynalab_impl import backfilling, feeds, index_steps
 from dynalab_impl import messages as m
 from dynalab_impl.effects import NOTHING, Address, Effects, Timing
 from dynalab_impl.partition import Partition
@@ -49,13 +49,14 @@ def reformed(form: m.Form, schema: TableSchema, settings: Mapping[str, object], 
     [1, 0]
     """
     ttl = cast(str, settings.get("TimeToLive") or "")
-    changed = replace(form, schema=schema, ttl=ttl, stream=stream_form(settings, form, timing))
+    stream, feed = stream_form(settings, form, timing), feeds.feed_form(settings, form, timing)
+    changed = replace(form, schema=schema, ttl=ttl, stream=stream, feed=feed)
     return form if changed == form else replace(changed, version=form.version + 1)
 
 
 def ending(form: m.Form) -> m.Form:
     """The form of a table that is being deleted and whose streams stay: no items, and no more changes."""
-    return replace(form, version=form.version + 1, stream=None, ttl="", gone=True)
+    return replace(form, version=form.version + 1, stream=None, ttl="", gone=True, feed=None)
 
 
 def spread(table: Table, altered: dict[str, int], effects: Effects) -> bool:

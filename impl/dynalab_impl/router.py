@@ -25,6 +25,7 @@ from dynalab_impl import (
     statements,
     stream_requests,
     transact_reads,
+    watching,
 )
 from dynalab_impl import messages as m
 from dynalab_impl.answers import TABLES, Body
@@ -105,6 +106,7 @@ class Router:
         "address",
         "batches",
         "catalog_leader",
+        "counters",
         "eventual_policy",
         "identity",
         "last_stamp_ns",
@@ -130,6 +132,7 @@ class Router:
         self.catalog_leader: Address | None = None
         # "any" replica for eventual reads, the "leader", or the "stalest": the last member that does not lead.
         self.eventual_policy = "any"
+        self.counters: watching.Counters | None = None  # of busy keys, while any are counted
 
     def on_start(self, effects: Effects) -> None:
         # A restarted router must not reuse the request numbers of its former life.
@@ -316,6 +319,7 @@ class Router:
     _on_successor = answers.on_successor
     _on_moved = answers.on_moved
 
+    _on_watch = watching.on_watch
     def forget_leader(self, pending: Pending) -> None:
         """Whoever was asked leads no more, or is silent."""
         if type(pending.operation) in TABLES:
@@ -367,6 +371,8 @@ class Router:
         """This is what the request came to: its client is told, or whatever it is a part of."""
         self.pending.pop(pending.number, None)
         if pending.batch:
+        if self.counters is not None:
+            watching.note(self, pending, error or "", body, effects.now_ns)
             take = TAKERS[type(self.batches[pending.batch])]
             take(self, pending, batching.Part(status, body, error or ""), effects)
             return
@@ -411,6 +417,7 @@ HANDLERS: dict[type, str] = {
     Stalled: "_on_stalled",
 }
 
+    watching.Watch: "_on_watch",
 # What a request is a part of → who takes its outcome.
 TAKERS: dict[type, Callable[[Router, Pending, batching.Part, Effects], None]] = {
     batching.Batch: batching.take,

@@ -29,6 +29,7 @@ from dynalab_impl import (
     transact_duties,
     transact_whole,
 )
+    watching,
 from dynalab_impl import messages as m
 from dynalab_impl.admission import Admission
 from dynalab_impl.catalog import CATALOG, Catalog, catalog_spec
@@ -366,6 +367,7 @@ class StorageNode:
     on_retire = membership_duties.on_retire
     on_replace = membership_duties.on_replace
     on_membership = membership_duties.on_membership
+    on_watching = watching.on_watching
     on_membership_known = membership_duties.on_membership_known
     on_stop = membership_duties.on_stop
     may_stop = membership_duties.may_stop
@@ -461,3 +463,4 @@ HANDLERS: dict[type, str] = {
     m.SplitWanted: "on_split_wanted",
     m.WasSplit: "on_was_split",
 }
+    watching.Watching: "on_watching",

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dynalab_impl import feeds
 from dynalab_impl import messages as m
 from dynalab_impl.effects import JSON, NOTHING, Address, Effects, Nanoseconds
 from dynalab_impl.jsons import as_json
@@ -40,7 +41,7 @@ def on_list_shards(node: StorageNode, sender: Address, message: ListShards, effe
         now_ns = _age_now_ns(node, state, effects)
         shards = [
             [shard.id, shard.parent, shard.first, shard.ended]
-            for shard in state.shards
+            for shard in [*state.shards, *state.feed]
             if shard.stream.label == message.label and not _is_gone(shard, now_ns)
         ]
         effects.send(sender, m.Answer(message.number, 200, {"Shards": as_json(shards)}), NOTHING)
@@ -84,7 +85,7 @@ def _records(node: StorageNode, state: Partition, message: ReadShard, effects: E
     now_ns = _age_now_ns(node, state, effects)
     shard = _shard(state, message.label, message.shard, now_ns)
     if shard is None:
-        if all(other.stream.label != message.label for other in state.shards):
+        if all(other.stream.label != message.label for other in [*state.shards, *state.feed]):
             raise no_such_stream(state.spec.table, message.label)
         raise trimmed_data_access()
     if node.admission is not None and not _may_read(node, message, effects.now_ns):
@@ -94,7 +95,7 @@ def _records(node: StorageNode, state: Partition, message: ReadShard, effects: E
         raise trimmed_data_access()
     first = max(kept, shard.behind(message.after))
     told = streams.page_of(shard.changes[first : first + message.limit], message.limit)
-    records = [streams.record_body(change, shard.stream.view, shard.id) for change in told]
+    records = [feeds.record_body(change, shard, state.spec.table) for change in told]
     after = told[-1].number if told else message.after
     done = bool(shard.ended) and first + len(told) == len(shard.changes)
     return {"Records": as_json(records), "After": after, "Done": done}
@@ -136,7 +137,7 @@ def _age_now_ns(node: StorageNode, state: Partition, effects: Effects) -> Nanose
 
 def _shard(state: Partition, label: str, name: str, now_ns: Nanoseconds) -> Shard | None:
     """The shard of that name, unless all of it is too old."""
-    for shard in state.shards:
+    for shard in [*state.shards, *state.feed]:
         if shard.id == name and shard.stream.label == label and not _is_gone(shard, now_ns):
             return shard
     return None

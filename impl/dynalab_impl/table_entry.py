@@ -10,7 +10,7 @@ from typing import TypeAlias, cast
 from dynalab_impl.admission import SYSTEM
 from dynalab_impl.effects import JSON, Nanoseconds
 from dynalab_impl.messages import Form, GroupSpec
-from dynalab_model import stream_settings, streams
+from dynalab_model import kinesis, stream_settings, streams
 from dynalab_model.operations import ListStreams
 from dynalab_model.schema import TableSchema
 from dynalab_model.tables import describe
@@ -20,6 +20,7 @@ NO_COUNTS: Counts = MappingProxyType({})
 GONE_PREFIX = f"{SYSTEM}gone/"
 GONE = "GONE"  # a table that was deleted and whose streams may still be read; clients never see it
 DESCRIBE_STREAM = "DescribeStream"  # what a router asks of the catalog about a stream; its shards it asks partitions
+FEEDS = "Feeds"  # what is asked by whoever carries changes to Kinesis destinations
 
 
 def count_key(group: str, local_index: str = "") -> str:
@@ -82,6 +83,10 @@ def stream_described(tables: Mapping[str, Table], name: str, label: str, now_ms:
     """What the catalog knows of a stream: its view type, its status, and under which name its partitions are found;
     raises DynamoError. The table may be there, or have been deleted, and another one may have its name by now.
     """
+    if label.startswith(streams.FEED) and name in tables:
+        for one in kinesis.destinations(tables[name].settings):
+            if one["Label"] == label:
+                return {"StreamViewType": kinesis.VIEW, "StreamStatus": streams.ENABLED, "Table": name}
     gone = [table for table in tables.values() if table.status == GONE and table.schema.name == name]
     for table in [tables[name], *gone] if name in tables else gone:
         for known, view, status in stream_settings.streams_of(table.settings, now_ms):
@@ -89,6 +94,19 @@ def stream_described(tables: Mapping[str, Table], name: str, label: str, now_ms:
                 told = streams.DISABLED if table.form.gone else status
                 return {"StreamViewType": view, "StreamStatus": told, "Table": table.name}
     raise stream_settings.no_such_stream(name, label)
+
+
+def feeds_listed(tables: Mapping[str, Table]) -> dict[str, JSON]:
+    """The Kinesis destinations of all tables, also those that were disabled: whatever their feeds have told and nobody
+    has carried there yet still belongs there. Body: {"Feeds": [[table, label, ARN, status], …]}.
+    """
+    told = [
+        [table.schema.name, one["Label"], one["StreamArn"], one["DestinationStatus"]]
+        for table in tables.values()
+        for one in kinesis.destinations(table.settings)
+        if table.status != GONE
+    ]
+    return {"Feeds": cast(JSON, told)}
 
 
 def streams_listed(tables: Mapping[str, Table], operation: ListStreams, now_ms: int) -> dict[str, JSON]:

@@ -18,7 +18,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeAlias
 
-from dynalab_model import batches, database_streams, partiql, tables
+from dynalab_model import batches, database_streams, insights, partiql, tables
 from dynalab_model.collections import check_collection, growth_bytes
 from dynalab_model.database_transactions import execute_transaction, transact_get, transact_write
 from dynalab_model.errors import DynamoError, internal_server_error, resource_not_found, table_exists, table_in_use
@@ -29,6 +29,7 @@ from dynalab_model.operations import (
     BatchExecuteStatement,
     BatchGetItem,
     BatchWriteItem,
+    ChangeDestination,
     CreateTable,
     DeleteItem,
     DeleteTable,
@@ -39,6 +40,7 @@ from dynalab_model.operations import (
     GetItem,
     GetRecords,
     GetShardIterator,
+    ListContributorInsights,
     ListStreams,
     ListTables,
     Operation,
@@ -51,6 +53,7 @@ from dynalab_model.operations import (
     TransactGetItems,
     TransactWriteItems,
     UntagResource,
+    UpdateContributorInsights,
     UpdateItem,
     UpdateTable,
     UpdateTimeToLive,
@@ -174,13 +177,20 @@ def _change_settings(state: State, op: SettingsChange, now_ns: int) -> tuple[Sta
     if isinstance(op, UpdateTable):
         table = replace(table, updated_ns=now_ns + state.update_ns)
         return with_table(state, table), {"TableDescription": _describe(table, tables.UPDATING)}
+    if isinstance(op, ChangeDestination | UpdateContributorInsights):
+        table = replace(table, followed_ns=now_ns + state.update_ns)
     return with_table(state, table), changed.body
 
 
 def _read_settings(state: State, op: ReadSettings, now_ns: int) -> tuple[State, Response]:
     table = state.tables.get(op.table)
-    status, settings = ("", None) if table is None else (table.status(now_ns), table.settings)
-    return state, read_settings(op, status, settings)
+    if table is None:
+        return state, read_settings(op, "", None)
+    return state, read_settings(op, table.status(now_ns), table.settings, table.schema)
+
+
+def _list_insights(state: State, op: ListContributorInsights, now_ns: int) -> tuple[State, Response]:
+    return state, insights.listed([(name, table.settings) for name, table in state.tables.items()], op)
 
 
 def _describe(table: Table, status: str) -> Response:
@@ -338,6 +348,9 @@ HANDLERS: dict[type[Operation], Handler] = {
     UpdateTimeToLive: _change_settings,
     TagResource: _change_settings,
     UntagResource: _change_settings,
+    ChangeDestination: _change_settings,
+    UpdateContributorInsights: _change_settings,
+    ListContributorInsights: _list_insights,
     ReadSettings: _read_settings,
     PutItem: _write,
     UpdateItem: _write,

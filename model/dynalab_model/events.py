@@ -89,6 +89,8 @@ KINDS: dict[str, str] = {
     "indexed": "a new index has got all that was there before it, and is read from here on",
     "unindexed": "nothing of a deleted index serves any more: its name is free",
     "expiring": "every partition knows by which attribute items expire now",
+    "fed": "every partition knows of the table's Kinesis destination as it is now",
+    "watched": "the routers know whether busy keys of a table are counted",
     "swept": "a leader logged that an item has expired",
     "transaction-begun": "a transaction is in the ledger; nobody has been asked to prepare",
     "transaction-anew": "a transaction was refused for its timestamp alone, and goes on under another one",

@@ -314,6 +314,37 @@ class UntagResource:
 
 
 @dataclass(slots=True)
+class ChangeDestination:
+    """The Kinesis stream that a table's changes go to: `action` is a key of `kinesis.STEPS`, `stream` an ARN,
+    `precision` MILLISECOND, MICROSECOND, or "" where the request says nothing of it.
+    """
+
+    table: str
+    action: str
+    stream: str
+    precision: str = ""
+
+
+@dataclass(slots=True)
+class UpdateContributorInsights:
+    """Of a table, or of one of its global indexes; `mode` is "" where the request names none."""
+
+    table: str
+    enabled: bool
+    index: str = ""
+    mode: str = ""
+
+
+@dataclass(slots=True)
+class ListContributorInsights:
+    """Of one table, or of all: those behind the table and index `after`."""
+
+    table: str = ""
+    after: tuple[str, str] = ("", "")
+    limit: int = 100
+
+
+@dataclass(slots=True)
 class ReadSettings:
     """Any operation that only reads settings of a table, or (without one) of the service: `name` is a key of
     `settings.READS`. `argument` is what a few of them ask about: an index, an address, an ARN.
@@ -371,9 +402,18 @@ ReadOperation: TypeAlias = GetItem | Query | Scan
 BatchOperation: TypeAlias = BatchGetItem | BatchWriteItem
 StatementOperation: TypeAlias = ExecuteStatement | BatchExecuteStatement
 TransactOperation: TypeAlias = TransactWriteItems | TransactGetItems | ExecuteTransaction
-SettingsChange: TypeAlias = UpdateTable | UpdateTimeToLive | TagResource | UntagResource
+SettingsChange: TypeAlias = (
+    UpdateTable | UpdateTimeToLive | TagResource | UntagResource | ChangeDestination | UpdateContributorInsights
+)
 TableOperation: TypeAlias = (
-    CreateTable | DescribeTable | DeleteTable | ListTables | ListStreams | SettingsChange | ReadSettings
+    CreateTable
+    | DescribeTable
+    | DeleteTable
+    | ListTables
+    | ListStreams
+    | ListContributorInsights
+    | SettingsChange
+    | ReadSettings
 )
 ManyOperation: TypeAlias = BatchOperation | StatementOperation | TransactOperation
 StreamOperation: TypeAlias = DescribeStream | GetShardIterator | GetRecords

@@ -38,7 +38,7 @@ from dynalab_model.items import (
 from dynalab_model.keys import HASH_BYTES, KeyCondition, index_key, item_key, key_range
 from dynalab_model.legacy import bind_key_conditions, check_query_filter_keys, pick, terms_hold
 from dynalab_model.operations import GetItem, Query, Scan, WriteOperation
-from dynalab_model.schema import IndexSchema, TableSchema
+from dynalab_model.schema import IndexSchema, KeySchema, TableSchema
 from dynalab_model.values import Item, equal_values, item_size
 
 PAGE_BYTES = 1 << 20
@@ -92,16 +92,35 @@ def plan_read(schema: TableSchema, op: Query | Scan) -> ReadPlan:
         low, high = segment_range(op.segment or 0, op.total_segments or 1)
         return ReadPlan(low, high, True, _scan_start(schema, index, op, low, high), op.index, local, fetching)
     keys = schema.key if index is None else index.key
+    condition = _condition(keys, op)
     if op.legacy is not None:
-        condition = bind_key_conditions(op.legacy.keys, keys)
         check_query_filter_keys(op.legacy.terms, keys.names)
-    else:
-        condition = parse_key_condition(op.key_condition, op.names, op.values, keys)
     if op.filter is not None and not op.filters_keys:
         check_filter_keys(op.filter, op.names, keys.names)
     low, high = key_range(keys, condition)
     start = _query_start(schema, index, op, condition, low, high)
     return ReadPlan(low, high, op.forward, start, op.index, local, fetching)
+
+
+def _condition(keys: KeySchema, op: Query) -> KeyCondition:
+    if op.legacy is not None:
+        return bind_key_conditions(op.legacy.keys, keys)
+    return parse_key_condition(op.key_condition, op.names, op.values, keys)
+
+
+def queried_key(schema: TableSchema, op: Query) -> Item:
+    """The partition key that a Query asks for, of the table or of its index; `plan_read` has taken the Query.
+
+    >>> from dynalab_model.schema import KeyAttribute, KeySchema
+    >>> schema = TableSchema("T", KeySchema(KeyAttribute("pk", "S")))
+    >>> queried_key(schema, Query("T", "pk = :k", values={":k": {"S": "a"}}))
+    {'pk': {'S': 'a'}}
+    """
+    index = None if op.index is None else schema.index(op.index)
+    keys = schema.key if index is None else index.key
+    condition = _condition(keys, op)
+    values = (condition.hash, *condition.more_hash)
+    return {attribute.name: value for attribute, value in zip(keys.hashes, values, strict=True)}
 
 
 def segment_range(segment: int, total: int) -> tuple[bytes, bytes]:

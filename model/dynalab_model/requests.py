@@ -13,6 +13,7 @@ Here are the ten operations of items, pages and tables; `batches`, `transact_req
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import cast
 
 from dynalab_model.batches import parse_batch_get, parse_batch_write
@@ -20,6 +21,9 @@ from dynalab_model.create_table import parse_create_table
 from dynalab_model.errors import TEXTS, DynamoError, invalid, unknown_operation, validation
 from dynalab_model.expressions import check_expressions
 from dynalab_model.fields import named_table, table_name
+from dynalab_model.insights import parse_list, parse_update
+from dynalab_model.kinesis import OPERATIONS as KINESIS_OPERATIONS
+from dynalab_model.kinesis import parse_change
 from dynalab_model.legacy_parameters import parse_legacy
 from dynalab_model.offered import OFFERED, refusal
 from dynalab_model.operations import (
@@ -292,6 +296,9 @@ OPERATIONS: dict[str, Callable[[dict[str, object]], Operation]] = {
     "GetShardIterator": parse_get_shard_iterator,
     "GetRecords": parse_get_records,
     **READ_PARSERS,
+    **{name: partial(parse_change, name) for name in KINESIS_OPERATIONS},
+    "UpdateContributorInsights": parse_update,
+    "ListContributorInsights": parse_list,
     **{name: refusal(name) for name, offer in OFFERED.items() if offer.status == "refused"},
 }
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
-from dynalab_model import stream_settings
+from dynalab_model import insights, kinesis, stream_settings
 from dynalab_model import throughput as throughput_rules
 from dynalab_model.errors import (
     INVALID,
@@ -29,10 +29,12 @@ from dynalab_model.errors import (
 )
 from dynalab_model.online_indexes import change_indexes, check_settled
 from dynalab_model.operations import (
+    ChangeDestination,
     ReadSettings,
     SettingsChange,
     TagResource,
     UntagResource,
+    UpdateContributorInsights,
     UpdateTable,
     UpdateTimeToLive,
 )
@@ -82,12 +84,18 @@ def change_settings(op: SettingsChange, schema: TableSchema | None, status: str,
     if status != ACTIVE and not (tags and status == UPDATING):
         raise table_in_use(op.table, _STATES[status])
     settings = dict(old)
+    if isinstance(op, UpdateContributorInsights):  # in every state: the service's documents name no other error for it
+        changed, told = insights.change(op, schema, old, now_ms)
+        return Changed(changed, schema, told)
     if isinstance(op, UpdateTable):
         return Changed(settings, _update(settings, schema, op.changes, now_ms))
     if isinstance(op, UpdateTimeToLive):
         _update_ttl(settings, op)
         body: Body = {"TimeToLiveSpecification": {"Enabled": op.enabled, "AttributeName": op.attribute}}
         return Changed(settings, schema, body)
+    if isinstance(op, ChangeDestination):
+        changed, told = kinesis.change(op, old, now_ms)
+        return Changed(changed, schema, told)
     known = tags_of(settings)
     if isinstance(op, TagResource):
         known |= op.tags
@@ -144,6 +152,7 @@ def _update(settings: Body, schema: TableSchema, changes: Settings, now_ms: int)
     if stream is not None:
         stream_settings.specify(schema.name, settings, stream, now_ms)
     if on_demand and not was_on_demand:
+    insights.forget_indexes(settings, schema)
         settings["PayPerRequestMs"] = now_ms
         settings.pop("ProvisionedThroughput", None)
         settings.pop("IndexThroughput", None)
@@ -245,8 +254,9 @@ def _check_decreases(
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
-def read_settings(op: ReadSettings, status: str, settings: Settings | None) -> Body:
-    """The answer of an operation that only reads; raises DynamoError. `settings` is None when there is no such table.
+def read_settings(op: ReadSettings, status: str, settings: Settings | None, schema: TableSchema | None = None) -> Body:
+    """The answer of an operation that only reads; raises DynamoError. `settings` and `schema` are None when there is no
+    such table.
 
     >>> read_settings(ReadSettings("DescribeTimeToLive", "T"), ACTIVE, {"TimeToLive": "expires"})
     {'TimeToLiveDescription': {'TimeToLiveStatus': 'ENABLED', 'AttributeName': 'expires'}}
@@ -259,6 +269,9 @@ def read_settings(op: ReadSettings, status: str, settings: Settings | None) -> B
 
 
 def _limits(op: ReadSettings, status: str, settings: Settings) -> Body:
+    if op.name == "DescribeContributorInsights":
+        assert schema is not None, "it is asked of tables"
+        return insights.describe(op, schema, settings or {})
     return {
         "AccountMaxReadCapacityUnits": 80_000,
         "AccountMaxWriteCapacityUnits": 80_000,
@@ -293,3 +306,5 @@ READS: dict[str, Reader] = {
     "ListTagsOfResource": _tags,
     **SWITCHED_OFF,
 }
+    "DescribeKinesisStreamingDestination": kinesis.describe,
+    SEARCH_VECTORS: no_vector_index,

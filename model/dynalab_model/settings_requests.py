@@ -200,7 +200,6 @@ READ_PARSERS: dict[str, Parser] = {
             "ListExports",
             "ListImports",
             "ListGlobalTables",
-            "ListContributorInsights",
             "ListBulkOperations",
         )
     },

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeAlias
 
-from dynalab_model import online_indexes, tables
+from dynalab_model import insights, kinesis, online_indexes, tables
 from dynalab_model.collections import COLLECTION_BYTES_MAX, partition_key
 from dynalab_model.errors import DynamoError
 from dynalab_model.items import stored_bytes
@@ -36,6 +36,7 @@ class Table:
     active_ns: int
     gone_ns: int | None = None
     updated_ns: int = 0  # when the last change of its settings is through
+    followed_ns: int = 0  # when the last change of its destination or of its insights is
     items: Mapping[bytes, Item] = field(default_factory=dict)
 
     def status(self, now_ns: int) -> str:
@@ -101,8 +102,15 @@ def forget_gone(state: State, now_ns: int) -> State:
 
 
 def settled(state: State, now_ns: int) -> State:
-    """The state with new indexes ACTIVE and deleted ones gone, where the change that they came with is through."""
+    """The state with new indexes ACTIVE and deleted ones gone, where the change that they came with is through; and the
+    same of destinations and insights.
+    """
     for table in state.tables.values():
+        if now_ns >= table.followed_ns:
+            for rules in (kinesis, insights):
+                if rules.is_changing(table.settings):
+                    table = replace(table, settings=rules.settled(table.settings))
+                    state = with_table(state, table)
         if now_ns >= table.updated_ns and ("Backfilling" in table.settings or "DeletingIndexes" in table.settings):
             settings = dict(table.settings)
             online_indexes.gone(settings)

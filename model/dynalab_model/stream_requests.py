@@ -13,7 +13,7 @@ from dynalab_model.errors import INVALID, validation
 from dynalab_model.fields import failure, refuse
 from dynalab_model.operations import DescribeStream, GetRecords, GetShardIterator, ListStreams
 from dynalab_model.shapes import REQUESTS
-from dynalab_model.streams import RECORDS_MAX, SHARDS_MAX, iterator_of, number_of, stream_of
+from dynalab_model.streams import FEED, RECORDS_MAX, SHARDS_MAX, iterator_of, number_of, stream_of
 
 STREAM_OPERATIONS = ("ListStreams", "DescribeStream", "GetShardIterator", "GetRecords")
 
@@ -56,7 +56,7 @@ def parse_describe_stream(body: dict[str, object]) -> DescribeStream:
     '2015-05-20T20:51:10.252'
     """
     REQUESTS["DescribeStream"].check(body)
-    table, label = stream_of(cast(str, body["StreamArn"]))
+    table, label = _named(cast(str, body["StreamArn"]))
     chosen = cast("dict[str, str]", body.get("ShardFilter") or {})
     start = cast("str | None", body.get("ExclusiveStartShardId"))
     if chosen.get("ShardId") is not None and chosen.get("Type") is None:
@@ -75,7 +75,7 @@ def parse_get_shard_iterator(body: dict[str, object]) -> GetShardIterator:
     'LATEST'
     """
     REQUESTS["GetShardIterator"].check(body)
-    table, label = stream_of(cast(str, body["StreamArn"]))
+    table, label = _named(cast(str, body["StreamArn"]))
     kind = cast(str, body["ShardIteratorType"])
     number, time = cast("str | None", body.get("SequenceNumber")), cast("float | None", body.get("Timestamp"))
     if (number is not None) != (kind in _NUMBERED):
@@ -96,7 +96,18 @@ def parse_get_records(body: dict[str, object]) -> GetRecords:
     """A GetRecords operation from its JSON body: at most a thousand records."""
     REQUESTS["GetRecords"].check(body)
     text = cast(str, body["ShardIterator"])
-    return GetRecords(iterator_of(text).table, text, _limit(body, RECORDS_MAX))
+    place = iterator_of(text)
+    if place.label.startswith(FEED):
+        raise validation("Invalid ShardIterator")  # nobody was given one
+    return GetRecords(place.table, text, _limit(body, RECORDS_MAX))
+
+
+def _named(text: str) -> tuple[str, str]:
+    """Table and label of the stream that a client names: what goes to a Kinesis stream is none of them."""
+    table, label = stream_of(text)
+    if label.startswith(FEED):
+        raise validation(f"Invalid StreamArn: {text}")
+    return table, label
 
 
 def _limit(body: Mapping[str, object], most: int) -> int:

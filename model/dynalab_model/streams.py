@@ -45,6 +45,7 @@ VIEWS: dict[str, tuple[bool, bool]] = {
 
 ENABLED: Final = "ENABLED"
 DISABLED: Final = "DISABLED"
+FEED: Final = "feed-"  # what the label of a stream begins with that no client may name: it goes to Kinesis
 SERVICE: Final = "dynamodb.amazonaws.com"  # who removes expired items
 
 KEEP_NS: Final = 24 * 3600 * 1_000_000_000  # how long a record may be read (S147, S169)
@@ -63,7 +64,9 @@ _ITERATOR_VERSION: Final = 1
 _HOME_BYTES_MAX: Final = 900  # an iterator has at most 2,048 characters
 
 _LABEL = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}"
-_ARN = re.compile(rf"arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]{{12}}:table/([a-zA-Z0-9_.-]{{3,255}})/stream/({_LABEL})")
+_ARN = re.compile(
+    rf"arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]{{12}}:table/([a-zA-Z0-9_.-]{{3,255}})/stream/((?:{FEED})?{_LABEL})"
+)
 
 
 # --- records --------------------------------------------------------------------------------------------------------
@@ -131,6 +134,15 @@ def change_of(
     return Change(number, name, time_ns, keys, before if shows_old else None, after if shows_new else None, identity)
 
 
+def event_id(shard: str, number: int) -> str:
+    """What one change is known by, however often it is told.
+
+    >>> event_id("shardId-0", 7) == event_id("shardId-0", 7) != event_id("shardId-0", 8)
+    True
+    """
+    return blake2b(f"{shard}/{number}".encode(), digest_size=16).hexdigest()
+
+
 def record_body(change: Change, view: str, shard: str, region: str = DEFAULT_REGION) -> JsonBody:
     """A record of GetRecords (API reference: Record)."""
     told: JsonBody = {
@@ -145,7 +157,7 @@ def record_body(change: Change, view: str, shard: str, region: str = DEFAULT_REG
     told["SizeBytes"] = change.size_bytes
     told["StreamViewType"] = view
     body: JsonBody = {
-        "eventID": blake2b(f"{shard}/{change.number}".encode(), digest_size=16).hexdigest(),
+        "eventID": event_id(shard, change.number),
         "eventName": change.name,
         "eventVersion": "1.1",
         "eventSource": "aws:dynamodb",

@@ -1,5 +1,5 @@
 """What the service answers where a feature is switched off, or where nothing was ever made with it: backups, exports,
-imports, bulk operations, policies, insights, Kinesis, global tables of the first kind.
+imports, bulk operations, policies, global tables of the first kind.
 
 Rules: nobody can switch one of these on here, so each answer is the service's own for a table or an account that never
 did; Terraform and the waiters of SDKs go on. What would switch one on is refused by `offered`. Codes are the service's;
@@ -39,13 +39,11 @@ def _continuous_backups(op: ReadSettings, status: str, settings: Mapping[str, ob
     }
 
 
-def _contributor_insights(op: ReadSettings, status: str, settings: Mapping[str, object]) -> Body:
-    body: Body = {"TableName": op.table, "ContributorInsightsStatus": "DISABLED"}
-    return body | ({"IndexName": op.argument} if op.argument else {})
-
-
-def _streaming_destination(op: ReadSettings, status: str, settings: Mapping[str, object]) -> Body:
-    return {"TableName": op.table, "KinesisDataStreamDestinations": []}
+def _stays_off(op: ReadSettings, status: str, settings: Mapping[str, object]) -> Body:
+    """Recovery may be told to be off, as it is; the argument is what would switch it on."""
+    if op.argument:
+        raise validation(f"{op.argument} is not available in this version of dynalab")
+    return _continuous_backups(op, status, settings)
 
 
 def _replica_auto_scaling(op: ReadSettings, status: str, settings: Mapping[str, object]) -> Body:
@@ -83,15 +81,12 @@ _NO_BULK_OPERATION = _none_such("ResourceNotFoundException", "Requested resource
 
 SWITCHED_OFF: Final[Mapping[str, Reader]] = {
     "DescribeContinuousBackups": _continuous_backups,
-    "UpdateContinuousBackups": _continuous_backups,
-    "DescribeContributorInsights": _contributor_insights,
-    "DescribeKinesisStreamingDestination": _streaming_destination,
+    "UpdateContinuousBackups": _stays_off,
     "DescribeTableReplicaAutoScaling": _replica_auto_scaling,
     "ListBackups": _empty("BackupSummaries"),
     "ListExports": _empty("ExportSummaries"),
     "ListImports": _empty("ImportSummaryList"),
     "ListGlobalTables": _empty("GlobalTables"),
-    "ListContributorInsights": _empty("ContributorInsightsSummaries"),
     "ListBulkOperations": _empty("BulkOperationsSummaryList"),
     "DescribeBackup": _NO_BACKUP,
     "DeleteBackup": _NO_BACKUP,
