@@ -318,8 +318,8 @@ class Router:
     _on_redirect = answers.on_redirect
     _on_successor = answers.on_successor
     _on_moved = answers.on_moved
-
     _on_watch = watching.on_watch
+
     def forget_leader(self, pending: Pending) -> None:
         """Whoever was asked leads no more, or is silent."""
         if type(pending.operation) in TABLES:
@@ -370,9 +370,9 @@ class Router:
     def finish(self, pending: Pending, status: int, body: Body, error: str | None, effects: Effects) -> None:
         """This is what the request came to: its client is told, or whatever it is a part of."""
         self.pending.pop(pending.number, None)
-        if pending.batch:
         if self.counters is not None:
             watching.note(self, pending, error or "", body, effects.now_ns)
+        if pending.batch:
             take = TAKERS[type(self.batches[pending.batch])]
             take(self, pending, batching.Part(status, body, error or ""), effects)
             return
@@ -415,9 +415,9 @@ HANDLERS: dict[type, str] = {
     Found: "_on_found",
     ItemRead: "_on_item_read",
     Stalled: "_on_stalled",
+    watching.Watch: "_on_watch",
 }
 
-    watching.Watch: "_on_watch",
 # What a request is a part of → who takes its outcome.
 TAKERS: dict[type, Callable[[Router, Pending, batching.Part, Effects], None]] = {
     batching.Batch: batching.take,

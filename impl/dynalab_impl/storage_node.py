@@ -28,8 +28,8 @@ from dynalab_impl import (
     sweeping,
     transact_duties,
     transact_whole,
-)
     watching,
+)
 from dynalab_impl import messages as m
 from dynalab_impl.admission import Admission
 from dynalab_impl.catalog import CATALOG, Catalog, catalog_spec
@@ -361,13 +361,13 @@ class StorageNode:
     on_split_now = splitting.on_split_now
     on_alter = reforming.on_alter
     on_altered = reforming.on_altered
+    on_watching = watching.on_watching
     on_moved = splitting.on_moved
     on_adopt = membership_duties.on_adopt
     on_adopted = membership_duties.on_adopted
     on_retire = membership_duties.on_retire
     on_replace = membership_duties.on_replace
     on_membership = membership_duties.on_membership
-    on_watching = watching.on_watching
     on_membership_known = membership_duties.on_membership_known
     on_stop = membership_duties.on_stop
     may_stop = membership_duties.may_stop
@@ -460,7 +460,7 @@ HANDLERS: dict[type, str] = {
     ReadShard: "on_read_shard",
     m.Alter: "on_alter",
     m.Altered: "on_altered",
+    watching.Watching: "on_watching",
     m.SplitWanted: "on_split_wanted",
     m.WasSplit: "on_was_split",
 }
-    watching.Watching: "on_watching",

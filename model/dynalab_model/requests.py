@@ -295,10 +295,10 @@ OPERATIONS: dict[str, Callable[[dict[str, object]], Operation]] = {
     "DescribeStream": parse_describe_stream,
     "GetShardIterator": parse_get_shard_iterator,
     "GetRecords": parse_get_records,
-    **READ_PARSERS,
     **{name: partial(parse_change, name) for name in KINESIS_OPERATIONS},
     "UpdateContributorInsights": parse_update,
     "ListContributorInsights": parse_list,
+    **READ_PARSERS,
     **{name: refusal(name) for name, offer in OFFERED.items() if offer.status == "refused"},
 }
 

@@ -80,22 +80,22 @@ def change_settings(op: SettingsChange, schema: TableSchema | None, status: str,
     """
     if schema is None:
         raise _no_table(type(op).__name__, op.table)
+    if isinstance(op, UpdateContributorInsights):  # in every state: the service's documents name no other error for it
+        changed, told = insights.change(op, schema, old, now_ms)
+        return Changed(changed, schema, told)
     tags = isinstance(op, TagResource | UntagResource)
     if status != ACTIVE and not (tags and status == UPDATING):
         raise table_in_use(op.table, _STATES[status])
     settings = dict(old)
-    if isinstance(op, UpdateContributorInsights):  # in every state: the service's documents name no other error for it
-        changed, told = insights.change(op, schema, old, now_ms)
-        return Changed(changed, schema, told)
     if isinstance(op, UpdateTable):
         return Changed(settings, _update(settings, schema, op.changes, now_ms))
+    if isinstance(op, ChangeDestination):
+        changed, told = kinesis.change(op, old, now_ms)
+        return Changed(changed, schema, told)
     if isinstance(op, UpdateTimeToLive):
         _update_ttl(settings, op)
         body: Body = {"TimeToLiveSpecification": {"Enabled": op.enabled, "AttributeName": op.attribute}}
         return Changed(settings, schema, body)
-    if isinstance(op, ChangeDestination):
-        changed, told = kinesis.change(op, old, now_ms)
-        return Changed(changed, schema, told)
     known = tags_of(settings)
     if isinstance(op, TagResource):
         known |= op.tags
@@ -148,11 +148,11 @@ def _update(settings: Body, schema: TableSchema, changes: Settings, now_ms: int)
     _check_update(settings, schema, changes, on_demand)
     was_warm = {name: throughput_rules.warm(settings, name) for name in ("", *(index.name for index in schema.indexes))}
     schema = change_indexes(settings, schema, changes, on_demand)
+    insights.forget_indexes(settings, schema)
     stream = cast("Mapping[str, object] | None", changes.get("StreamSpecification"))
     if stream is not None:
         stream_settings.specify(schema.name, settings, stream, now_ms)
     if on_demand and not was_on_demand:
-    insights.forget_indexes(settings, schema)
         settings["PayPerRequestMs"] = now_ms
         settings.pop("ProvisionedThroughput", None)
         settings.pop("IndexThroughput", None)
@@ -265,13 +265,13 @@ def read_settings(op: ReadSettings, status: str, settings: Settings | None, sche
     """
     if op.table and settings is None:
         raise _no_table(op.name, op.table)
+    if op.name == "DescribeContributorInsights":
+        assert schema is not None, "it is asked of tables"
+        return insights.describe(op, schema, settings or {})
     return READS[op.name](op, status, settings or {})
 
 
 def _limits(op: ReadSettings, status: str, settings: Settings) -> Body:
-    if op.name == "DescribeContributorInsights":
-        assert schema is not None, "it is asked of tables"
-        return insights.describe(op, schema, settings or {})
     return {
         "AccountMaxReadCapacityUnits": 80_000,
         "AccountMaxWriteCapacityUnits": 80_000,
@@ -304,7 +304,7 @@ READS: dict[str, Reader] = {
     "DescribeEndpoints": _endpoints,
     "DescribeTimeToLive": _time_to_live,
     "ListTagsOfResource": _tags,
-    **SWITCHED_OFF,
-}
     "DescribeKinesisStreamingDestination": kinesis.describe,
     SEARCH_VECTORS: no_vector_index,
+    **SWITCHED_OFF,
+}
