@@ -305,6 +305,5 @@ READS: dict[str, Reader] = {
     "DescribeTimeToLive": _time_to_live,
     "ListTagsOfResource": _tags,
     "DescribeKinesisStreamingDestination": kinesis.describe,
-    SEARCH_VECTORS: no_vector_index,
     **SWITCHED_OFF,
 }
