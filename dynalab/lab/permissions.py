@@ -19,6 +19,7 @@ from dynalab_model.operations import (
     ExecuteStatement,
     ExecuteTransaction,
     GetItem,
+    GetRecords,
     GetShardIterator,
     Operation,
     Query,
@@ -28,7 +29,7 @@ from dynalab_model.operations import (
     TransactGetItems,
     TransactWriteItems,
 )
-from dynalab_model.streams import stream_arn
+from dynalab_model.streams import iterator_of, stream_arn
 from dynalab_model.tables import DEFAULT_ACCOUNT, arn
 
 CALLER: Final = f"arn:aws:iam::{DEFAULT_ACCOUNT}:user/denied"
@@ -101,6 +102,8 @@ def _resource(operation: Operation, table: str) -> str:
         return f"{arn(table)}/index/{operation.index}"
     if isinstance(operation, DescribeStream | GetShardIterator):
         return stream_arn(table, operation.label)
+    if isinstance(operation, GetRecords):
+        return stream_arn(table, iterator_of(operation.iterator).label)
     if isinstance(operation, ReadSettings) and operation.argument.startswith("arn:"):
         return operation.argument
     return arn(table)
