@@ -15,7 +15,7 @@ from dynalab_impl.catalog import CATALOG
 from dynalab_impl.effects import JSON, Address, Effects
 from dynalab_impl.entries import making_of
 from dynalab_impl.jsons import as_json
-from dynalab_impl.lookups import HOPS_MAX
+from dynalab_impl.lookups import BACKOFF_NS, HOPS_MAX
 from dynalab_impl.transact_messages import ItemRead
 from dynalab_model.errors import DynamoError
 from dynalab_model.operations import DeleteTable, GetItem, Query, Scan, TableOperation
@@ -24,7 +24,6 @@ from dynalab_model.pages import get_response
 if TYPE_CHECKING:
     from dynalab_impl.router import Router
 
-BACKOFF_NS = 40_000_000  # after an answer "not here" that names no leader
 TABLES: frozenset[type] = frozenset(get_args(TableOperation))
 Body: TypeAlias = dict[str, JSON]
 
@@ -129,6 +128,16 @@ def on_redirect(router: Router, sender: Address, message: m.Redirect, effects: E
         else:
             router.routes.leaders[pending.group] = message.leader
         router.try_again(pending, effects)
+
+
+def on_ended(router: Router, sender: Address, message: m.Ended, effects: Effects) -> None:
+    """The write's table has ended, and this much is known of what became of it. Another table may have its name by now:
+    the catalog is asked.
+    """
+    pending = router.pending.get(message.number & -ATTEMPTS_MAX)
+    if pending is not None:
+        attempts.came_to_nothing(pending, message.number, message.group, message.whole)
+        on_redirect(router, sender, m.Redirect(message.number, message.group, None, hosted=False), effects)
 
 
 def on_successor(router: Router, sender: Address, message: m.Successor, effects: Effects) -> None:

@@ -55,10 +55,10 @@ def compose(router: Router, pending: Pending, spec: m.GroupSpec, consistent: boo
     if is_over(pending):
         pending.alone = pending.attempts
     pending.attempts += 1
+    making = making_of(spec.group)
+    pending.remade |= pending.made not in ("", making)
+    pending.made = making
     if type(operation) in STEPS:
-        making = making_of(spec.group)
-        pending.remade |= pending.made not in ("", making)
-        pending.made = making
         return message_of(cast(Step, operation), spec.group, number, request, pending.expiry_ns)
     write = cast("PutItem | UpdateItem | DeleteItem", operation)
     return m.WriteRequest(spec.group, number, request, pending.expiry_ns, pending.key, write)
@@ -84,6 +84,17 @@ def was_turned_away(pending: Pending, number: int) -> None:
     """That attempt was not carried out. Where writes are ever refused, nodes see to it that no copy of it is."""
     if pending.attempts:
         pending.turned_away |= 1 << (number % ATTEMPTS_MAX)
+
+
+def came_to_nothing(pending: Pending, number: int, group: str, whole: bool) -> None:
+    """This attempt of a write will never have been carried out; with `whole` none at that table. When that holds for
+    all of them, it is as if nothing had been sent: whatever the client is told is certain.
+    """
+    sent = (1 << pending.attempts) - 1
+    pending.nothing |= sent if whole and not pending.remade else 1 << (number % ATTEMPTS_MAX)
+    pending.ended = group
+    if pending.nothing == sent:
+        pending.sent = False
 
 
 def is_over(pending: Pending) -> bool:

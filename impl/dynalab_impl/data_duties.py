@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dynalab_impl import admission_duties, index_duties
+from dynalab_impl import admission_duties, endings, index_duties
 from dynalab_impl import messages as m
 from dynalab_impl.effects import NOTHING, Address, Effects
 from dynalab_impl.jsons import as_json
@@ -103,6 +103,9 @@ def expired(node: StorageNode, replica: Replica, expiry_ns: int, effects: Effect
 def on_write(node: StorageNode, sender: Address, message: m.WriteRequest, effects: Effects) -> None:
     admission = node.admission
     if admission is not None and admission_duties.is_late(node, sender, admission, message, effects):
+        return
+    hosted = node.replicas.get(message.group)
+    if (hosted is None or is_gone(hosted)) and endings.told(node, sender, message, effects):
         return
     replica = node.serving(sender, message.group, message.number, effects)
     if replica is None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dynalab_impl.router import Router
 
 HOPS_MAX = 6  # redirects followed at once before the next one waits
+BACKOFF_NS = 40_000_000  # after an answer "not here" that names no leader
 
 
 @dataclass(slots=True)
@@ -108,7 +109,9 @@ def on_found(router: Router, sender: Address, message: Found, effects: Effects) 
         pending.asking = False
         if message.spec is None and pending.plan is not None:
             pending.begin_anew()
-        if missing is None:
+        if missing is None and message.spec is not None and message.spec.group == pending.ended:
+            pending.retry_ns = effects.now_ns + BACKOFF_NS  # the table is being deleted: soon there is none
+        elif missing is None:
             router.bind(pending, effects)
         elif pending.sent and (type(pending.operation) not in STEPS or type(pending.operation) is WholeStep):
             router.give_up(pending, effects)  # an earlier attempt may have reached the table before it went

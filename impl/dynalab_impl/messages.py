@@ -515,6 +515,17 @@ class Redirect(Message):
 
 
 @dataclass(slots=True)
+class Ended(Message):
+    """The table of this partition was deleted. This attempt of a write was not carried out, nor will any copy of it be;
+    and with `whole` no attempt of that request at this table.
+    """
+
+    number: int
+    group: str
+    whole: bool
+
+
+@dataclass(slots=True)
 class Moved(Message):
     """The partition was split: ask one of these instead. Told by any of its replicas that knows, so that a router
     needs no catalog for it.

@@ -38,9 +38,11 @@ class Pending:
     attempts: int = 0  # how often a write was sent, each time under another number
     turned_away: int = 0  # which of them were refused or sent elsewhere: a bit each
     alone: int = -1  # the last attempt that was made when every other one had been turned away
+    nothing: int = 0  # which of them are known to have come to nothing, since their table ended: a bit each
+    ended: str = ""  # the partition that this is known of
     asking: bool = False  # the metadata service; its answer lets the request go on
     rechecked: bool = False  # the table was asked for anew, since the router did not know this index of it
-    made: str = ""  # a transaction's step: of which table of this name the group is that was asked last (`making_of`)
+    made: str = ""  # of which table of this name the group is that a write or a step asked last (`making_of`)
     remade: bool = False  # and groups of another one were asked before: it is not known whose answer comes
     batch: int = 0  # the number of the batch that this is a part of, and its place there
     place_in_batch: int = 0

@@ -293,7 +293,7 @@ class Router:
                 return
             index, key, below = pending.place(plan)
         spec = self.routes.find(pending.table, index, key, below)
-        if spec is None:
+        if spec is None or spec.group == pending.ended:
             lookups.ask(self, pending, (pending.table, index, key, below), effects)
             return
         pending.spec = spec
@@ -316,6 +316,7 @@ class Router:
     _on_item_read = answers.on_item_read
     _on_range_reply = answers.on_range_reply
     _on_redirect = answers.on_redirect
+    _on_ended = answers.on_ended
     _on_successor = answers.on_successor
     _on_moved = answers.on_moved
     _on_watch = watching.on_watch
@@ -410,6 +411,7 @@ HANDLERS: dict[type, str] = {
     m.GetReply: "_on_get_reply",
     m.RangeReply: "_on_range_reply",
     m.Redirect: "_on_redirect",
+    m.Ended: "_on_ended",
     m.Moved: "_on_moved",
     m.Successor: "_on_successor",
     Found: "_on_found",

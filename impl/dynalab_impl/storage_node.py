@@ -17,6 +17,7 @@ from dynalab_impl import (
     catalog_duties,
     counting,
     data_duties,
+    endings,
     heartbeats,
     index_duties,
     membership_duties,
@@ -83,6 +84,7 @@ class StorageNode:
         "counting",
         "directory",
         "dropped",
+        "endings",
         "handed_over",
         "heats",
         "incarnation",
@@ -112,6 +114,7 @@ class StorageNode:
         self.led: dict[str, Replica] = {}  # the replicas that lead, or did until just now
         self.dropped: dict[str, bool] = {}
         self.left: dict[str, LeftGroup] = {}  # groups that went on without the replica that this disk had
+        self.endings: dict[str, endings.Ending] = {}  # partitions that were dropped just now
         self.handed_over: list[str] = []  # groups that this node led when it was told that it will be stopped
         self.untold: list[str] = []  # those of them whose next leader the routers have not been told
         self.keeper: CatalogKeeper | None = None
@@ -191,6 +194,7 @@ class StorageNode:
         counting.tick(self, effects)
         scrub.tick(self, effects)
         archive.tick(self, effects)
+        endings.forget(self, effects)
         self.snapshots.tick(self.replicas, self.incarnation, self.dropped, self.left, effects)
         if not self.registered:
             self.tell_catalog(m.Register(m.Member(self.address, self.incarnation)), effects)
@@ -299,6 +303,8 @@ class StorageNode:
             return  # the catalog asks again
         if message.group not in self.dropped:
             self.dropped[message.group] = True
+            if replica is not None:
+                endings.remember(self, replica, effects)
             self.replicas.pop(message.group, None)
             self.left.pop(message.group, None)
             self.led.pop(message.group, None)
