@@ -123,7 +123,8 @@ def operations_table() -> str:
     lines = ["| Operation | Here | |", "|---|---|---|"]
     for status, meaning in STATUSES.items():
         for name in sorted(name for name, offer in OFFERED.items() if offer.status == status):
-            lines.append(f"| `{name}` | {status}: {meaning} | {OFFERED[name].note} |")
+            note = ("belongs to " if status == "refused" else "") + OFFERED[name].note
+            lines.append(f"| `{name}` | {status}: {meaning} | {note} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,8 +1,9 @@
 """Which test asks which known fact of the service: rows in tests/conformance/rows.toml, markers on its tests.
 
 Run as `python -m dynalab.site.conformance` it counts, and fails for a row without a test, a test of a row that waits,
-and a marker that names no row. The markers are those of collected tests (pytest is asked, nothing is run): a test that
-pytest does not find counts for nothing.
+and a marker that names no row. A row of an operation that is refused so far has a test, too: of the refusal, and it is
+not counted among those that are asked. The markers are those of collected tests (pytest is asked, nothing is run): a
+test that pytest does not find counts for nothing.
 """
 
 from __future__ import annotations
@@ -22,19 +23,24 @@ from dynalab.site.claims import cell
 
 MARKS: Final = ("documented", "measured")
 COLLECT_SECONDS_MAX: Final = 60
+# How the third part of a row begins whose operation is refused.
+REFUSED: Final = "refused: "
 # Where tests/conformance/conftest.py leaves what was collected.
 TARGET: Final = "DYNALAB_ROWS_TO"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One fact. `awaits` names what is to be built before it can be asked; "" for nothing."""
+    """One fact. `awaits` names what is to be built before it can be asked, `refused` the feature of an operation that
+    is refused until that is built; "" for nothing.
+    """
 
     id: str
     section: str
     mark: str
     says: str
     awaits: str = ""
+    refused: str = ""
 
 
 def load_rows(path: Path) -> dict[str, Row]:
@@ -46,7 +52,10 @@ def load_rows(path: Path) -> dict[str, Row]:
         for name, (mark, says, *awaits) in entries.items():
             if mark not in MARKS or not says or len(awaits) > 1:
                 raise ValueError(f"{path.name}: {section}:{name} is not [mark, words] or [mark, words, awaits]")
-            rows[f"{section}:{name}"] = Row(f"{section}:{name}", body["title"], mark, says, *awaits)
+            waits = "".join(awaits)
+            refused = waits.removeprefix(REFUSED) if waits.startswith(REFUSED) else ""
+            awaited = "" if refused else waits
+            rows[f"{section}:{name}"] = Row(f"{section}:{name}", body["title"], mark, says, awaited, refused)
     return rows
 
 
@@ -90,27 +99,45 @@ def _is_bare(row: Row, tests: Mapping[str, Sequence[str]]) -> bool:
 def summary(rows: Mapping[str, Row], tests: Mapping[str, Sequence[str]]) -> str:
     """How many rows there are, in one sentence."""
     waiting = sum(1 for row in rows.values() if row.awaits)
-    asked = sum(1 for id in rows if id in tests)
+    refused = sum(1 for row in rows.values() if row.refused)
+    asked = sum(1 for id, row in rows.items() if id in tests and not row.refused)
     names = {name for id in rows for name in tests.get(id, ())}
-    return f"{asked} of {len(rows)} rows are asked by {len(names)} tests; {waiting} wait for what is not built yet"
+    parts = [f"{asked} of {len(rows)} rows are asked by {len(names)} tests"]
+    if refused:
+        parts.append(f"{refused} of operations that are refused so far, and their tests show the refusal")
+    if waiting:
+        parts.append(f"{waiting} wait for what is not built yet")
+    return "; ".join(parts)
 
 
 def page(rows: Mapping[str, Row], tests: Mapping[str, Sequence[str]]) -> str:
-    """docs/generated/conformance.md: how many rows there are, those that wait, and all others with their tests."""
+    """docs/generated/conformance.md: how many rows there are, those that wait, those of operations that are refused,
+    and all others with their tests.
+    """
     lines = [f"**{summary(rows, tests)}.**", ""]
     for awaited in sorted({row.awaits for row in rows.values() if row.awaits}):
         members = [row for row in rows.values() if row.awaits == awaited]
         lines += [f'??? note "Waiting for {awaited}: {len(members)}"', ""]
         lines += [f"    - `{row.id}` ({row.mark}): {cell(row.says)}" for row in members] + [""]
+    refused = [row for row in rows.values() if row.refused]
+    if refused:
+        lines += [f'??? warning "Refused so far: {len(refused)}"', ""]
+        lines += [
+            "    | Row | | What the service does | Belongs to | The refusal is asked in |",
+            "    |---|---|---|---|---|",
+        ]
+        lines += [_line(row, tests, row.refused) for row in refused] + [""]
     for section in dict.fromkeys(row.section for row in rows.values()):
-        members = [row for row in rows.values() if row.section == section and not row.awaits]
+        members = [row for row in rows.values() if row.section == section and not row.awaits and not row.refused]
         lines += [f'??? abstract "{section}: {len(members)}"', ""]
         lines += ["    | Row | | What is known | Asked in |", "    |---|---|---|---|"]
-        lines += [
-            f"    | `{row.id}` | {row.mark} | {cell(row.says)} | {_where(tests.get(row.id, ()))} |" for row in members
-        ]
-        lines.append("")
+        lines += [_line(row, tests) for row in members] + [""]
     return "\n".join(lines)
+
+
+def _line(row: Row, tests: Mapping[str, Sequence[str]], *more: str) -> str:
+    cells = (f"`{row.id}`", row.mark, cell(row.says), *more, _where(tests.get(row.id, ())))
+    return f"    | {' | '.join(cells)} |"
 
 
 def _where(names: Sequence[str]) -> str:

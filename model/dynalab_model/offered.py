@@ -7,22 +7,20 @@ service's own list.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn
-
-from dynalab_model.errors import validation
 
 STATUSES: dict[str, str] = {
     "offered": "does what the service does",
     "off": "answers what the service answers where the feature is switched off",
-    "refused": "answers with a ValidationException that says so",
+    "refused": "checks the request and finds its table, then refuses it with a ValidationException that says so",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One row: `status` is a key of STATUSES, `note` says what is missing, if anything."""
+    """One row: `status` is a key of STATUSES, `note` says what is missing, if anything; of what is refused, the
+    feature that it belongs to.
+    """
 
     status: str
     note: str = ""
@@ -57,23 +55,11 @@ OFFERED: dict[str, Offer] = {
     "UpdateContinuousBackups": Offer("off", "recovery to a point in time cannot be switched on"),
     **_rows("off", "DeleteBackup RestoreTableFromBackup RestoreTableToPointInTime ExportTableToPointInTime"),
     **_rows("off", "CancelBulkOperation UpdateGlobalTable UpdateGlobalTableSettings"),
-    **_rows("refused", "SearchVectors PutResourcePolicy CreateBackup ImportTable StartBulkPutItems"),
-    **_rows("refused", "UpdateContributorInsights CreateGlobalTable UpdateTableReplicaAutoScaling"),
-    **_rows("refused", "EnableKinesisStreamingDestination DisableKinesisStreamingDestination"),
-    **_rows("refused", "UpdateKinesisStreamingDestination"),
+    "SearchVectors": Offer("off", "no table has a vector index, so none is found"),
+    "PutResourcePolicy": Offer("refused", "resource policies"),
+    "CreateBackup": Offer("refused", "backups"),
+    "ImportTable": Offer("refused", "exports and imports"),
+    "StartBulkPutItems": Offer("refused", "exports and imports"),
+    "UpdateTableReplicaAutoScaling": Offer("refused", "auto scaling"),
+    "CreateGlobalTable": Offer("refused", "Regions"),
 }
-
-
-def refusal(name: str) -> Callable[[dict[str, object]], NoReturn]:
-    """What stands in place of a parser for an operation that is not here.
-
-    >>> refusal("CreateBackup")({})
-    Traceback (most recent call last):
-    ...
-    dynalab_model.errors.DynamoError: ValidationException: CreateBackup is not available in this version of dynalab
-    """
-
-    def refuse(body: dict[str, object]) -> NoReturn:
-        raise validation(f"{name} is not available in this version of dynalab")
-
-    return refuse

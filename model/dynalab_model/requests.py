@@ -7,7 +7,7 @@ values → ReturnValues and Select → the expressions → unused placeholders �
 be together; what each must be alone comes from the service's own model.
 
 Here are the ten operations of items, pages and tables; `batches`, `transact_requests`, `partiql`, `create_table`,
-`settings_requests` and `stream_requests` parse theirs.
+`settings_requests`, `stream_requests`, `vector_search` and `refusals` parse theirs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from dynalab_model.insights import parse_list, parse_update
 from dynalab_model.kinesis import OPERATIONS as KINESIS_OPERATIONS
 from dynalab_model.kinesis import parse_change
 from dynalab_model.legacy_parameters import parse_legacy
-from dynalab_model.offered import OFFERED, refusal
 from dynalab_model.operations import (
     DeleteItem,
     DeleteTable,
@@ -45,6 +44,7 @@ from dynalab_model.partiql import (
     parse_execute_transaction,
 )
 from dynalab_model.placeholders import LEGACY, placeholders
+from dynalab_model.refusals import REFUSED_PARSERS
 from dynalab_model.settings_requests import (
     READ_PARSERS,
     parse_tag_resource,
@@ -61,6 +61,7 @@ from dynalab_model.stream_requests import (
 )
 from dynalab_model.transact_requests import parse_transact_get, parse_transact_write
 from dynalab_model.values import ITEM_BYTES_MAX, Item, item_size, validate_item
+from dynalab_model.vector_search import SEARCH_VECTORS, parse_search_vectors
 
 LIST_TABLES_MAX = 100
 
@@ -299,7 +300,8 @@ OPERATIONS: dict[str, Callable[[dict[str, object]], Operation]] = {
     "UpdateContributorInsights": parse_update,
     "ListContributorInsights": parse_list,
     **READ_PARSERS,
-    **{name: refusal(name) for name, offer in OFFERED.items() if offer.status == "refused"},
+    **REFUSED_PARSERS,
+    SEARCH_VECTORS: parse_search_vectors,
 }
 
 

@@ -38,10 +38,12 @@ from dynalab_model.operations import (
     UpdateTable,
     UpdateTimeToLive,
 )
+from dynalab_model.refusals import REFUSED
 from dynalab_model.schema import TableSchema
 from dynalab_model.switched_off import OF_BACKUPS, SWITCHED_OFF, Reader
 from dynalab_model.tables import ACTIVE, CREATING, DEFAULT_ACCOUNT, DEFAULT_REGION, DELETING, UPDATING, arn
 from dynalab_model.tags import check_tags
+from dynalab_model.vector_search import SEARCH_VECTORS, no_vector_index
 
 Body: TypeAlias = "dict[str, object]"
 Settings: TypeAlias = "Mapping[str, object]"
@@ -51,6 +53,8 @@ HOUR_MS = 3_600_000
 DECREASES_FREE = 4  # of a UTC day; each further one waits an hour (operations.md §1)
 
 _STATES = {CREATING: "created", UPDATING: "updated", DELETING: "deleted"}
+# What these say of a table that is not there is their own.
+_TELL_THEMSELVES = frozenset({SEARCH_VECTORS, "ImportTable"})
 _CALLER = f"arn:aws:iam::{DEFAULT_ACCOUNT}:root"
 
 
@@ -263,7 +267,7 @@ def read_settings(op: ReadSettings, status: str, settings: Settings | None, sche
     >>> read_settings(ReadSettings("ListBackups"), "", None)
     {'BackupSummaries': []}
     """
-    if op.table and settings is None:
+    if op.table and settings is None and op.name not in _TELL_THEMSELVES:
         raise _no_table(op.name, op.table)
     if op.name == "DescribeContributorInsights":
         assert schema is not None, "it is asked of tables"
@@ -305,5 +309,7 @@ READS: dict[str, Reader] = {
     "DescribeTimeToLive": _time_to_live,
     "ListTagsOfResource": _tags,
     "DescribeKinesisStreamingDestination": kinesis.describe,
+    SEARCH_VECTORS: no_vector_index,
     **SWITCHED_OFF,
+    **REFUSED,
 }

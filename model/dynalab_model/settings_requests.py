@@ -149,12 +149,11 @@ def _of_resource_policy(body: dict[str, object]) -> ReadSettings:
 
 
 def _no_continuous_backups(body: dict[str, object]) -> ReadSettings:
-    """Recovery to a point in time is off, and may be told to be so."""
-    name = "UpdateContinuousBackups"
+    """Recovery to a point in time is off, and may be told to be so; what would switch it on is the argument."""
+    name, member = "UpdateContinuousBackups", "PointInTimeRecoveryEnabled"
     table = REQUESTS[name].check_named(body, named_table)
-    if cast("dict[str, object]", body["PointInTimeRecoverySpecification"])["PointInTimeRecoveryEnabled"]:
-        raise validation("PointInTimeRecoveryEnabled is not available in this version of dynalab")
-    return ReadSettings(name, table)
+    wanted = cast("dict[str, object]", body["PointInTimeRecoverySpecification"])[member]
+    return ReadSettings(name, table, member if wanted else "")
 
 
 def _restored(body: dict[str, object]) -> ReadSettings:

@@ -2,8 +2,8 @@
 imports, bulk operations, policies, global tables of the first kind.
 
 Rules: nobody can switch one of these on here, so each answer is the service's own for a table or an account that never
-did; Terraform and the waiters of SDKs go on. What would switch one on is refused by `offered`. Codes are the service's;
-texts are ours where nobody has captured them.
+did; Terraform and the waiters of SDKs go on. What would switch one on is refused by `refusals`. Codes are the
+service's; texts are ours where nobody has captured them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
-from dynalab_model.errors import DynamoError
+from dynalab_model.errors import DynamoError, validation
 from dynalab_model.operations import ReadSettings
 from dynalab_model.tables import arn
 
@@ -19,11 +19,13 @@ Body: TypeAlias = "dict[str, object]"
 # Of the operation, the table's state ("" without a table) and its settings.
 Reader: TypeAlias = Callable[[ReadSettings, str, Mapping[str, object]], Body]
 
-# These miss a table by another code than all others.
+# These (and what is made of tables: global ones) miss a table by another code than all others.
 OF_BACKUPS: Final = frozenset(
     {
         "DescribeContinuousBackups",
         "UpdateContinuousBackups",
+        "CreateBackup",
+        "CreateGlobalTable",
         "RestoreTableToPointInTime",
         "ExportTableToPointInTime",
     }

@@ -402,23 +402,3 @@ def test_what_was_never_made_is_not_found_by_its_own_code(
     service: Any, operation: str, body: dict[str, Any], code: str
 ) -> None:
     assert service.refused(operation, **body).code == code
-
-
-@pytest.mark.parametrize(
-    ("operation", "body"),
-    [
-        ("CreateBackup", {"TableName": "Hash", "BackupName": "mine"}),
-        (
-            "UpdateContinuousBackups",
-            {"TableName": "Hash", "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}},
-        ),
-        ("PutResourcePolicy", {"ResourceArn": ARN, "Policy": "{}"}),
-        ("UpdateContributorInsights", {"TableName": "Hash", "ContributorInsightsAction": "ENABLE"}),
-        ("EnableKinesisStreamingDestination", {"TableName": "Hash", "StreamArn": "arn:aws:kinesis:::stream/any"}),
-        ("CreateGlobalTable", {"GlobalTableName": "Hash", "ReplicationGroup": []}),
-    ],
-)
-def test_what_would_switch_a_feature_on_is_refused_in_words(service: Any, operation: str, body: dict[str, Any]) -> None:
-    error = service.refused(operation, **body)
-    assert error.code == "ValidationException"
-    assert error.message.endswith(" is not available in this version of dynalab")

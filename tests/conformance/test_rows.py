@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dynalab.site.conformance import Row, collect, load_rows, mistakes, page, summary
+from dynalab_model.offered import OFFERED
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = load_rows(ROOT / "tests" / "conformance" / "rows.toml")
@@ -27,16 +28,21 @@ def test_a_row_without_a_test_a_test_of_a_waiting_row_and_an_unknown_marker_are_
         "a:asked": Row("a:asked", "A", "documented", "somebody asks"),
         "a:waits": Row("a:waits", "A", "documented", "too early", "streams"),
         "a:early": Row("a:early", "A", "documented", "asked too early", "streams"),
+        "a:refused": Row("a:refused", "A", "documented", "nobody sees it refused", refused="backups"),
     }
     tests = {"a:asked": ["t.py::test_a"], "a:early": ["t.py::test_e"], "a:typo": ["t.py::test_t"]}
     assert mistakes(rows, tests) == [
         "a:bare: no test carries this row (nobody asks)",
+        "a:refused: no test carries this row (nobody sees it refused)",
         "a:early: awaits streams, and has a test (t.py::test_e)",
         "a:typo: no such row (t.py::test_t)",
     ]
     assert summary(rows, {"a:asked": ["t.py::test_a", "t.py::test_b"]}) == (
-        "1 of 4 rows are asked by 2 tests; 2 wait for what is not built yet"
+        "1 of 5 rows are asked by 2 tests; 1 of operations that are refused so far, and their tests show the refusal; "
+        "2 wait for what is not built yet"
     )
+    seen = {"a:asked": ["t.py::test_a"], "a:refused": ["t.py::test_r"]}
+    assert summary(rows, seen).startswith("1 of 5 rows are asked by 2 tests; 1 of"), "a refusal is no answer"
 
 
 def test_the_page_lists_what_waits_apart() -> None:
@@ -48,6 +54,25 @@ def test_the_page_lists_what_waits_apart() -> None:
     assert '??? note "Waiting for streams: 1"\n\n    - `a:waits` (measured): too early' in text
     assert "    | `a:asked` | documented | a \\| b | `t.py` (2) |" in text
     assert text.index("Waiting") < text.index("a:asked")
+
+
+def test_the_page_lists_what_is_refused_apart_with_the_tests_of_the_refusal() -> None:
+    rows = {
+        "a:asked": Row("a:asked", "A", "documented", "a fact"),
+        "a:refused": Row("a:refused", "A", "documented", "it does much", refused="backups"),
+    }
+    text = page(rows, {"a:asked": ["tests/conformance/t.py::test_a"], "a:refused": ["tests/conformance/r.py::test_r"]})
+    assert "| `a:refused` | documented | it does much | backups | `r.py` |" in text
+    assert '??? warning "Refused so far: 1"' in text and '??? abstract "A: 1"' in text
+    assert text.index("a:refused") < text.index("a:asked"), "they are not among those that the service is asked"
+
+
+def test_a_row_is_refused_where_the_page_of_operations_says_so_and_for_the_same_reason(tmp_path: Path) -> None:
+    refused = {f"operation:{name}": offer.note for name, offer in OFFERED.items() if offer.status == "refused"}
+    assert {row.id: row.refused for row in ROWS.values() if row.refused} == refused != {}
+    table = tmp_path / "rows.toml"
+    table.write_text('[a]\ntitle = "A"\n[a.rows]\nb = ["documented", "words", "refused: backups"]\n')
+    assert load_rows(table) == {"a:b": Row("a:b", "A", "documented", "words", refused="backups")}
 
 
 def test_a_row_that_is_not_well_formed_is_an_error(tmp_path: Path) -> None:
