@@ -73,13 +73,17 @@ STAGES: dict[str, tuple[str, ...]] = {
         "dynalab_impl.codec.EntryMemory.encode",
         "dynalab.drivers.store",
         "dynalab.drivers.log_files",
+        "dynalab.drivers.synced_mark",
+        "dynalab.drivers.disk",
         "dynalab.drivers.syncing",
+        "dynalab_impl.storage.wal",
     ),
     "JSON of the answer, checksum": ("dynalab.endpoint.service.Endpoint._send",),
 }
 COLLECTOR = "collector of cycles"
 OUTSIDE = "event loop"
 SYNC_THREADS = "threads that write and sync files"
+MEMORY, FILES, PAGE_CACHE = "in memory", "with a data directory", "with a data directory, without fsync"
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "profile-of-a-write.md"
 
 
@@ -136,7 +140,7 @@ class Profile:
     """What one operation costs the server's process, in microseconds of processor time a request, by stage."""
 
     operation: str
-    data: bool
+    store: str  # MEMORY, FILES or PAGE_CACHE
     requests: int
     cpu_us: float
     stages: dict[str, float]
@@ -145,7 +149,7 @@ class Profile:
     def of(
         cls,
         operation: str,
-        data: bool,
+        store: str,
         requests: int,
         loop_seconds: float,
         others_seconds: float,
@@ -154,30 +158,29 @@ class Profile:
         """The samples as shares of the processor time of the loop's thread, in the order in which a request meets the
         stages, and the time of the other threads.
 
-        >>> Profile.of("PutItem", True, 1_000, 0.1, 0.05, {"JSON of the request": 3, OUTSIDE: 1}).stages
+        >>> Profile.of("PutItem", FILES, 1_000, 0.1, 0.05, {"JSON of the request": 3, OUTSIDE: 1}).stages
         {'JSON of the request': 75.0, 'event loop': 25.0, 'threads that write and sync files': 50.0}
         """
         loop_us, others_us = (seconds * 1_000_000 / requests for seconds in (loop_seconds, others_seconds))
         total = sum(samples.values())
         order = (*STAGES, COLLECTOR, OUTSIDE)
         shares = {stage: loop_us * samples[stage] / total for stage in order if samples.get(stage)}
-        if data:
+        if store == FILES:
             shares[SYNC_THREADS] = others_us
-        return cls(operation, data, requests, loop_us + others_us, shares)
+        return cls(operation, store, requests, loop_us + others_us, shares)
 
     def table(self) -> str:
         """As a table in Markdown."""
-        where = "with a data directory" if self.data else "in memory"
-        lines = [f"| {self.operation}, {where} | µs | share |", "| --- | ---: | ---: |"]
+        lines = [f"| {self.operation}, {self.store} | µs | share |", "| --- | ---: | ---: |"]
         for stage, spent_us in self.stages.items():
             lines.append(f"| {stage} | {spent_us:.1f} | {spent_us / self.cpu_us:.0%} |")
         lines.append(f"| **processor time of one request** | **{self.cpu_us:.1f}** | |")
         return "\n".join(lines)
 
 
-async def measure(operation: str, data: str | None, seconds: float) -> Profile:
+async def measure(operation: str, store: str, directory: str, seconds: float) -> Profile:
     """Serve here, under load from a process of its own, and take samples while the load lasts."""
-    service = Service(Settings(port=0, data=data))
+    service = Service(Settings(port=0, data=None if store == MEMORY else directory, fsync=store == FILES))
     url = await service.start()
     try:
         await prepare(Target.of(url), TABLE)
@@ -196,7 +199,7 @@ async def measure(operation: str, data: str | None, seconds: float) -> Profile:
         if measured.errors or not measured.requests:
             raise click.ClickException(f"the load failed: {measured.errors[:1]}")
         others_seconds = max(0.0, cpu_seconds - loop_seconds)
-        return Profile.of(operation, data is not None, measured.requests, loop_seconds, others_seconds, sampler.samples)
+        return Profile.of(operation, store, measured.requests, loop_seconds, others_seconds, sampler.samples)
     finally:
         await service.stop()
 
@@ -207,19 +210,19 @@ async def _load(url: str, operation: str, seconds: float) -> Measured:
     return await load(url, operation, TABLE, seconds=seconds, warmup_seconds=1.0)
 
 
-def profile_of(operation: str, data: bool, seconds: float) -> Profile:
+def profile_of(operation: str, store: str, seconds: float) -> Profile:
     """Serve, load and sample, in an event loop of its own."""
     with (
         tempfile.TemporaryDirectory(prefix="dynalab-profile-") as directory,
         asyncio.Runner(loop_factory=new_event_loop) as runner,
     ):
-        return runner.run(measure(operation, directory if data else None, seconds))
+        return runner.run(measure(operation, store, directory, seconds))
 
 
 def page(profiles: Sequence[Profile]) -> str:
     """The page of the documentation, from its figures.
 
-    >>> print(page([Profile("PutItem", False, 10, 80.0, {OUTSIDE: 80.0})]).splitlines()[-4])
+    >>> print(page([Profile("PutItem", MEMORY, 10, 80.0, {OUTSIDE: 80.0})]).splitlines()[-4])
     | PutItem, in memory | µs | share |
     """
     head = f"""# The profile of a write
@@ -234,6 +237,7 @@ a request is told in the [rooms](rooms.md).
 ```console
 $ python -m dynalab.bench.profile --operation PutItem
 $ python -m dynalab.bench.profile --operation PutItem --data
+$ python -m dynalab.bench.profile --operation PutItem --data --no-fsync
 ```
 
 A timer interrupts the server again and again, and the innermost function that belongs to a stage is noted; what it
@@ -242,7 +246,8 @@ it: compare rows of one table. These were made with Python {platform.python_vers
 
 What came together goes in one message to each follower, so the log's share falls under load. With a data directory
 other threads wait for the disks, two flushes a sync, while the loop goes on: one sync serves all writes that came while
-the one before it ran. A GetItem has no log; a Query of ten items is mostly the items, read, weighed and sent.
+the one before it ran. Without fsync no thread is needed: a write into the page cache takes microseconds. A GetItem has
+no log; a Query of ten items is mostly the items, read, weighed and sent.
 """
     return head + "".join(f"\n{profile.table()}\n" for profile in profiles)
 
@@ -255,22 +260,28 @@ the one before it ran. A GetItem has no log; a Query of ten items is mostly the 
     show_default=True,
 )
 @click.option("--data", is_flag=True, help="With a data directory: files and syncs.")
+@click.option("--fsync/--no-fsync", default=True, help="With --data: whether syncs are waited for.")
 @click.option("--seconds", default=5.0, show_default=True, help="How long samples are taken.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of the table.")
 @click.option("--write", "write_page", is_flag=True, help="Measure all of them, and write the page of the docs.")
 @click.option("--load", "url", hidden=True, help="Be the load on the server at this address.")
-def main(operation: str, data: bool, seconds: float, as_json: bool, write_page: bool, url: str | None) -> None:
+def main(
+    operation: str, data: bool, fsync: bool, seconds: float, as_json: bool, write_page: bool, url: str | None
+) -> None:
     """Where the processor time of one request goes, by stage."""
     if url is not None:
         click.echo(json.dumps(asdict(asyncio.run(_load(url, operation, seconds)))))
         return
     tune_process()
     if write_page:
-        wanted = (("PutItem", False), ("PutItem", True), ("GetItem", False), ("Query", False))
-        PAGE.write_text(page([profile_of(name, in_files, seconds) for name, in_files in wanted]))
+        wanted = [("PutItem", store) for store in (MEMORY, FILES, PAGE_CACHE)] + [
+            ("GetItem", MEMORY),
+            ("Query", MEMORY),
+        ]
+        PAGE.write_text(page([profile_of(name, store, seconds) for name, store in wanted]))
         click.echo(f"written: {PAGE}")
         return
-    profile = profile_of(operation, data, seconds)
+    profile = profile_of(operation, MEMORY if not data else FILES if fsync else PAGE_CACHE, seconds)
     click.echo(json.dumps(asdict(profile)) if as_json else profile.table())
 
 

@@ -196,6 +196,7 @@ class Service:
             files = open_directory(self._fs, settings.data, synced=settings.fsync, boot=this_boot())
             store = FileStore(files, settings.data, topology)
         except (StoreError, OSError) as error:
+            os.close(self._lock_fd)
             raise CannotServe(str(error), data=True) from error
         found = store.topology
         asked_other_shape = found.storage != topology.storage or found.routers != topology.routers

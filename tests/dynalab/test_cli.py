@@ -253,6 +253,30 @@ def test_serve_refuses_a_manifest_that_it_cannot_read(tmp_path: Path, capsys: py
     assert "manifest.json cannot be read" in capsys.readouterr().err
 
 
+def test_serve_without_fsync_needs_files_and_refuses_those_of_a_machine_that_went_down(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["serve", "--no-fsync", "--port", "0"]) == exit_codes.USAGE
+    assert "needs --data DIR" in capsys.readouterr().err
+    (tmp_path / "unsynced").write_text("another boot")
+    for options in ([], ["--no-fsync"]):
+        assert run(["serve", "--data", str(tmp_path), "--port", "0", *options]) == exit_codes.DATA
+        assert "acknowledged writes may be missing" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lock", "unsynced"]
+
+
+@pytest.mark.parametrize("options", [(), ("--data",), ("--data", "--no-fsync")], ids=" ".join)
+def test_serve_says_what_an_acknowledgement_promises(options: tuple[str, ...], tmp_path: Path) -> None:
+    from dynalab.endpoint.server import Settings
+    from tests.end_to_end.serving import serve
+
+    data = str(tmp_path) if "--data" in options else None
+    with serve(*[word for option in options for word in (option, str(tmp_path))[: 1 + (option == "--data")]]) as served:
+        assert served.process.stdout is not None
+        said = served.process.stdout.readline()
+    assert said == Settings(data=data, fsync="--no-fsync" not in options).promise() + "\n"
+
+
 def test_serve_refuses_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
     import socket
 

@@ -10,7 +10,19 @@ import time
 
 import pytest
 
-from dynalab.bench.profile import COLLECTOR, OUTSIDE, STAGES, SYNC_THREADS, Profile, Sampler, page, profile_of
+from dynalab.bench.profile import (
+    COLLECTOR,
+    FILES,
+    MEMORY,
+    OUTSIDE,
+    PAGE_CACHE,
+    STAGES,
+    SYNC_THREADS,
+    Profile,
+    Sampler,
+    page,
+    profile_of,
+)
 from dynalab_model import requests
 from dynalab_model.values import Item, item_size
 
@@ -59,19 +71,19 @@ def test_time_is_sampled_where_it_is_spent_and_the_collector_is_told_apart() -> 
     assert signal.getitimer(signal.ITIMER_PROF) == (0.0, 0.0)
 
 
-@pytest.mark.parametrize("data", [False, True])
-def test_the_stages_of_a_write_are_all_of_its_processor_time(data: bool) -> None:
-    profile = profile_of("PutItem", data, 0.6)
+@pytest.mark.parametrize("store", [MEMORY, FILES, PAGE_CACHE])
+def test_the_stages_of_a_write_are_all_of_its_processor_time(store: str) -> None:
+    profile = profile_of("PutItem", store, 0.6)
     assert profile.requests > 10
     assert sum(profile.stages.values()) == pytest.approx(profile.cpu_us)
     assert profile.stages["log: propose, accept, count, commit"] > 0
-    assert (SYNC_THREADS in profile.stages) == data
+    assert (SYNC_THREADS in profile.stages) == (store == FILES)
     rows = profile.table().splitlines()
     assert len(rows) == len(profile.stages) + 3 and f"**{profile.cpu_us:.1f}**" in rows[-1]
 
 
 def test_the_page_holds_every_table_and_says_how_it_was_made() -> None:
-    profiles = [Profile(name, False, 10, 80.0, {OUTSIDE: 80.0}) for name in ("PutItem", "Query")]
+    profiles = [Profile(name, MEMORY, 10, 80.0, {OUTSIDE: 80.0}) for name in ("PutItem", "Query")]
     text = page(profiles)
     assert all(profile.table() in text for profile in profiles)
     assert "`python -m dynalab.bench.profile --write`" in text
