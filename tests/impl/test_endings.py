@@ -4,11 +4,15 @@ have happened stays unknown.
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
 
+from dynalab_fault_injection.simulator import CERTAIN, LinkRule
 from dynalab_impl.effects import RequestToken
+from dynalab_impl.messages import Entry
+from dynalab_impl.partition import Partition
 
 from .conftest import SECOND, Lab
 from .test_streams import enable
@@ -156,3 +160,54 @@ def test_what_is_remembered_of_a_partition_that_was_dropped_is_forgotten_when_no
     assert len(kept) == 4 and sum(len(end.requests) for end in kept) == 8
     lab.run(6 * SECOND)
     assert not any(node.endings for node in nodes)
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_whatever_is_lost_doubled_and_stopped_no_write_that_was_denied_was_carried_out(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writers go on while their table is deleted, twice, and what every replica applies is held against the answers."""
+    chance = random.Random(seed)
+    carried_out: dict[str, bool] = {}
+    change = Partition._change
+
+    def noted(self: Partition, entry: Entry, key: bytes, item: Any, *more: Any, **named: Any) -> None:
+        if item is not None and self.spec.table == "things" and not self.form.gone:  # type: ignore[union-attr]
+            carried_out[item["v"]["S"]] = True
+        change(self, entry, key, item, *more, **named)
+
+    monkeypatch.setattr(Partition, "_change", noted)
+    lab = Lab(seed=seed, nodes_per_zone=1, routers=2, partitions=chance.choice([1, 2]))
+    storage = list(range(lab.simulation.storage_count))
+    sent: dict[RequestToken, str] = {}
+    for turn in range(2):
+        lab.create()
+        if chance.randrange(2):
+            enable(lab)
+        links, third = lab.simulation.network.links, CERTAIN // 3
+        rules = [
+            LinkRule("duplicate", links([3, 4], storage), third, chance.randrange(SECOND), names=("WriteRequest",)),
+            LinkRule("loss", links(storage, [3, 4]), third, names=("Answer", "Ended")),
+        ]
+        for rule in rules:
+            lab.simulation.network.add_rule(rule)
+        victim = chance.randrange(5)
+        for number in range(60):
+            if number == 25:
+                lab.send("DeleteTable", 0, TableName="things")
+            if number == 20 + chance.randrange(10) and victim < 3:
+                lab.simulation.crash(victim)
+                lab.simulation.restart(victim)
+            value = f"{turn}-{number}"
+            item = {"pk": {"S": chance.choice("abcdef")}, "v": {"S": value}}
+            sent[lab.send("PutItem", chance.randrange(2), TableName="things", Item=item)] = value
+            lab.run(chance.randrange(20) * MILLISECOND)
+        for rule in rules:
+            lab.simulation.network.remove_rule(rule)
+        lab.run(9 * SECOND)
+    lab.run(10 * SECOND)
+    told = {value: lab.answers[token] for token, value in sent.items()}
+    denied = [value for value, answer in told.items() if answer.status == 400]
+    assert {told[value].error for value in denied} == {GONE}, "some came late enough"
+    assert not [value for value in denied if value in carried_out]
+    assert not [value for value, answer in told.items() if answer.status == 200 and value not in carried_out]
