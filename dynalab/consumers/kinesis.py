@@ -1,9 +1,10 @@
-"""A Kinesis-like destination: each change comes at least once, in no order that can be relied on (operations.md §5;
+"""A Kinesis-like data stream: each change comes at least once, in no order that can be relied on (operations.md §5;
 S149).
 
-A record of it has no sequence number of the table's stream, only the time of its change, in milliseconds or
-microseconds: that is what a consumer sorts by and recognises doubles with. `in_order` does both, and says how: it needs
-a time for each change of an item that no other change of the item has.
+A record of it has no sequence number of the table's, only the time of its change, in milliseconds or microseconds, and
+the id of its event: the one is what a consumer sorts by, the other what it recognises doubles with. `in_order` does
+both. Two changes of one item at the same time by that precision cannot be put in order: a reason to ask for
+microseconds.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from random import Random
 from typing import cast
 
@@ -18,14 +20,45 @@ from dynalab.consumers.reading import Record, change_of, made_at
 
 UNITS = {"MILLISECOND": 1_000, "MICROSECOND": 1_000_000}  # in a second
 CARRIED = ("Keys", "NewImage", "OldImage", "SizeBytes")
+KEPT_MAX = 10_000  # records of a data stream; older ones go
+
+
+@dataclass(slots=True)
+class Disorder:
+    """Doubles records and lets them overtake each other, as the seed says.
+
+    `duplicates_percent` of them come twice, and each may be overtaken by as many as `spread` others.
+    """
+
+    seed: int = 0
+    duplicates_percent: int = 10
+    spread: int = 8
+    waiting: list[tuple[int, int, Record]] = field(default_factory=list)
+    taken: int = 0
+    serial: int = 0
+    random: Random | None = None
+
+    def put(self, record: Record) -> None:
+        """Take a record: the next one, in the order of their changes."""
+        random = self.random = self.random or Random(self.seed)
+        for _ in range(2 if random.randrange(100) < self.duplicates_percent else 1):
+            self.waiting.append((self.taken + random.randrange(self.spread + 1), self.serial, record))
+            self.serial += 1
+        self.taken += 1
+
+    def take(self, *, all_of_them: bool = True) -> list[Record]:
+        """What comes out now: everything, or only what later ones cannot overtake any more."""
+        self.waiting.sort(key=lambda one: one[:2])
+        ready = [one for one in self.waiting if all_of_them or one[0] < self.taken]
+        del self.waiting[: len(ready)]
+        return [record for _, _, record in ready]
 
 
 @dataclass(slots=True)
 class KinesisDestination:
-    """Takes the records of a stream and gives them back as Kinesis would: doubled and out of order, as the seed says.
+    """Takes the records of a DynamoDB stream and gives them back as Kinesis would: doubled and out of order.
 
-    `duplicates_percent` of them come twice, and each may be overtaken by as many as `spread` others. A stream tells
-    whole seconds; the destination stands where the exact time is known, so it counts on within a second.
+    A stream tells whole seconds; the destination stands where the exact time is known, so it counts on within a second.
     """
 
     table: str
@@ -33,27 +66,19 @@ class KinesisDestination:
     duplicates_percent: int = 10
     spread: int = 8
     precision: str = "MILLISECOND"
-    _waiting: list[tuple[int, int, dict[str, object]]] = field(default_factory=list)
-    _taken: int = 0
+    _disorder: Disorder | None = None
     _second: int = -1
     _within: int = 0
-    _random: Random | None = None
 
     def put(self, records: Iterable[Record]) -> None:
         """Take records, in their order."""
-        random = self._random = self._random or Random(self.seed)
+        disorder = self._disorder = self._disorder or Disorder(self.seed, self.duplicates_percent, self.spread)
         for record in records:
-            carried = self._carried(record)
-            for _ in range(2 if random.randrange(100) < self.duplicates_percent else 1):
-                place = self._taken + random.randrange(self.spread + 1)
-                self._waiting.append((place, len(self._waiting), carried))
-            self._taken += 1
+            disorder.put(self._carried(record))
 
-    def read(self) -> list[dict[str, object]]:
+    def read(self) -> list[Record]:
         """All that has been taken and not read yet."""
-        ready = [record for _, _, record in sorted(self._waiting, key=lambda one: one[:2])]
-        self._waiting.clear()
-        return ready
+        return [] if self._disorder is None else self._disorder.take()
 
     def _carried(self, record: Record) -> dict[str, object]:
         second = int(made_at(record))
@@ -76,18 +101,64 @@ class KinesisDestination:
         return carried
 
 
-def in_order(records: Sequence[Record]) -> list[Record]:
-    """The records once each, an item's in the order of their times: what a consumer of such a destination must do.
+@dataclass(slots=True)
+class DataStream:
+    """What a Kinesis data stream is to those who read it: records under numbers that grow, the last `KEPT_MAX` of them.
+    What is put goes through a `Disorder`.
 
-    >>> def record(key, time):
-    ...     return {"dynamodb": {"Keys": {"id": {"S": key}}, "ApproximateCreationDateTime": time}}
-    >>> early, late = record("a", 1), record("a", 2)
+    >>> stream = DataStream("arn:aws:kinesis:us-east-1:000000000000:stream/s", Disorder(duplicates_percent=0, spread=0))
+    >>> stream.put([{"dynamodb": {"Keys": {"id": {"S": "a"}}}}], now_s=5.0)
+    >>> [record["Data"]["dynamodb"]["Keys"] for record in stream.read()]
+    [{'id': {'S': 'a'}}]
+    >>> stream.read(after=int(stream.read()[-1]["SequenceNumber"]))
+    []
+    """
+
+    arn: str
+    disorder: Disorder = field(default_factory=Disorder)
+    records: list[dict[str, object]] = field(default_factory=list)
+    number: int = 0
+
+    def put(self, bodies: Iterable[Record], now_s: float, *, idle: bool = True) -> None:
+        """Take records in their order; `idle`: no more are coming for now, so none waits to be overtaken."""
+        for body in bodies:
+            self.disorder.put(body)
+        for body in self.disorder.take(all_of_them=idle):
+            self.number += 1
+            keys = json.dumps(change_of(body)["Keys"], sort_keys=True)
+            record: dict[str, object] = {
+                "SequenceNumber": f"{self.number:056d}",
+                "ApproximateArrivalTimestamp": now_s,
+                "PartitionKey": blake2b(keys.encode(), digest_size=16).hexdigest().upper(),
+                "Data": body,
+            }
+            self.records.append(record)
+        del self.records[:-KEPT_MAX]
+
+    def read(self, after: int = 0, limit: int = 1_000) -> list[dict[str, object]]:
+        """The records behind this number, as GetRecords of Kinesis has them, but for `Data`: JSON, not its base64."""
+        first = self.number - len(self.records) + 1
+        place = max(0, after + 1 - first)
+        return self.records[place : place + limit]
+
+
+def in_order(records: Sequence[Record]) -> list[Record]:
+    """The records once each, an item's in the order of their times: what a consumer of such a stream must do.
+
+    >>> def record(name, time, precision):
+    ...     told = {"ApproximateCreationDateTime": time, "ApproximateCreationDateTimePrecision": precision}
+    ...     return {"eventID": name, "dynamodb": told}
+    >>> early, late = record("a", 1, "MILLISECOND"), record("b", 1001, "MICROSECOND")
     >>> in_order([late, early, late]) == [early, late]
     True
     """
-    once: dict[tuple[str, int], Record] = {}
+    once: dict[str, Record] = {}
     for record in records:
-        change = change_of(record)
-        place = (json.dumps(change["Keys"], sort_keys=True), cast(int, change["ApproximateCreationDateTime"]))
-        once.setdefault(place, record)
-    return [once[place] for place in sorted(once, key=lambda place: place[1])]
+        once.setdefault(str(record["eventID"]), record)
+    return sorted(once.values(), key=_microseconds)
+
+
+def _microseconds(record: Record) -> int:
+    change = change_of(record)
+    unit = UNITS["MICROSECOND"] // UNITS[str(change["ApproximateCreationDateTimePrecision"])]
+    return cast(int, change["ApproximateCreationDateTime"]) * unit

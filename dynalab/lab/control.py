@@ -3,6 +3,7 @@
 - `POST /_dynalab/faults` with `{"fault": NAME, …}` puts one on and answers with its entry; `{"fault": "heal"}` takes
   all off.
 - `GET /_dynalab/faults` lists what was put on, whether it still is, and what it hit. `DELETE` heals.
+- `GET /_dynalab/insights` tells which keys are busy, `GET /_dynalab/kinesis` what came to data streams (`readings`).
 - `POST /_dynalab/reset` heals, deletes every table and forgets the history. `GET /_dynalab/history` gives it as JSON
   lines.
 
@@ -23,14 +24,16 @@ from dynalab.drivers.embedded import EmbeddedCluster
 from dynalab.endpoint.http import Exchange
 from dynalab.endpoint.service import Answer
 from dynalab.lab.calls import CallRule, error_response
+from dynalab.lab.kinesis import Deliveries
 from dynalab.lab.network import Hits, LabNetwork
+from dynalab.lab.readings import BadQuery, insights, kinesis
 from dynalab.lab.recorder import Recorder
 from dynalab_impl import index_duties
 from dynalab_impl.admission import Admission
 from dynalab_impl.effects import JSON, Address, Limits, Node, Response
 from dynalab_impl.storage_node import StorageNode
 from dynalab_model.errors import internal_server_error
-from dynalab_model.operations import CreateTable, DeleteTable, DescribeTable, ListTables, Operation
+from dynalab_model.operations import ChangeDestination, CreateTable, DeleteTable, DescribeTable, ListTables, Operation
 from dynalab_model.schema import IndexSchema, KeyAttribute, KeySchema, TableSchema
 
 FAULTS_MAX = 1_000
@@ -82,6 +85,7 @@ class Lab:
         self.entries: list[Entry] = []
         self.eventual_policy = "any"
         self.limits = cluster.topology.limits
+        self.deliveries = Deliveries(cluster.call)
         self._began_ns = monotonic_ns()
         self._tasks: set[asyncio.Task[None]] = set()
         self._routes: dict[tuple[bytes, bytes], Callable[[Exchange], None]] = {
@@ -90,6 +94,10 @@ class Lab:
             (b"DELETE", b"faults"): self._post_heal,
             (b"POST", b"reset"): self._post_reset,
             (b"GET", b"history"): self._get_history,
+            (b"GET", b"insights"): lambda exchange: _json(exchange, 200, insights(cluster.nodes(), _query(exchange))),
+            (b"GET", b"kinesis"): lambda exchange: _json(
+                exchange, 200, kinesis(self.deliveries.streams, _query(exchange))
+            ),
         }
         cluster.on_boot = self._booted
 
@@ -235,6 +243,8 @@ class Lab:
         answer = self.recorder.watch(operation, connection, answer)
         if isinstance(operation, CreateTable):
             answer = self._learning(operation.schema, answer)
+        elif isinstance(operation, ChangeDestination):
+            answer = self._carrying(answer)
         for rule in self.calls:
             if rule.fires(name, operation):
                 if rule.when == "after":
@@ -253,8 +263,19 @@ class Lab:
 
         return learned
 
+    def _carrying(self, answer: Answer) -> Answer:
+        def changed(response: Response) -> None:
+            if response.status == 200:
+                self._spawn(self.deliveries.run())
+            answer(response)
+
+        return changed
+
     async def learn_tables(self) -> None:
-        """Read the keys of tables that are there already, so that their operations can be recorded."""
+        """Read the keys of tables that are there already, so that their operations can be recorded; and carry on what
+        belongs to their Kinesis destinations.
+        """
+        self._spawn(self.deliveries.run())
         listed = await self.cluster.call(ListTables())
         for table in cast("list[str]", listed.body.get("TableNames", [])):
             described = await self.cluster.call(DescribeTable(table))
@@ -280,7 +301,7 @@ class Lab:
             return
         try:
             route(exchange)
-        except BadFault as error:
+        except (BadFault, BadQuery) as error:
             _json(exchange, 400, {"error": str(error)})
 
     def _post_fault(self, exchange: Exchange) -> None:
@@ -317,6 +338,7 @@ class Lab:
                 self.entries.clear()
                 self.recorder.clear()
                 self.recorder.schemas.clear()
+                self.deliveries.streams.clear()
                 _json(exchange, 200, {"reset": True})
                 return
             for name in names:
@@ -333,6 +355,10 @@ class Lab:
 def _failing_after(answer: Answer) -> Answer:
     lost = error_response(internal_server_error())
     return lambda response: answer(lost if response.status == 200 else response)
+
+
+def _query(exchange: Exchange) -> bytes:
+    return exchange.url.partition(b"?")[2]
 
 
 def _json(exchange: Exchange, status: int, body: Body) -> None:

@@ -102,7 +102,7 @@ Table is being updated: Orders
     if op.action == "ENABLE":
         if any(one["DestinationStatus"] != needed for one in known):
             raise _not_in_state(op)
-        latest_ms = max((_label_ms(one) for one in known), default=-1)
+        latest_ms = max((label_ms(one["Label"]) for one in known), default=-1)
         label = FEED + label_of(max(now_ms, latest_ms + 1))  # a label is used once
         made = {
             "StreamArn": op.stream,
@@ -189,10 +189,6 @@ def record_body(change: Change, shard: str, table: str, precision: str, region: 
         "dynamodb": told,
         "eventSource": "aws:dynamodb",
     }
-
-
-def _label_ms(destination: Destination) -> int:
-    return label_ms(destination["Label"].removeprefix(FEED))
 
 
 def _not_in_state(op: ChangeDestination) -> DynamoError:

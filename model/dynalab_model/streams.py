@@ -223,6 +223,7 @@ def label_ms(label: str) -> int:
     >>> label_ms("2015-05-20T20:51:10.252")
     1432155070252
     """
+    label = label.removeprefix(FEED)
     whole = datetime.strptime(label[:-4], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
     return int(whole.timestamp()) * 1000 + int(label[-3:])
 
