@@ -104,7 +104,8 @@ def summary(rows: Mapping[str, Row], tests: Mapping[str, Sequence[str]]) -> str:
     names = {name for id in rows for name in tests.get(id, ())}
     parts = [f"{asked} of {len(rows)} rows are asked by {len(names)} tests"]
     if refused:
-        parts.append(f"{refused} of operations that are refused so far, and their tests show the refusal")
+        are = "is of an operation that is" if refused == 1 else "are of operations that are"
+        parts.append(f"{refused} {are} refused so far, and asked for the refusal")
     if waiting:
         parts.append(f"{waiting} wait for what is not built yet")
     return "; ".join(parts)

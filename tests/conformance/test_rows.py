@@ -38,11 +38,11 @@ def test_a_row_without_a_test_a_test_of_a_waiting_row_and_an_unknown_marker_are_
         "a:typo: no such row (t.py::test_t)",
     ]
     assert summary(rows, {"a:asked": ["t.py::test_a", "t.py::test_b"]}) == (
-        "1 of 5 rows are asked by 2 tests; 1 of operations that are refused so far, and their tests show the refusal; "
+        "1 of 5 rows are asked by 2 tests; 1 is of an operation that is refused so far, and asked for the refusal; "
         "2 wait for what is not built yet"
     )
     seen = {"a:asked": ["t.py::test_a"], "a:refused": ["t.py::test_r"]}
-    assert summary(rows, seen).startswith("1 of 5 rows are asked by 2 tests; 1 of"), "a refusal is no answer"
+    assert summary(rows, seen).startswith("1 of 5 rows are asked by 2 tests; 1 is of"), "a refusal is no answer"
 
 
 def test_the_page_lists_what_waits_apart() -> None:
