@@ -31,7 +31,7 @@ Destination: TypeAlias = "dict[str, str]"
 
 SETTING: Final = "KinesisDestinations"  # the destinations of a table, the latest last
 VIEW: Final = "NEW_AND_OLD_IMAGES"
-DISABLED_MAX: Final = 10  # so many that were disabled are told; our choice
+DISABLED_MAX: Final = 10  # so many that were disabled are remembered; our choice
 
 MILLISECOND: Final = "MILLISECOND"
 NS_OF: Final[Mapping[str, int]] = {MILLISECOND: 1_000_000, "MICROSECOND": 1_000}  # of one unit of time
@@ -76,7 +76,9 @@ def parse_change(name: str, body: JsonBody) -> ChangeDestination:
 
 
 def destinations(settings: Settings) -> list[Destination]:
-    """A table's destinations, the latest last: at most one of them is not DISABLED."""
+    """A table's destinations, the latest last: at most one of them is not DISABLED. One that was enabled again is there
+    twice: what was kept for it the first time has a label of its own.
+    """
     return cast("list[Destination]", settings.get(SETTING) or [])
 
 
@@ -110,9 +112,9 @@ Table is being updated: Orders
             "ApproximateCreationDateTimePrecision": op.precision or MILLISECOND,
             "Label": label,
         }
-        changed = [*[one for one in known if one["StreamArn"] != op.stream][-DISABLED_MAX:], made]
+        changed = [*known[-DISABLED_MAX:], made]
     else:
-        found = next((one for one in known if one["StreamArn"] == op.stream), None)
+        found = next((one for one in reversed(known) if one["StreamArn"] == op.stream), None)
         if found is None:
             raise resource_not_found_text(f"KinesisDataStreamDestination: {op.stream}")
         if found["DestinationStatus"] != needed:
@@ -156,8 +158,11 @@ def feeding(settings: Settings) -> Destination | None:
 
 def describe(op: ReadSettings, status: str, settings: Settings) -> JsonBody:
     """What DescribeKinesisStreamingDestination answers: also destinations that were disabled."""
-    told = [{name: value for name, value in one.items() if name != "Label"} for one in destinations(settings)]
-    return {"TableName": op.table, "KinesisDataStreamDestinations": told}
+    latest: dict[str, Destination] = {}
+    for one in destinations(settings):
+        latest.pop(one["StreamArn"], None)
+        latest[one["StreamArn"]] = {name: value for name, value in one.items() if name != "Label"}
+    return {"TableName": op.table, "KinesisDataStreamDestinations": list(latest.values())}
 
 
 def record_body(change: Change, shard: str, table: str, precision: str, region: str = DEFAULT_REGION) -> JsonBody:

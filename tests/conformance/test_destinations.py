@@ -167,5 +167,6 @@ def test_insights_of_what_is_not_there_are_not_found(changing: Service) -> None:
         assert service.refused("UpdateContributorInsights", **body, **on).code == "ResourceNotFoundException"
         assert service.refused("DescribeContributorInsights", **body).code == "ResourceNotFoundException"
     assert service.refused("ListContributorInsights", TableName="Nowhere").code == "ResourceNotFoundException"
-    for body in ({"NextToken": "made up"}, {"MaxResults": 0}, {"MaxResults": 101}):
-        assert service.refused("ListContributorInsights", **body).code == "ValidationException"
+    wrong: list[dict[str, Any]] = [{"NextToken": "made up"}, {"MaxResults": 0}, {"MaxResults": 101}]
+    for page in wrong:
+        assert service.refused("ListContributorInsights", **page).code == "ValidationException"
