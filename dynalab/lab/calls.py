@@ -60,7 +60,7 @@ _METERED = frozenset((*_READS, *_SINGLE_WRITES, "BatchWriteItem", "TransactWrite
 KINDS: Final[Mapping[str, frozenset[str]]] = {
     # What a transaction that holds an item gets in the way of. GetItem, Query and Scan are never refused for it.
     "conflict": frozenset((*_SINGLE_WRITES, "ExecuteStatement", *_TRANSACTIONS)),
-    # api.md §2, RWC: statements and transactions are not among them.
+    # api.md §2, RWC: statements and transactions are not among them. That a batch is refused as a whole is inferred.
     "region-conflict": frozenset((*_SINGLE_WRITES, "BatchWriteItem")),
     "deny": frozenset((*OFFERED, *OF_PARTS)),
 }
@@ -144,7 +144,8 @@ class CallRule:
             )
             return None
         if isinstance(operation, TransactWriteItems | TransactGetItems | ExecuteTransaction):
-            # Permissions are looked at before any item: no other action is judged.
+            # Permissions are looked at before any item: no other action is judged. The code of the reason is documented;
+            # that its message is the error's own is inferred.
             return error_response(cancelled([reason_of(denial) for denial in denials]))
         (denial,) = denials
         assert denial is not None, "a rule that fires for a single statement denies it"
