@@ -33,7 +33,9 @@ from dynalab_impl.storage import wal
 
 # What a truncation leaves on disk beyond what is needed is at most one segment a node, so a segment is small: the log
 # of a small store, some MB between two snapshots, must not be doubled by what cannot be deleted yet. To begin one costs
-# two calls more in some hundred syncs. (Tried on ext4: 64 MiB was no faster than 1 MiB.)
+# two calls more in some hundred syncs. (Tried on ext4: 64 MiB was no faster than 1 MiB. Nor were segments that are
+# written full of zeros first, so that a frame changes no size: a frame then costs a flush and a commit of the journal
+# less, where there is one, but everything is written twice.)
 SEGMENT_BYTES_MAX = 1024 * 1024
 BATCH_BYTES_MAX = 1024 * 1024  # a larger batch is written as several frames
 SEGMENTS_DELETED_PER_SYNC_MAX = 4  # who waits for a sync waits for no more deletions than these: 0.7 ms each on ext4

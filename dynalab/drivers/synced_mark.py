@@ -7,6 +7,10 @@ Rules of this room:
 2. Two places take turns, so a power cut while one is overwritten leaves the other, older one. Each holds its mark
    twice, in two sectors, under a checksum that knows the sector: a sector that rots takes no mark with it.
 3. The newest mark that can be read counts. If none can, the log counts as damaged.
+
+So a batch costs two durable writes, one after the other. One will not do: a mark that is written together with its
+frame may reach the disk before it, and a torn tail looks like rot; and a frame that vouches for itself, by a second
+copy, looks torn when a write was lost, or when another's landed on both copies.
 """
 
 from __future__ import annotations
