@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dynalab_impl import bygone
 from dynalab_impl import messages as m
 from dynalab_impl.effects import NOTHING, Address, Effects
 from dynalab_impl.replication import healing
@@ -42,7 +43,7 @@ def on_heartbeat(node: StorageNode, sender: Address, message: m.Heartbeat, effec
     for beat in message.beats:
         replica = node.replicas.get(beat.group)
         if replica is None:
-            if beat.group not in node.dropped:
+            if not bygone.was_dropped(node, beat.group):
                 strangers.append(beat.group)
         elif replica.on_beat(sender, beat, effects):
             node.settle(replica, effects)

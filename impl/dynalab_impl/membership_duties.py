@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dynalab_impl import index_duties
+from dynalab_impl import bygone, index_duties
 from dynalab_impl import messages as m
 from dynalab_impl.catalog import CATALOG, Catalog
 from dynalab_impl.catalog_duties import serving_catalog
@@ -28,7 +28,7 @@ def on_adopt(node: StorageNode, sender: Address, message: m.Adopt, effects: Effe
     spec = message.spec
     log_only = message.stands_for is not None
     replica = node.replicas.get(spec.group)
-    if spec.group in node.dropped or (replica is not None and replica.log_only != log_only):
+    if bygone.was_dropped(node, spec.group) or (replica is not None and replica.log_only != log_only):
         return
     if replica is None:
         left = node.left.get(spec.group)

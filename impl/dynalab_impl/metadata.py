@@ -87,6 +87,23 @@ class Allowances(Message):
 
 
 @dataclass(slots=True)
+class AskMakings(Message):
+    """From a storage node that has dropped many groups: which makings are there still (`bygone`)? It knows those as of
+    `slot`.
+    """
+
+    slot: int
+
+
+@dataclass(slots=True)
+class Makings(Message):
+    """The answer: the slots, in order, at which everything was made that the catalog knows of at `slot`."""
+
+    slot: int
+    live: tuple[int, ...]
+
+
+@dataclass(slots=True)
 class Spare(Message):
     """What is left in the sender's node bucket: a leader asks it before a partition bursts."""
 

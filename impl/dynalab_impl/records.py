@@ -108,6 +108,16 @@ class DroppedGroups(Record):
 
 
 @dataclass(slots=True)
+class LiveMakings(Record):
+    """Which makings of tables and indexes there were at this slot of the catalog's log, in order (`bygone`): of all
+    others up to it nothing is left.
+    """
+
+    slot: int
+    live: tuple[int, ...]
+
+
+@dataclass(slots=True)
 class CommittedUpTo(Record):
     group: str
     slot: int

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dynalab_impl import bygone
 from dynalab_impl.archive import copy_of, keep_older_entries
 from dynalab_impl.effects import Effects, Record
 from dynalab_impl.membership_duties import make_learner
@@ -20,6 +21,7 @@ from dynalab_impl.records import (
     Formatted,
     HostedGroup,
     LeftGroup,
+    LiveMakings,
     Promised,
     SnapshotBegin,
     SnapshotEnd,
@@ -67,6 +69,8 @@ def replay(node: StorageNode, record: Record, reading: dict[tuple[str, int], Inc
     elif isinstance(record, DroppedGroups):
         node.dropped.update(dict.fromkeys(record.groups, True))
         node.left.update({left.group: left for left in record.left})
+    elif isinstance(record, LiveMakings):
+        bygone.learn(node, record)
     elif isinstance(record, LeftGroup):
         node.replicas.pop(record.group, None)
         node.left[record.group] = record

@@ -21,8 +21,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dynalab_impl import bygone, scrub
 from dynalab_impl import messages as m
-from dynalab_impl import scrub
 from dynalab_impl.catalog import replaced
 from dynalab_impl.effects import Address, Effects
 from dynalab_impl.heat import SAMPLES_MIN, Heat, hottest_key, split_point
@@ -100,7 +100,7 @@ def settle(node: StorageNode, parent: Replica, effects: Effects) -> None:
         return
     state.taken = True
     children = (state.split.left.group, state.split.right.group)
-    if state.halves is None and all(g in node.replicas or g in node.dropped or g in node.left for g in children):
+    if state.halves is None and all(_was_here(node, group) for group in children):
         # Read back from a snapshot, as its children were. A record here would make them anew, and empty, where the log
         # before it is let go and their own snapshots stand behind it.
         return
@@ -121,6 +121,11 @@ def settle(node: StorageNode, parent: Replica, effects: Effects) -> None:
         node.maps[parent.spec.table] = divided(table, parent.spec.group, (state.split.left, state.split.right))
 
 
+def _was_here(node: StorageNode, group: str) -> bool:
+    """Whether this disk has, or had, a replica of this group."""
+    return group in node.replicas or group in node.left or bygone.was_dropped(node, group)
+
+
 def make_children(node: StorageNode, parent: Replica, effects: Effects) -> list[Replica]:
     """The two replicas that take over from this one; also when the node's log is read back."""
     state = parent.state
@@ -128,7 +133,7 @@ def make_children(node: StorageNode, parent: Replica, effects: Effects) -> list[
     halves, state.halves = state.halves, None
     made: list[Replica] = []
     for number, spec in enumerate((state.split.left, state.split.right)):
-        if spec.group in node.replicas or spec.group in node.dropped or spec.group in node.left:
+        if _was_here(node, spec.group):
             continue  # one that was let go must not come back: it has forgotten what it accepted, and would vote
         if halves is None and not any(member.address == node.address for member in spec.members):
             continue  # a learner of the parent that was never a member: the children's leaders adopt it or not

@@ -14,6 +14,7 @@ from dynalab_impl import (
     admission_duties,
     archive,
     autoadmin,
+    bygone,
     catalog_duties,
     counting,
     data_duties,
@@ -47,7 +48,7 @@ from dynalab_impl.effects import (
     Topology,
 )
 from dynalab_impl.heat import Heat
-from dynalab_impl.metadata import Allowances, AskAllowances, Counted, Find, Spare
+from dynalab_impl.metadata import Allowances, AskAllowances, AskMakings, Counted, Find, Makings, Spare
 from dynalab_impl.partition import Partition
 from dynalab_impl.plain import copy_plain, fingerprint
 from dynalab_impl.propagator import Propagator
@@ -92,6 +93,7 @@ class StorageNode:
         "leaders",
         "led",
         "left",
+        "makings",
         "maps",
         "propagators",
         "readers",
@@ -113,6 +115,7 @@ class StorageNode:
         self.replicas: dict[str, Replica] = {}
         self.led: dict[str, Replica] = {}  # the replicas that lead, or did until just now
         self.dropped: dict[str, bool] = {}
+        self.makings = bygone.NOTHING_KNOWN
         self.left: dict[str, LeftGroup] = {}  # groups that went on without the replica that this disk had
         self.endings: dict[str, endings.Ending] = {}  # partitions that were dropped just now
         self.handed_over: list[str] = []  # groups that this node led when it was told that it will be stopped
@@ -195,7 +198,11 @@ class StorageNode:
         scrub.tick(self, effects)
         archive.tick(self, effects)
         endings.forget(self, effects)
+        bygone.tick(self, effects)
+        cycle = self.snapshots.header
         self.snapshots.tick(self.replicas, self.incarnation, self.dropped, self.left, effects)
+        if self.snapshots.header > cycle:
+            bygone.write(self, effects)
         if not self.registered:
             self.tell_catalog(m.Register(m.Member(self.address, self.incarnation)), effects)
 
@@ -215,7 +222,7 @@ class StorageNode:
     def _on_group_message(self, sender: Address, message: Any, effects: Effects) -> None:
         replica = self.replicas.get(message.group)
         if replica is None:  # the sender's heartbeats will be told that this disk is new
-            if type(message) is m.Probe and message.group in self.dropped:
+            if type(message) is m.Probe and bygone.was_dropped(self, message.group):
                 effects.send(sender, m.Drop(message.group, divided=True), NOTHING)  # its table is gone
             return
         was_leading = replica.leading is not None
@@ -274,7 +281,7 @@ class StorageNode:
         spec = message.spec
         mine = m.Member(self.address, self.incarnation)
         if spec.group not in self.replicas:
-            if spec.group in self.dropped or mine not in spec.members:
+            if bygone.was_dropped(self, spec.group) or mine not in spec.members:
                 return  # a disk newer than the catalog knows: the group's leader will adopt it
             if spec.group in self.left or spec.members_slot:
                 return  # an old word: the group has begun long ago, and a replica that begins now must not vote
@@ -301,7 +308,7 @@ class StorageNode:
             return  # the same of one that was let go: its group goes on, and who leads it tells the catalog so
         if not archive.is_complete(self, message.group):
             return  # the catalog asks again
-        if message.group not in self.dropped:
+        if replica is not None or not bygone.was_dropped(self, message.group):
             self.dropped[message.group] = True
             if replica is not None:
                 endings.remember(self, replica, effects)
@@ -327,6 +334,8 @@ class StorageNode:
     on_ask_allowances = admission_duties.on_ask_allowances
     on_allowances = admission_duties.on_allowances
     on_spare = admission_duties.on_spare
+    on_ask_makings = bygone.on_ask
+    on_makings = bygone.on_makings
     on_counted = counting.on_counted
     on_lookup = catalog_duties.on_lookup
     on_lookup_reply = catalog_duties.on_lookup_reply
@@ -437,6 +446,8 @@ HANDLERS: dict[type, str] = {
     AskAllowances: "on_ask_allowances",
     Allowances: "on_allowances",
     Spare: "on_spare",
+    AskMakings: "on_ask_makings",
+    Makings: "on_makings",
     Counted: "on_counted",
     m.Lookup: "on_lookup",
     m.LookupReply: "on_lookup_reply",

@@ -8,6 +8,7 @@ from typing import Any
 from sortedcontainers import SortedDict
 
 from dynalab_impl import messages as m
+from dynalab_impl.bygone import NAMES_MAX
 from dynalab_impl.effects import Address, Limits
 from dynalab_impl.routes import STRAYS_MAX, Routes
 from dynalab_model.schema import KeyAttribute, KeySchema, TableSchema
@@ -15,8 +16,8 @@ from dynalab_model.schema import KeyAttribute, KeySchema, TableSchema
 from .conftest import SECOND, Lab
 from .test_adversary_catalog import catalog_leader
 
-# A disk remembers the names of all groups that it ever dropped: a late word must not begin one of them anew.
-STONES = "StorageNode.dropped"
+# A disk remembers the names of groups that it dropped, until there are many of them; then which tables there are.
+STONES, LIVE = "StorageNode.dropped", "StorageNode.makings.live"
 # Answers to requests, until they expire; logs and their tails, until a cycle of snapshots lets go of them.
 BY_TIME = (".dedup", ".log", ".topology", ".dedup_order")
 
@@ -94,7 +95,8 @@ def test_a_thousand_tables_that_came_and_went_leave_no_node_larger() -> None:
             measured.append(all_sizes(lab))
     before, after = measured
     assert sum(before.values()) > 100, "something was found"
-    assert after.pop(STONES) > before.pop(STONES)
+    assert before.pop(STONES) > 1_000 and after.pop(STONES) < 3 * (NAMES_MAX + 200)
+    assert after.pop(LIVE) <= 3 * 51
     grown = {path: (before.get(path, 0), size) for path, size in after.items() if size > before.get(path, 0) + 25}
     assert not grown
 
