@@ -67,7 +67,7 @@ SPLIT_BUGS = (
         workload="register",
         faults=("split", "delay"),
         patches=(
-            Patch(Partition, "_divide", "462b8511", _divide_and_keep),
+            Patch(Partition, "_divide", "e4a7c836", _divide_and_keep),
             Patch(StorageNode, "on_get", "7ae45bbb", _read_at_the_parent),
         ),
     ),
