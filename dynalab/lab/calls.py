@@ -144,8 +144,8 @@ class CallRule:
             )
             return None
         if isinstance(operation, TransactWriteItems | TransactGetItems | ExecuteTransaction):
-            # Permissions are looked at before any item: no other action is judged. The code of the reason is documented;
-            # that its message is the error's own is inferred.
+            # Permissions are looked at before any item: no other action is judged. The reason's code is documented;
+            # its message, the error's own, is inferred.
             return error_response(cancelled([reason_of(denial) for denial in denials]))
         (denial,) = denials
         assert denial is not None, "a rule that fires for a single statement denies it"

@@ -1,9 +1,9 @@
 """Which test asks which known fact of the service: rows in tests/conformance/rows.toml, markers on its tests.
 
-Run as `python -m dynalab.site.conformance` it counts, and fails for a row without a test, a test of a row that waits,
-and a marker that names no row. A row of an operation that is refused so far has a test, too: of the refusal, and it is
-not counted among those that are asked. The markers are those of collected tests (pytest is asked, nothing is run): a
-test that pytest does not find counts for nothing.
+Run as `python -m dynalab.site.conformance` it counts, and fails for a row without a test and a marker that names no
+row. A row of an operation that is refused so far has a test, too: of the refusal, and it is not counted among those
+that are asked. The markers are those of collected tests (pytest is asked, nothing is run): a test that pytest does not
+find counts for nothing.
 """
 
 from __future__ import annotations
@@ -31,15 +31,12 @@ TARGET: Final = "DYNALAB_ROWS_TO"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One fact. `awaits` names what is to be built before it can be asked, `refused` the feature of an operation that
-    is refused until that is built; "" for nothing.
-    """
+    """One fact. `refused` names the feature of an operation that is refused until that is built; "" for all others."""
 
     id: str
     section: str
     mark: str
     says: str
-    awaits: str = ""
     refused: str = ""
 
 
@@ -49,13 +46,11 @@ def load_rows(path: Path) -> dict[str, Row]:
     for section, body in tomllib.loads(path.read_text(encoding="utf-8")).items():
         shared = [body["mark"], body["says"]] if "ids" in body else []
         entries = dict.fromkeys(body["ids"].split(), shared) if shared else body["rows"]
-        for name, (mark, says, *awaits) in entries.items():
-            if mark not in MARKS or not says or len(awaits) > 1:
-                raise ValueError(f"{path.name}: {section}:{name} is not [mark, words] or [mark, words, awaits]")
-            waits = "".join(awaits)
-            refused = waits.removeprefix(REFUSED) if waits.startswith(REFUSED) else ""
-            awaited = "" if refused else waits
-            rows[f"{section}:{name}"] = Row(f"{section}:{name}", body["title"], mark, says, awaited, refused)
+        for name, (mark, says, *more) in entries.items():
+            if mark not in MARKS or not says or len(more) > 1 or not all(part.startswith(REFUSED) for part in more):
+                raise ValueError(f"{path.name}: {section}:{name} is not [mark, words] or [mark, words, '{REFUSED}…']")
+            refused = "".join(more).removeprefix(REFUSED)
+            rows[f"{section}:{name}"] = Row(f"{section}:{name}", body["title"], mark, says, refused)
     return rows
 
 
@@ -85,41 +80,27 @@ def mistakes(rows: Mapping[str, Row], tests: Mapping[str, Sequence[str]]) -> lis
     >>> mistakes({"text:a": row}, {"text:b": ["test_b"]})
     ['text:a: no test carries this row (an a)', 'text:b: no such row (test_b)']
     """
-    found = [f"{row.id}: no test carries this row ({row.says})" for row in rows.values() if _is_bare(row, tests)]
-    for row in rows.values():
-        if row.awaits and row.id in tests:
-            found.append(f"{row.id}: awaits {row.awaits}, and has a test ({tests[row.id][0]})")
+    found = [f"{row.id}: no test carries this row ({row.says})" for row in rows.values() if row.id not in tests]
     return found + [f"{id}: no such row ({names[0]})" for id, names in tests.items() if id not in rows]
-
-
-def _is_bare(row: Row, tests: Mapping[str, Sequence[str]]) -> bool:
-    return not row.awaits and row.id not in tests
 
 
 def summary(rows: Mapping[str, Row], tests: Mapping[str, Sequence[str]]) -> str:
     """How many rows there are, in one sentence."""
-    waiting = sum(1 for row in rows.values() if row.awaits)
     refused = sum(1 for row in rows.values() if row.refused)
     asked = sum(1 for id, row in rows.items() if id in tests and not row.refused)
     names = {name for id in rows for name in tests.get(id, ())}
-    parts = [f"{asked} of {len(rows)} rows are asked by {len(names)} tests"]
+    text = f"{asked} of {len(rows)} rows are asked by {len(names)} tests"
     if refused:
         are = "is of an operation that is" if refused == 1 else "are of operations that are"
-        parts.append(f"{refused} {are} refused so far, and asked for the refusal")
-    if waiting:
-        parts.append(f"{waiting} wait for what is not built yet")
-    return "; ".join(parts)
+        text += f"; {refused} {are} refused so far, and asked for the refusal"
+    return text
 
 
 def page(rows: Mapping[str, Row], tests: Mapping[str, Sequence[str]]) -> str:
-    """docs/generated/conformance.md: how many rows there are, those that wait, those of operations that are refused,
-    and all others with their tests.
+    """docs/generated/conformance.md: how many rows there are, those of operations that are refused, and all others
+    with their tests.
     """
     lines = [f"**{summary(rows, tests)}.**", ""]
-    for awaited in sorted({row.awaits for row in rows.values() if row.awaits}):
-        members = [row for row in rows.values() if row.awaits == awaited]
-        lines += [f'??? note "Waiting for {awaited}: {len(members)}"', ""]
-        lines += [f"    - `{row.id}` ({row.mark}): {cell(row.says)}" for row in members] + [""]
     refused = [row for row in rows.values() if row.refused]
     if refused:
         lines += [f'??? warning "Refused so far: {len(refused)}"', ""]
@@ -129,7 +110,7 @@ def page(rows: Mapping[str, Row], tests: Mapping[str, Sequence[str]]) -> str:
         ]
         lines += [_line(row, tests, row.refused) for row in refused] + [""]
     for section in dict.fromkeys(row.section for row in rows.values()):
-        members = [row for row in rows.values() if row.section == section and not row.awaits and not row.refused]
+        members = [row for row in rows.values() if row.section == section and not row.refused]
         lines += [f'??? abstract "{section}: {len(members)}"', ""]
         lines += ["    | Row | | What is known | Asked in |", "    |---|---|---|---|"]
         lines += [_line(row, tests) for row in members] + [""]
