@@ -46,6 +46,8 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
 # Indexes that come to a table in use and go again, with keys that items of all kinds have or have not.
 COMING = (("plain", Index("late", ("owner", "n"))), ("things", Index("later", ("when",), ("v",))))
 
+KINESIS = ("Enable", "Update", "Disable")
+STEP_NS = 2_000_000_000  # by then every partition, and every router, knows of a step
 VIEWS = ("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES")
 
 told: Counter[str] = Counter()
@@ -142,6 +144,37 @@ class Lockstep(RuleBasedStateMachine):
             told["halves made"] += self.pair.splits
 
 
+class LockstepOfSettings(Lockstep):
+    """The same, and settings that take a while to come through: destinations and insights."""
+
+    @rule(
+        action=st.sampled_from(KINESIS),
+        stream=st.sampled_from(("a", "b")),
+        precision=st.sampled_from(("", "MILLISECOND", "MICROSECOND")),
+        index=st.sampled_from(("", "late", "nowhere")),
+        mode=st.sampled_from(("", "THROTTLED_KEYS")),
+    )
+    def a_destination_and_insights_change(
+        self, action: str, stream: str, precision: str, index: str, mode: str
+    ) -> None:
+        body: Body = {"TableName": "plain", "StreamArn": f"arn:aws:kinesis:us-east-1:000000000000:stream/{stream}"}
+        member = f"{'Update' if action == 'Update' else 'Enable'}KinesisStreamingConfiguration"
+        if precision:
+            body[member] = {"ApproximateCreationDateTimePrecision": precision}
+        place: Body = {"TableName": "plain"} | ({"IndexName": index} if index else {})
+        asked: Body = {**place, "ContributorInsightsAction": "DISABLE" if action == "Disable" else "ENABLE"}
+        asked |= {"ContributorInsightsMode": mode} if mode else {}
+        for name, request in (
+            (f"{action}KinesisStreamingDestination", body),
+            ("UpdateContributorInsights", asked),
+        ):
+            told[name] += not isinstance(self.pair.call(name, request), DynamoError)
+        self.pair.wait(STEP_NS)
+        self.ask(("DescribeKinesisStreamingDestination", {"TableName": "plain"}))
+        self.ask(("DescribeContributorInsights", place))
+        self.ask(("ListContributorInsights", {"MaxResults": 2}))
+
+
 def test_model_and_service_answer_alike_step_by_step() -> None:
     told.clear()
     runs = max(1, STEPS // (STEPS_A_RUN * REQUESTS_A_STEP))
@@ -157,7 +190,7 @@ def test_model_and_service_answer_alike_step_by_step() -> None:
     turn = SEED
     while (steps := told["ok"] + told["refused"]) < STEPS or (not told["pages cut at 1 MB"] and steps < 6 * STEPS):
         turn += 1
-        run_state_machine_as_test(seed(turn)(Lockstep), settings=how)
+        run_state_machine_as_test(seed(turn)(LockstepOfSettings), settings=how)
     print(f"lockstep: {told['ok'] + told['refused']} steps without a difference; {dict(told)}")
     assert told["ok"] > told["refused"] > 0
     assert told["pages of indexes"] > STEPS // 30
@@ -165,6 +198,7 @@ def test_model_and_service_answer_alike_step_by_step() -> None:
     assert told["halves made"] > 0
     assert told["indexes that came"] > told["indexes that went"] > 0
     assert told["pages cut at 1 MB"] > 0
+    assert told["EnableKinesisStreamingDestination"] > 0 and told["UpdateContributorInsights"] > 0
     assert told["TransactionCanceledException"] > STEPS // 50
     assert told["IdempotentParameterMismatchException"] > 0
     assert told["done under a token"] > STEPS // 100
