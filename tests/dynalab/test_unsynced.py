@@ -214,3 +214,12 @@ def test_what_is_promised_is_said_for_each_way_to_keep_things() -> None:
     assert "memory" in said[0] and "on disk on two of three replicas" in said[1] and "not a power cut" in said[2]
     assert Settings(data="d").topology().timing.accepts_in_flight > 1
     assert Settings(data="d", fsync=False).topology().timing == Settings().topology().timing
+
+
+def test_how_many_accepts_are_on_their_way_is_said_by_each_process_and_not_by_the_directory() -> None:
+    fs = PowerLossFileSystem()
+    for settings in (Settings(data="data"), Settings(data="data", fsync=False), Settings(data="data")):
+        asked = settings.topology()
+        found = FileStore(fs, "data", asked).topology
+        assert found.timing == asked.timing
+    assert found.storage == asked.storage
