@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import click
 
@@ -12,6 +13,7 @@ from dynalab.cli import exit_codes
 
 URL = "http://127.0.0.1:8000"
 TIMEOUT_SECONDS = 30
+READINGS = ("insights", "kinesis")  # names that put nothing on
 
 
 @click.command()
@@ -33,6 +35,8 @@ def fault(name: str | None, parameters: tuple[str, ...], url: str, as_json: bool
         dynalab fault heal                         take everything off
         dynalab fault reset                        and delete every table
         dynalab fault history                      what clients saw, for `dynalab check`
+        dynalab fault insights table=orders        which keys are busy
+        dynalab fault kinesis arn=arn:aws:kinesis…  what came to a stream
 
     An unknown name or parameter is answered with what there is.
     """
@@ -44,6 +48,8 @@ def fault(name: str | None, parameters: tuple[str, ...], url: str, as_json: bool
         request[key] = int(value) if value.lstrip("-").isdigit() else value
     if name is None:
         status, body = _ask(url, "GET", "faults")
+    elif name in READINGS:
+        status, body = _ask(url, "GET", f"{name}?{urlencode(request)}")
     elif name == "history":
         status, body = _ask(url, "GET", "history")
         if status == 200:
@@ -82,7 +88,25 @@ def _ask(url: str, method: str, path: str, body: object = None) -> tuple[int, st
         connection.close()
 
 
-def _show(content: dict[str, object]) -> None:
+def _show_keys(graphs: list[dict[str, Any]]) -> None:
+    for graph in graphs:
+        place = graph["table"] + (f"/{graph['index']}" if graph["index"] else "")
+        click.echo(f"{place}: {graph['title']}")
+        for one in graph["keys"]:
+            over = f" (at most {one['over']} too many)" if one["over"] else ""
+            click.echo(f"  {one['count']:8,}  {json.dumps(one['key'], ensure_ascii=False)}{over}")
+    if not graphs:
+        click.echo("no keys are counted: UpdateContributorInsights begins it")
+
+
+def _show(content: dict[str, Any]) -> None:
+    if "insights" in content:
+        _show_keys(content["insights"])
+        return
+    for line in (*content.get("Records", ()), *content.get("streams", ())):
+        click.echo(json.dumps(line, ensure_ascii=False))
+    if "Records" in content or "streams" in content:
+        return
     if "nodes" not in content:
         click.echo(" ".join(f"{key}={value}" for key, value in content.items() if value is not None))
         return

@@ -24,8 +24,16 @@ PRINTED = ROOT / "docs" / "transcripts" / "puzzlers"
 CHAPTERS = ROOT / "docs" / "chapters"
 HELPERS = ("crowd", "meter")
 NAMES = sorted(path.stem for path in PUZZLERS.glob("*.py") if path.stem not in HELPERS)
-# They bring their own service: four need virtual time, one lays a hundred thousand items into the model's table.
-WITH_THEIR_OWN = ("customers", "offices_throttled", "old_events_written", "parallel_scan", "votes")
+# They bring their own service: six need virtual time, one lays a hundred thousand items into the model's table.
+WITH_THEIR_OWN = (
+    "busy_keys",
+    "customers",
+    "offices_throttled",
+    "old_events_written",
+    "parallel_scan",
+    "to_kinesis",
+    "votes",
+)
 ANYWHERE = [name for name in NAMES if name not in WITH_THEIR_OWN]
 # Over HTTP an index lags by real time, and a puzzler waits for none: these read no index, and make few tables.
 OVER_HTTP = ["cart", "five_indexes", "rounding"]
