@@ -54,6 +54,7 @@ _SINGLE_WRITES = ("PutItem", "UpdateItem", "DeleteItem")
 _TRANSACTIONS = ("TransactWriteItems", "TransactGetItems", "ExecuteTransaction")
 _STATEMENTS = ("ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction")
 
+_EVERYTHING = frozenset(OFFERED)
 # What an account's quota of throughput is asked for (api.md §2, RLE).
 _METERED = frozenset((*_READS, *_SINGLE_WRITES, "BatchWriteItem", "TransactWriteItems", *_STATEMENTS))
 # What each kind strikes; the others may strike everything.
@@ -74,7 +75,7 @@ def struck_by(kind: str, error: str = "") -> frozenset[str]:
     """
     if kind == "throttle" and error == ACCOUNT:
         return _METERED
-    return KINDS.get(kind) or frozenset(OFFERED)
+    return KINDS.get(kind, _EVERYTHING)
 
 
 @dataclass(slots=True)
