@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from dynalab.cli import run
 from dynalab.consumers import in_order
 from tests.end_to_end.serving import Served, serve
 
 ARN = "arn:aws:kinesis:us-east-1:000000000000:stream/orders"
+SHOWN = "arn:aws:kinesis:us-east-1:000000000000:stream/shown"
 KEYS: Any = {
     "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
     "AttributeDefinitions": [
@@ -123,6 +125,31 @@ def test_a_data_stream_that_nobody_sends_to_is_refused_in_words(served: Served) 
         with pytest.raises(urllib.error.HTTPError) as caught:
             ask(served, "kinesis", **query)
         assert caught.value.code == 400 and json.load(caught.value)["error"]
+
+
+def test_the_command_line_shows_what_the_lab_tells(served: Served, capsys: pytest.CaptureFixture[str]) -> None:
+    client = make(served, "shown")
+    client.update_contributor_insights(TableName="shown", ContributorInsightsAction="ENABLE")
+    client.enable_kinesis_streaming_destination(TableName="shown", StreamArn=SHOWN)
+    until(lambda: client.describe_contributor_insights(TableName="shown")["ContributorInsightsStatus"] == "ENABLED")
+    until(lambda: destination(client, "shown") == "ACTIVE")
+    assert run(["fault", "insights", "table=shown", "--url", served.url]) == 0
+    assert capsys.readouterr().out == "no keys are counted: UpdateContributorInsights begins it\n"
+    client.put_item(TableName="shown", Item={"pk": {"S": "a"}, "sk": {"N": "1"}})
+    assert run(["fault", "insights", "table=shown", "--url", served.url]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "shown: most accessed partition keys",
+        '         1  {"pk": {"S": "a"}}',
+        "shown: most accessed items",
+        '         1  {"pk": {"S": "a"}, "sk": {"N": "1"}}',
+    ]
+    until(lambda: any(one["arn"] == SHOWN for one in ask(served, "kinesis")["streams"]))
+    until(lambda: bool(ask(served, "kinesis", arn=SHOWN)["Records"]))
+    assert run(["fault", "kinesis", f"arn={SHOWN}", "--url", served.url]) == 0
+    record = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert record["Data"]["dynamodb"]["Keys"] == {"pk": {"S": "a"}, "sk": {"N": "1"}}
+    assert run(["fault", "kinesis", "arn=arn:none", "--url", served.url]) != 0
+    assert "no table has sent anything" in capsys.readouterr().err
 
 
 def keys_of(served: Served, table: str, graph: str) -> list[Any]:
