@@ -6,8 +6,9 @@ Rules:
   slot of each partition's log, like every change of a table's form; what it told stays for as long as a stream's does.
 - *The precision is the shard's.* A change of it closes the shard and opens another behind it: a record that is told
   twice, by whichever leader, has the same time both times.
-- *A time for each change.* Within a shard times go on by a microsecond at least, also where log time stands still:
-  consumers have nothing else to put an item's changes in order by.
+- *A time for each change.* Times go on by a microsecond at least, also where log time stands still, and from a shard to
+  its children: consumers have nothing else to put an item's changes in order by.
+- *With its table a feed goes*, and what nobody has carried by then with it.
 
 Functions of a `Partition`, kept in a room of their own; one without a destination has an empty list, and nothing is
 done.
@@ -20,7 +21,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from dynalab_impl import stream_shards
-from dynalab_impl.effects import JSON, Timing
+from dynalab_impl.effects import JSON, Nanoseconds, Timing
 from dynalab_impl.entries import Entry, Form, GroupSpec, StreamForm
 from dynalab_impl.stream_shards import Shard, Shards
 from dynalab_model import kinesis, streams
@@ -58,13 +59,16 @@ def parted(shards: Shards) -> tuple[Shards, Shards]:
 
 def pass_time(partition: Partition, entry: Entry) -> None:
     """An entry is about to be applied."""
-    stream_shards.pass_time(partition.feed, partition.spec.group + MARK, entry.slot, entry.time_ns)
+    shards = partition.feed
+    floor_ns, last = _latest_ns(shards), shards[-1]
+    stream_shards.pass_time(shards, partition.spec.group + MARK, entry.slot, entry.time_ns)
+    if shards and shards[-1] is not last:
+        shards[-1].floor_ns = floor_ns
 
 
 def note(partition: Partition, entry: Entry, before: Item | None, after: Item | None, identity: str) -> None:
     """An item has changed."""
-    told = partition.feed[-1].changes
-    time_ns = max(entry.time_ns, told[-1].time_ns + MICROSECOND_NS) if told else entry.time_ns
+    time_ns = max(entry.time_ns, _latest_ns(partition.feed) + MICROSECOND_NS)
     stream_shards.note(partition.feed, partition.schema, entry.slot, time_ns, before, after, identity)
 
 
@@ -73,19 +77,33 @@ def reform(partition: Partition, form: Form) -> None:
     shards, feed = partition.feed, form.feed
     slot, time_ns, group = partition.applied + 1, partition.log_time_ns, partition.spec.group + MARK
     last = shards[-1].stream if shards and not shards[-1].ended else None
+    floor_ns, count = _latest_ns(shards), len(shards)
     if last is not None and feed is not None and last.label == feed.label and last.precision != feed.precision:
         parent = stream_shards.close_one(shards, slot, time_ns)
         stream_shards.open_one(shards, group, feed, slot, time_ns, parent)
     else:
         stream_shards.reform(shards, group, feed, slot - 1, time_ns)
+    if len(shards) > count:
+        shards[-1].floor_ns = floor_ns
 
 
 def divide(partition: Partition, left: Partition, right: Partition) -> None:
     """Give the halves of a partition their parts of its feed."""
     halves = (_marked(left.spec), _marked(right.spec))
     feed = None if partition.form is None else partition.form.feed
+    floor_ns = _latest_ns(partition.feed)
     left.feed, right.feed = stream_shards.divide(partition.feed, halves, partition.applied, partition.log_time_ns, feed)
     partition.feed = []
+    for shards in (left.feed, right.feed):
+        if shards and not shards[-1].ended:
+            shards[-1].floor_ns = floor_ns
+
+
+def _latest_ns(shards: Shards) -> Nanoseconds:
+    """The time of the latest change of the last shard, or that behind which its times begin."""
+    if not shards:
+        return 0
+    return shards[-1].changes[-1].time_ns if shards[-1].changes else shards[-1].floor_ns
 
 
 def _marked(spec: GroupSpec) -> GroupSpec:

@@ -8,10 +8,11 @@ copy of what there is: stored values are never changed, only replaced.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from dynalab_impl.effects import JSON, Message, Nanoseconds
+from dynalab_impl.entries import LATE
 from dynalab_impl.messages import NO_BALLOT, Ballot, Form, GroupSpec, Held, Member, RequestId, StreamForm
 from dynalab_model.streams import Change
 from dynalab_model.values import Item, item_size
@@ -91,6 +92,7 @@ class ShardImage:
     ended: int
     closed_ns: Nanoseconds
     trimmed: int
+    floor_ns: Nanoseconds = field(default=0, metadata=LATE)
 
 
 @dataclass(slots=True)

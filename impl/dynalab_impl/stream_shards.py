@@ -48,6 +48,7 @@ class Shard:
     closed_ns: Nanoseconds = 0
     trimmed: int = 0
     changes: list[Change] = field(default_factory=list)
+    floor_ns: Nanoseconds = 0  # of a feed: the times of its changes are later
 
     @property
     def info(self) -> ShardInfo:
@@ -162,7 +163,8 @@ def divide(
 def parts(shards: Shards) -> list[object]:
     """Every shard, and every change with the name of its shard."""
     images: list[object] = [
-        ShardImage(s.id, s.parent, s.stream, s.first, s.opened_ns, s.ended, s.closed_ns, s.trimmed) for s in shards
+        ShardImage(s.id, s.parent, s.stream, s.first, s.opened_ns, s.ended, s.closed_ns, s.trimmed, s.floor_ns)
+        for s in shards
     ]
     return images + [(shard.id, change) for shard in shards for change in shard.changes]
 
@@ -181,6 +183,7 @@ def loaded(images: Iterable[ShardImage | ChangeImage]) -> Shards:
                 image.ended,
                 image.closed_ns,
                 image.trimmed,
+                floor_ns=image.floor_ns,
             )
         else:
             shards[image.shard].changes.append(image.change)

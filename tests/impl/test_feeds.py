@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -222,10 +223,10 @@ def test_no_client_reads_a_feed_by_its_name(make_lab: MakeLab) -> None:
 # --- one partition --------------------------------------------------------------------------------------------------
 
 
-def fed(precision: str = "MICROSECOND") -> Partition:
+def fed(roll_s: int = 14_400) -> Partition:
     schema = TableSchema("things", KeySchema(KeyAttribute("pk", "S")))
     partition = Partition(m.GroupSpec("things/3.0", "things", "", b"", b"", (), schema), SECOND)
-    feed = m.StreamForm("feed-1970-01-01T00:00:00.000", "NEW_AND_OLD_IMAGES", precision=precision)
+    feed = m.StreamForm("feed-1970-01-01T00:00:00.000", "NEW_AND_OLD_IMAGES", roll_s, precision="MICROSECOND")
     partition.apply(m.Entry((1, "n"), 1, SECOND, ("", 0), 0, m.Reform(m.Form(1, schema, feed=feed))))
     return partition
 
@@ -242,6 +243,51 @@ def test_times_go_on_within_a_shard_where_the_time_of_the_log_stands_still() -> 
     told: list[Any] = [record["Data"] for record in stream.read()]
     assert len(told) > 10 and told[:10] != bodies
     assert in_order(told) == bodies
+
+
+@pytest.mark.parametrize("how", ["split", "precision", "roll"])
+def test_times_go_on_from_a_shard_to_its_children_where_the_time_of_the_log_stands_still(how: str) -> None:
+    """A clock that is behind leads: the log's time stands still, and the last times of a shard are ahead of it."""
+    schema = TableSchema("things", KeySchema(KeyAttribute("pk", "S")))
+    partition = fed(roll_s=6)
+    now_ns = 5 * SECOND
+
+    def write(state: Partition, number: int) -> None:
+        item: Item = {"pk": {"S": "a"}, "n": {"N": str(number)}}
+        state.apply(m.Entry((1, "n"), state.applied + 1, now_ns, ("r", number), 0, m.Write(b"a", item, {})))
+
+    for number in range(5):
+        write(partition, number)
+    states = [partition]
+    command: m.Command | None = None
+    if how == "split":
+        left = m.GroupSpec("things/3.0.0", "things", "", b"", b"b", (), schema, partition.applied + 1)
+        command = m.Split(left, replace(left, group="things/3.0.1", low=b"b", high=b""))
+    elif how == "precision":
+        assert partition.form is not None and partition.form.feed is not None
+        form = partition.form
+        command = m.Reform(replace(form, version=2, feed=replace(partition.form.feed, precision="MILLISECOND")))
+    else:
+        now_ns += 7 * SECOND
+        partition.feed[0].changes[-1] = replace(partition.feed[0].changes[-1], time_ns=now_ns + SECOND)
+    if command is not None:
+        partition.apply(m.Entry((1, "n"), partition.applied + 1, now_ns, ("", 0), 0, command))
+    if partition.halves is not None:
+        states = list(partition.halves)
+    for number in range(5, 10):
+        for state in states:
+            write(state, number)
+    for state in states:
+        closed = states[0].feed[0]
+        last = closed.changes[-1].time_ns
+        assert closed.ended and state.feed[-1].parent == closed.id
+        for change in state.feed[-1].changes:
+            assert change.time_ns >= last + 1_000
+            last = change.time_ns
+        images = [state.image(part) for part in state.view()]
+        loaded = state.fresh()
+        loaded.load(SnapshotHeader(state.spec, state.applied, state.log_time_ns, (), m.NO_BALLOT, 0), images)
+        assert loaded.feed == state.feed
 
 
 def test_a_feed_is_in_snapshots_and_in_digests() -> None:
