@@ -73,7 +73,10 @@ def test_time_is_sampled_where_it_is_spent_and_the_collector_is_told_apart() -> 
 
 @pytest.mark.parametrize("store", [MEMORY, FILES, PAGE_CACHE])
 def test_the_stages_of_a_write_are_all_of_its_processor_time(store: str) -> None:
-    profile = profile_of("PutItem", store, 0.6)
+    for seconds in (0.6, 2.0, 6.0):
+        profile = profile_of("PutItem", store, seconds)
+        if profile.requests > 1_000:  # fewer on a machine that is busy otherwise: too few samples to meet every stage
+            break
     assert profile.requests > 10
     assert sum(profile.stages.values()) == pytest.approx(profile.cpu_us)
     assert profile.stages["log: propose, accept, count, commit"] > 0
