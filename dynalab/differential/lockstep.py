@@ -8,13 +8,15 @@ replica (an eventual read may ask any of them).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import cast
 
 from dynalab.differential.quiescence import is_quiet
 from dynalab.differential.script import boto3_script
-from dynalab.differential.streams import changes
+from dynalab.differential.streams import carried, changes
 from dynalab.differential.tables import Body, Index, TableShape, definitions
+from dynalab.lab.kinesis import FeedReader
 from dynalab_fault_injection.simulator import Format, Simulation
 from dynalab_fault_injection.simulator.simulation import WALL_EPOCH_NS
 from dynalab_impl import codec
@@ -24,10 +26,13 @@ from dynalab_impl.partition import Partition
 from dynalab_impl.service import make_node
 from dynalab_impl.storage import wal
 from dynalab_impl.storage_node import StorageNode
+from dynalab_impl.table_entry import FEEDS
+from dynalab_model import kinesis
 from dynalab_model.database import State, apply, sweep
 from dynalab_model.errors import DynamoError
 from dynalab_model.operations import BatchExecuteStatement, ExecuteStatement, Operation, Query, ReadSettings, Scan
 from dynalab_model.requests import parse
+from dynalab_model.streams import FEED
 
 SECOND_NS = 1_000_000_000
 SLICE_NS = 1_000_000
@@ -252,6 +257,32 @@ class Pair:
             )
             raise Difference(f"the streams of {table} differ at {key}\n{text}")
         return sum(len(records) for records in got.values())
+
+    def compare_feeds(self) -> int:
+        """Read all that goes to Kinesis destinations on both sides; how many records that was. Raises Difference."""
+        readers = {
+            (table, label): FeedReader(table, label, arn)
+            for table, label, arn, _ in cast("list[list[str]]", self._ask(ReadSettings(FEEDS)).body["Feeds"])
+        }
+        got: list[Body] = []
+        for reader in readers.values():
+            while records := asyncio.run(reader.step(self._call)):
+                got += [dict(record) for record in records]
+        kept = [
+            kinesis.record_body(change, label, table, kinesis.MILLISECOND)
+            for (table, label), stream in self.state.streams.items()
+            if label.startswith(FEED)
+            for change in stream.changes
+        ]
+        one, other = carried(kept), carried(got)
+        if one != other:
+            apart = {text: (one.get(text), other.get(text)) for text in one | other if one.get(text) != other.get(text)}
+            text = boto3_script(self.steps, [("model and service", (200, {"records": apart}))])
+            raise Difference(f"what goes to Kinesis differs\n{text}")
+        return len(got)
+
+    async def _call(self, operation: Operation) -> Response:
+        return self._ask(operation)
 
     def _ask_model(self, name: str, body: Body) -> Body:
         self.state, answer = apply(self.state, parse(name, body), self.wall_ns)

@@ -7,7 +7,7 @@ item in their order.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeAlias, cast
 
 from dynalab.differential.tables import Body
@@ -33,6 +33,22 @@ def changes(ask: Ask, table: str) -> dict[str, list[Body]]:
                         **{name: change.get(name) for name in PROMISED},
                     }
                 )
+    return told
+
+
+def carried(bodies: Iterable[Body]) -> dict[str, int]:
+    """What came to a Kinesis destination, and how often: no order is promised there.
+
+    >>> body = {"eventName": "REMOVE", "dynamodb": {"Keys": {"pk": {"S": "a"}}}}
+    >>> list(carried([body, body]).values())
+    [2]
+    """
+    told: dict[str, int] = {}
+    for body in bodies:
+        change = cast("Body", body["dynamodb"])
+        what: Body = {"eventName": body["eventName"], "userIdentity": body.get("userIdentity")}
+        text = json.dumps(what | {name: change.get(name) for name in PROMISED}, sort_keys=True)
+        told[text] = told.get(text, 0) + 1
     return told
 
 

@@ -3,7 +3,8 @@
 Rules: records follow from states. `follow` compares the items before and after an operation, so no operation says
 anything of streams, and what left an item as it was has no record. A stream that was disabled, or whose table has gone,
 is read for another 24 hours (S168); a record that is older than that has been trimmed (S147, S169). There is one shard,
-always open while the stream is enabled: partitions, and so lineage, are the implementation's.
+always open while the stream is enabled: partitions, and so lineage, are the implementation's. What goes to a Kinesis
+destination is kept like a stream that no client sees.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import replace
 
-from dynalab_model import stream_settings, streams
+from dynalab_model import kinesis, stream_settings, streams
 from dynalab_model.errors import expired_iterator, resource_not_found_text, trimmed_data_access, validation
 from dynalab_model.operations import DescribeStream, GetRecords, GetShardIterator, ListStreams
 from dynalab_model.state import Response, State, Stream, Table
@@ -29,6 +30,10 @@ def follow(before: State, after: State, now_ns: int, identity: str = "") -> Stat
             label, view = current
             enabled[table.schema.name, label] = table
             known.setdefault((table.schema.name, label), Stream(table.schema, label, view))
+        feed = kinesis.feeding(table.settings)
+        if feed is not None:
+            enabled[table.schema.name, feed["Label"]] = table
+            known.setdefault((table.schema.name, feed["Label"]), Stream(table.schema, feed["Label"], kinesis.VIEW))
     for name, stream in known.items():
         table_now = enabled.get(name)
         if table_now is None:
@@ -68,7 +73,7 @@ def _kept(stream: Stream, now_ns: int) -> Stream:
 
 def list_streams(state: State, op: ListStreams, now_ns: int) -> tuple[State, Response]:
     """The streams of a table, or of all."""
-    named = [name for name in state.streams if op.table in ("", name[0])]
+    named = [name for name in state.streams if op.table in ("", name[0]) and not name[1].startswith(streams.FEED)]
     return state, streams.list_streams(named, op.start, op.limit)
 
 

@@ -140,6 +140,7 @@ class Lockstep(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "pair"):
             told["records of streams"] += self.pair.compare_all()
+            told["records of feeds"] += self.pair.compare_feeds()
             told.update(self.pair.answered)
             told["halves made"] += self.pair.splits
 
@@ -198,6 +199,7 @@ def test_model_and_service_answer_alike_step_by_step() -> None:
     assert told["halves made"] > 0
     assert told["indexes that came"] > told["indexes that went"] > 0
     assert told["pages cut at 1 MB"] > 0
+    assert told["records of feeds"] > 0
     assert told["EnableKinesisStreamingDestination"] > 0 and told["UpdateContributorInsights"] > 0
     assert told["TransactionCanceledException"] > STEPS // 50
     assert told["IdempotentParameterMismatchException"] > 0
