@@ -92,7 +92,9 @@ def folded(bodies: list[Any]) -> dict[str, Any]:
 
 @pytest.mark.claim("S149")
 @pytest.mark.parametrize("seed", [3, 7, 11])
-def test_a_consumer_gets_the_table_back_over_splits_killed_leaders_and_a_lost_disk(make_lab: MakeLab, seed: int) -> None:
+def test_a_consumer_gets_the_table_back_over_splits_killed_leaders_and_a_lost_disk(
+    make_lab: MakeLab, seed: int
+) -> None:
     lab = make_lab(partitions=1, seed=seed)
     lab.create()
     change(lab, "ENABLE", "MICROSECOND")
