@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from dynalab.bench import servers
+from dynalab.bench.__main__ import in_turn
 from dynalab.bench.load import Connection, LoadError, Measured, Target, load, make_item, make_pool, prepare
 from dynalab.bench.report import Figure, Report
 from dynalab.bench.store import rebuilding
@@ -183,6 +184,20 @@ def test_a_comparison_that_was_not_made_is_a_row_that_says_why() -> None:
     text = shown(report)
     assert "not measured" in text and "skipped: node and npm are not installed" in text
     assert json.loads(report.to_json())["ratios"] == {"GetItem": {}}
+
+
+def test_servers_take_turns_and_one_that_failed_once_has_no_median() -> None:
+    asked: list[str] = []
+
+    def measure_one(name: str) -> list[Figure]:
+        asked.append(name)
+        rate = None if name == "b" and len(asked) == 4 else float(len(asked))
+        return [Figure("GetItem", name, rate, "requests/s", "", "" if rate else "it stopped")]
+
+    a, b = in_turn(["a", "b"], measure_one, 3)
+    assert asked == ["a", "b"] * 3
+    assert (a.rate, a.detail) == (3.0, "; median of 1, 3, 5")
+    assert (b.rate, b.problem) == (None, "it stopped")
 
 
 def test_files_are_compared_on_equal_terms_and_the_terms_are_said() -> None:
