@@ -5,7 +5,6 @@ lab is told to give them, and an unmodified boto3 meets them at the served endpo
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 from urllib.error import HTTPError
@@ -27,31 +26,14 @@ ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/orders"
 @pytest.fixture(scope="module")
 def served() -> Iterator[Served]:
     with serve("--lab") as running:
-        client = running.client()
-        for table in ("orders", "others"):
-            client.create_table(TableName=table, BillingMode="PAY_PER_REQUEST", **KEYS)
-        for table in ("orders", "others"):
-            client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1})
+        running.make("orders", "others")
         yield running
 
 
 @pytest.fixture(autouse=True)
 def healed(served: Served) -> Iterator[None]:
     yield
-    lab(served, "heal")
-
-
-def lab(served: Served, fault: str, **parameters: int | str) -> Any:
-    body = json.dumps({"fault": fault, **parameters}).encode()
-    request = urllib.request.Request(f"{served.url}/_dynalab/faults", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
-
-
-def hits(served: Served) -> int:
-    """How many requests met the last fault."""
-    with urllib.request.urlopen(f"{served.url}/_dynalab/faults", timeout=10) as answer:
-        return int(json.load(answer)["faults"][-1]["hits"])
+    served.fault("heal")
 
 
 def in_mode(served: Served, mode: str) -> Any:
@@ -81,14 +63,14 @@ def is_there(served: Served, pk: str, table: str = "orders") -> bool:
 
 @pytest.mark.row("error:RequestLimitExceeded", "error:throttling-reasons")
 def test_an_account_beyond_its_quota_is_refused_before_anything_is_done(served: Served) -> None:
-    lab(served, "throttle", operation="PutItem", table="orders", error="account")
+    served.fault("throttle", operation="PutItem", table="orders", error="account")
     answer = refused(served.client().put_item, TableName="orders", Item=item("quota"))
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 400
     assert answer["Error"]["Code"] == "RequestLimitExceeded"
     assert answer["message"].startswith("Throughput exceeds the current throughput quota for your account.")
     assert answer["ThrottlingReasons"] == [{"reason": "TableWriteAccountLimitExceeded", "resource": ARN}]
     assert not is_there(served, "quota")
-    lab(served, "throttle", operation="Query", error="account")
+    served.fault("throttle", operation="Query", error="account")
     read = refused(
         served.client().query,
         TableName="orders",
@@ -101,23 +83,23 @@ def test_an_account_beyond_its_quota_is_refused_before_anything_is_done(served: 
 @pytest.mark.row("error:RequestLimitExceeded", "wire:client-retries")
 @pytest.mark.parametrize("mode", ["standard", "adaptive"])
 def test_a_client_tries_again_when_a_quota_ran_out(served: Served, mode: str) -> None:
-    lab(served, "throttle", operation="PutItem", table="orders", error="account", count=2)
+    served.fault("throttle", operation="PutItem", table="orders", error="account", count=2)
     answer = in_mode(served, mode).put_item(TableName="orders", Item=item(mode))
     assert answer["ResponseMetadata"]["RetryAttempts"] == 2
-    assert (hits(served), is_there(served, mode)) == (2, True)
+    assert (served.hits(), is_there(served, mode)) == (2, True)
 
 
 @pytest.mark.row("error:RequestLimitExceeded", "wire:client-retries")
 def test_a_client_in_legacy_mode_leaves_a_quota_that_ran_out_to_the_program(served: Served) -> None:
-    lab(served, "throttle", operation="PutItem", table="orders", error="account", count=2)
+    served.fault("throttle", operation="PutItem", table="orders", error="account", count=2)
     answer = refused(in_mode(served, "legacy").put_item, TableName="orders", Item=item("legacy"))
     assert answer["ResponseMetadata"]["RetryAttempts"] == 0, "its table of errors to retry does not hold this one"
-    assert (hits(served), is_there(served, "legacy")) == (1, False)
+    assert (served.hits(), is_there(served, "legacy")) == (1, False)
 
 
 @pytest.mark.row("error:RequestLimitExceeded")
 def test_a_statement_that_only_reads_runs_out_of_reads(served: Served) -> None:
-    lab(served, "throttle", operation="ExecuteStatement", error="account", count=2)
+    served.fault("throttle", operation="ExecuteStatement", error="account", count=2)
     for verb, access in (("SELECT * FROM orders", "Read"), ("DELETE FROM orders WHERE pk='a'", "Write")):
         answer = refused(served.client().execute_statement, Statement=verb)
         assert answer["ThrottlingReasons"][0]["reason"] == f"Table{access}AccountLimitExceeded"
@@ -130,7 +112,7 @@ def test_a_statement_that_only_reads_runs_out_of_reads(served: Served) -> None:
 def test_a_write_that_meets_one_of_another_region_is_refused_with_409_and_has_no_effect(served: Served) -> None:
     client = served.client()
     client.put_item(TableName="orders", Item={**item("region"), "n": {"N": "1"}})
-    lab(served, "region-conflict", table="orders", count=4)
+    served.fault("region-conflict", table="orders", count=4)
     put = {"PutRequest": {"Item": item("batched")}}
     writes: Any = (
         (client.put_item, {"TableName": "orders", "Item": item("put")}),
@@ -145,7 +127,7 @@ def test_a_write_that_meets_one_of_another_region_is_refused_with_409_and_has_no
             "Code": "ReplicatedWriteConflictException",
             "Message": "One or more items in this request are being modified by a request in another Region.",
         }
-    assert hits(served) == 4
+    assert served.hits() == 4
     assert is_there(served, "region")
     assert not any(is_there(served, pk) for pk in ("put", "updated", "batched"))
     assert not is_there(served, "batched", "others"), "a batch is refused as a whole"
@@ -154,11 +136,11 @@ def test_a_write_that_meets_one_of_another_region_is_refused_with_409_and_has_no
 @pytest.mark.row("error:ReplicatedWriteConflict", "wire:client-retries", "wire:status")
 @pytest.mark.parametrize("mode", ["standard", "adaptive", "legacy"])
 def test_a_client_tries_a_conflict_with_another_region_again(served: Served, mode: str) -> None:
-    lab(served, "region-conflict", operation="PutItem", table="orders", count=2)
+    served.fault("region-conflict", operation="PutItem", table="orders", count=2)
     client = in_mode(served, mode)
     assert client.put_item(TableName="others", Item=item(mode))["ResponseMetadata"]["RetryAttempts"] == 0
     answer = client.put_item(TableName="orders", Item=item(f"region {mode}"))
-    assert (answer["ResponseMetadata"]["RetryAttempts"], hits(served)) == (2, 2)
+    assert (answer["ResponseMetadata"]["RetryAttempts"], served.hits()) == (2, 2)
     assert is_there(served, f"region {mode}")
 
 
@@ -166,13 +148,13 @@ def test_a_client_tries_a_conflict_with_another_region_again(served: Served, mod
 def test_reads_statements_and_transactions_never_meet_another_region(served: Served) -> None:
     client = served.client()
     client.put_item(TableName="orders", Item=item("unhindered"))
-    lab(served, "region-conflict", count=9)
+    served.fault("region-conflict", count=9)
     assert client.get_item(TableName="orders", Key=item("unhindered"))["ResponseMetadata"]["HTTPStatusCode"] == 200
     client.execute_statement(Statement="UPDATE orders SET n=1 WHERE pk='unhindered'")
     client.transact_write_items(TransactItems=[{"Delete": {"TableName": "orders", "Key": item("unhindered")}}])
-    assert hits(served) == 0
+    assert served.hits() == 0
     with pytest.raises(HTTPError) as caught:
-        lab(served, "region-conflict", operation="GetItem")
+        served.fault("region-conflict", operation="GetItem")
     assert "never strikes GetItem" in json.load(caught.value)["error"]
 
 
@@ -198,12 +180,12 @@ def test_who_may_not_is_told_what_and_of_which_resource_and_does_not_try_again(s
         ("CreateTable", client.create_table, {"TableName": "more", "BillingMode": "PAY_PER_REQUEST", **KEYS}, None),
     )
     for operation, call, body, resource in denied:
-        lab(served, "deny", operation=operation)
+        served.fault("deny", operation=operation)
         answer = refused(call, **body)
         assert (answer["ResponseMetadata"]["HTTPStatusCode"], answer["ResponseMetadata"]["RetryAttempts"]) == (400, 0)
         message = denial(operation, resource or ARN.replace("orders", "more"))
         assert answer["Error"] == {"Code": "AccessDeniedException", "Message": message}
-        assert hits(served) == 1
+        assert served.hits() == 1
     assert not is_there(served, "denied")
     assert client.list_tables()["TableNames"] == ["orders", "others"]
 
@@ -228,7 +210,7 @@ def test_a_transaction_is_cancelled_for_the_actions_that_somebody_may_not(served
         ("ConditionCheckItem", [check, put], ["ConditionCheckItem", None]),
     )
     for permission, actions, missing in cases:
-        lab(served, "deny", operation=permission, table="orders")
+        served.fault("deny", operation=permission, table="orders")
         answer = refused(client.transact_write_items, TransactItems=actions)
         assert answer["Error"]["Code"] == "TransactionCanceledException"
         codes = ", ".join("AccessDenied" if name else "None" for name in missing)
@@ -236,7 +218,7 @@ def test_a_transaction_is_cancelled_for_the_actions_that_somebody_may_not(served
         assert answer["CancellationReasons"] == [
             {"Code": "AccessDenied", "Message": denial(name)} if name else {"Code": "None"} for name in missing
         ]
-        lab(served, "heal")
+        served.fault("heal")
     assert is_there(served, "kept")
     assert not is_there(served, "put") and not is_there(served, "put", "others") and not is_there(served, "new")
 
@@ -244,13 +226,13 @@ def test_a_transaction_is_cancelled_for_the_actions_that_somebody_may_not(served
 @pytest.mark.row("error:cancelled-AccessDenied")
 def test_reads_of_a_transaction_and_its_statements_are_denied_one_by_one(served: Served) -> None:
     client = served.client()
-    lab(served, "deny", operation="GetItem", table="orders", count=2)
+    served.fault("deny", operation="GetItem", table="orders", count=2)
     gets: Any = [{"Get": {"TableName": table, "Key": item("a")}} for table in ("others", "orders", "orders")]
     gets[2]["Get"]["Key"] = item("b")
     answer = refused(client.transact_get_items, TransactItems=gets)
     assert [reason["Code"] for reason in answer["CancellationReasons"]] == ["None", "AccessDenied", "AccessDenied"]
     assert refused(client.get_item, TableName="orders", Key=item("a"))["Error"]["Message"] == denial("GetItem")
-    lab(served, "deny", operation="PartiQLInsert")
+    served.fault("deny", operation="PartiQLInsert")
     statements: Any = [
         {"Statement": "UPDATE others SET n=1 WHERE pk='nobody'"},
         {"Statement": "INSERT INTO orders VALUE {'pk':'inserted'}"},
@@ -260,7 +242,7 @@ def test_reads_of_a_transaction_and_its_statements_are_denied_one_by_one(served:
         {"Code": "None"},
         {"Code": "AccessDenied", "Message": denial("PartiQLInsert")},
     ]
-    lab(served, "deny", operation="PartiQLInsert")
+    served.fault("deny", operation="PartiQLInsert")
     answer = refused(client.execute_statement, Statement=statements[1]["Statement"])
     assert answer["Error"] == {"Code": "AccessDeniedException", "Message": denial("PartiQLInsert")}
     assert not is_there(served, "inserted")
@@ -268,7 +250,7 @@ def test_reads_of_a_transaction_and_its_statements_are_denied_one_by_one(served:
 
 @pytest.mark.row("error:cancelled-AccessDenied")
 def test_a_transaction_that_is_denied_as_a_whole_names_what_its_first_action_needs(served: Served) -> None:
-    lab(served, "deny", operation="TransactWriteItems", table="orders")
+    served.fault("deny", operation="TransactWriteItems", table="orders")
     actions: Any = [
         {"Put": {"TableName": "others", "Item": item("whole")}},
         {"Delete": {"TableName": "orders", "Key": item("whole")}},
@@ -280,7 +262,7 @@ def test_a_transaction_that_is_denied_as_a_whole_names_what_its_first_action_nee
 
 @pytest.mark.row("error:AccessDenied")
 def test_the_other_members_of_a_batch_of_statements_are_carried_out(served: Served) -> None:
-    lab(served, "deny", operation="PartiQLDelete", table="orders")
+    served.fault("deny", operation="PartiQLDelete", table="orders")
     served.client().put_item(TableName="orders", Item=item("member"))
     statements: Any = [
         {"Statement": "DELETE FROM orders WHERE pk='member'"},

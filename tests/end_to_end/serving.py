@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -34,6 +36,32 @@ class Served:
             aws_secret_access_key="any",
             config=Config(retries={"total_max_attempts": attempts}, read_timeout=20),
         )
+
+    def fault(self, name: str, **parameters: object) -> dict[str, Any]:
+        """Ask the lab to break something, or to heal it; gives its answer."""
+        body = json.dumps({"fault": name, **parameters}).encode()
+        request = urllib.request.Request(f"{self.url}/_dynalab/faults", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            content: dict[str, Any] = json.load(answer)
+        return content
+
+    def hits(self) -> int:
+        """How many requests met the last fault."""
+        with urllib.request.urlopen(f"{self.url}/_dynalab/faults", timeout=10) as answer:
+            return int(json.load(answer)["faults"][-1]["hits"])
+
+    def make(self, *tables: str) -> None:
+        """Tables with a key `pk`, once they are ACTIVE."""
+        client = self.client()
+        for table in tables:
+            client.create_table(
+                TableName=table,
+                BillingMode="PAY_PER_REQUEST",
+                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            )
+        for table in tables:
+            client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1})
 
     def kill(self) -> None:
         """kill -9"""

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import time
-import urllib.request
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.end_to_end.serving import Served, serve
+from tests.end_to_end.serving import serve
 
 KEYS: Any = {
     "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
     "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
 }
-
-
-def lab(served: Served, fault: str, **parameters: int) -> dict[str, Any]:
-    body = json.dumps({"fault": fault, **parameters}).encode()
-    request = urllib.request.Request(f"{served.url}/_dynalab/faults", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        content: dict[str, Any] = json.load(answer)
-    return content
 
 
 def test_the_retries_of_a_client_get_every_write_through_a_throttled_table() -> None:
@@ -35,7 +25,7 @@ def test_the_retries_of_a_client_get_every_write_through_a_throttled_table() -> 
         once.get_waiter("table_exists").wait(TableName="orders", WaiterConfig={"Delay": 1})
         for i in range(60):  # nobody throttles yet
             once.put_item(TableName="orders", Item={"pk": {"S": f"k{i}"}})
-        assert lab(served, "admission", burst_s=0)["hits"] == 3
+        assert served.fault("admission", burst_s=0)["hits"] == 3
         refused: Any = {}
         for _ in range(200):
             try:
@@ -55,7 +45,7 @@ def test_the_retries_of_a_client_get_every_write_through_a_throttled_table() -> 
         assert 0 < len(left["orders"]) < 25
         while left:
             left = patient.batch_write_item(RequestItems=left)["UnprocessedItems"]
-        lab(served, "heal")
+        served.fault("heal")
         found = once.scan(TableName="orders", ConsistentRead=True, Select="COUNT")
         assert found["Count"] == 60 + 1 + 30 + 25
 
@@ -85,7 +75,7 @@ def test_a_client_meets_the_ceiling_of_an_on_demand_table_and_lifts_it() -> None
         client.create_table(TableName="orders", BillingMode="PAY_PER_REQUEST", OnDemandThroughput=ceiling, **KEYS)
         client.get_waiter("table_exists").wait(TableName="orders", WaiterConfig={"Delay": 1})
         assert client.describe_table(TableName="orders")["Table"]["OnDemandThroughput"] == ceiling
-        lab(served, "admission", burst_s=0)
+        served.fault("admission", burst_s=0)
 
         def put() -> Any:
             try:

@@ -86,13 +86,6 @@ def keys(client: DynamoDBClient, table: str, index: str, name: str, value: str) 
     return sorted(item["pk"]["S"] for page in pages for item in page["Items"])
 
 
-def fault(served: Served, name: str, **parameters: object) -> None:
-    body = json.dumps({"fault": name, **parameters}).encode()
-    request = urllib.request.Request(f"{served.url}/_dynalab/faults", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request) as answer:
-        assert answer.status == 200
-
-
 @pytest.mark.claim("S27")
 def test_an_index_is_made_dropped_and_made_again_while_others_write(served: Served, client: DynamoDBClient) -> None:
     make(client, "orders")
@@ -155,7 +148,7 @@ def test_a_query_of_an_index_lags_when_told_to(served: Served, client: DynamoDBC
     make(client, "lagging")
     add_index(client, "lagging", "by-colour", "colour")
     wait(lambda: index_status(client, "lagging", "by-colour") == "ACTIVE")
-    fault(served, "index-lag", table="lagging", lag_ms=1_500)
+    served.fault("index-lag", table="lagging", lag_ms=1_500)
     began = time.monotonic()
     client.put_item(TableName="lagging", Item={"pk": {"S": "a"}, "colour": {"S": "red"}})
     assert client.get_item(TableName="lagging", Key={"pk": {"S": "a"}}, ConsistentRead=True)["Item"]
@@ -167,7 +160,7 @@ def test_a_query_of_an_index_lags_when_told_to(served: Served, client: DynamoDBC
     assert "lagging/by-colour: 1 changes on their way" in listed.output, listed.output
     wait(lambda: keys(client, "lagging", "by-colour", "colour", "red") == ["a"])
     assert time.monotonic() - began > 1
-    fault(served, "heal")
+    served.fault("heal")
 
 
 @pytest.mark.claim("S79")

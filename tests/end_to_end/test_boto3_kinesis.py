@@ -41,13 +41,6 @@ def ask(served: Served, path: str, **query: object) -> Any:
         return json.load(answer)
 
 
-def fault(served: Served, name: str, **parameters: object) -> Any:
-    body = json.dumps({"fault": name, **parameters}).encode()
-    request = urllib.request.Request(f"{served.url}/_dynalab/faults", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
-
-
 def until(what: Callable[[], bool], seconds: float = 20) -> None:
     give_up = time.monotonic() + seconds
     while not what():
@@ -98,9 +91,9 @@ def test_what_comes_to_kinesis_is_the_table_again_whatever_dies_and_divides(serv
         else:
             client.put_item(TableName="orders", Item={**key, "v": {"N": str(number)}})
         if number == 80:
-            fault(served, "split", table="orders")
+            served.fault("split", table="orders")
         if number == 150:
-            fault(served, "kill-leader", table="orders")
+            served.fault("kill-leader", table="orders")
     wanted = contents(client, "orders")
     until(lambda: folded(ask(served, "kinesis", arn=ARN)["Records"]) == wanted)
     records = ask(served, "kinesis", arn=ARN)["Records"]
@@ -175,7 +168,7 @@ def test_a_hot_key_is_on_top_of_what_was_accessed_and_of_what_was_throttled(serv
     assert all(one["key"]["pk"] != {"S": "before"} for one in keys_of(served, "hot", "PKC"))
     assert keys_of(served, "hot", "PKT") == []
 
-    fault(served, "admission", write=5, burst_s=0)
+    served.fault("admission", write=5, burst_s=0)
     refused = 0
     for number in range(60):
         try:
@@ -185,7 +178,7 @@ def test_a_hot_key_is_on_top_of_what_was_accessed_and_of_what_was_throttled(serv
                 "ThrottlingException",
                 "ProvisionedThroughputExceededException",
             )
-    fault(served, "heal")
+    served.fault("heal")
     throttled = keys_of(served, "hot", "PKT")
     assert refused > 20 and sum(one["count"] for one in throttled) == refused
     assert throttled[0]["key"] == {"pk": {"S": "hot"}} and throttled[0]["count"] > refused // 2

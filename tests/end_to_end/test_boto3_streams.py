@@ -4,10 +4,8 @@ that misses and doubles nothing while a partition is split and a leader is kille
 
 from __future__ import annotations
 
-import json
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,14 +42,6 @@ def streams(served: Served) -> Any:
         aws_access_key_id="any",
         aws_secret_access_key="any",
     )
-
-
-def lab(served: Served, fault: str, **parameters: object) -> dict[str, Any]:
-    body = json.dumps({"fault": fault, **parameters}).encode()
-    request = urllib.request.Request(f"{served.url}/_dynalab/faults", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        content: dict[str, Any] = json.load(answer)
-    return content
 
 
 def make(served: Served, name: str, view: str | None = "NEW_AND_OLD_IMAGES") -> str:
@@ -149,11 +139,11 @@ def test_a_day_later_the_iterator_is_expired_and_the_records_are_trimmed() -> No
         where: Any = {"StreamArn": arn, "ShardId": shard["ShardId"]}
         place = reader.get_shard_iterator(**where, ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
         number = reader.get_records(ShardIterator=place)["Records"][0]["dynamodb"]["SequenceNumber"]
-        lab(served, "clock", offset_s=16 * 60)
+        served.fault("clock", offset_s=16 * 60)
         time.sleep(1)
         with pytest.raises(reader.exceptions.ExpiredIteratorException):
             reader.get_records(ShardIterator=place)
-        lab(served, "clock", offset_s=24 * 3600)
+        served.fault("clock", offset_s=24 * 3600)
         time.sleep(1)
         client.put_item(TableName="days", Item=task(1, "new"))
         at: Any = {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "SequenceNumber": number}
@@ -224,11 +214,11 @@ def test_a_consumer_misses_and_doubles_nothing_over_a_split_and_a_killed_leader(
             client.put_item(TableName="orders", Item=task(number % 8, f"t{number}", v={"N": str(turn)}))
 
     write(0)
-    divided = lab(served, "split", table="orders")["partition"]
+    divided = served.fault("split", table="orders")["partition"]
     write(1)
-    lab(served, "kill-leader", table="orders", restart_ms=1500)
+    served.fault("kill-leader", table="orders", restart_ms=1500)
     write(2)
-    lab(served, "split", table="orders")
+    served.fault("split", table="orders")
     client.delete_item(TableName="orders", Key=task(1, "t1"))
     write(3)
     time.sleep(2)
