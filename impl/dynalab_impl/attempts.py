@@ -55,9 +55,9 @@ def compose(router: Router, pending: Pending, spec: m.GroupSpec, consistent: boo
     if is_over(pending):
         pending.alone = pending.attempts
     pending.attempts += 1
-    making = making_of(spec.group)
-    pending.remade |= pending.made not in ("", making)
-    pending.made = making
+    if pending.sent_to != spec.group:
+        pending.remade |= pending.sent_to != "" and making_of(pending.sent_to) != making_of(spec.group)
+        pending.sent_to = spec.group
     if type(operation) in STEPS:
         return message_of(cast(Step, operation), spec.group, number, request, pending.expiry_ns)
     write = cast("PutItem | UpdateItem | DeleteItem", operation)

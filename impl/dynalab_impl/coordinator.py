@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, cast
 from dynalab_impl import ledger, transact_reads
 from dynalab_impl.batching import Part
 from dynalab_impl.effects import Effects, Nanoseconds
+from dynalab_impl.entries import making_of
 from dynalab_impl.jsons import as_json
 from dynalab_impl.ledger import CANCELLED, COMMITTED, PREPARING, LedgerEntry
 from dynalab_impl.pending import PartOperation, Pending
@@ -170,11 +171,12 @@ def take(router: Router, part: Pending, outcome: Part, effects: Effects) -> None
     """One part has its outcome; the last one brings the next phase."""
     work = cast(Transaction, router.batches[part.batch])
     assert work.parts[part.place_in_batch] is None, "a part has one outcome"
-    voted = work.phase == "prepare" and part.made
-    if voted and (part.remade or work.made.setdefault(part.table, part.made) != part.made):
-        # Votes of two tables, one made after the other was deleted: what the first has promised is gone with it.
-        gone = resource_not_found()
-        outcome = Part(gone.status, as_json(gone.body()), gone.code)
+    if work.phase == "prepare" and part.sent_to:
+        making = making_of(part.sent_to)
+        if part.remade or work.made.setdefault(part.table, making) != making:
+            # Votes of two tables, one made after the other was deleted: what the first has promised is gone with it.
+            gone = resource_not_found()
+            outcome = Part(gone.status, as_json(gone.body()), gone.code)
     work.parts[part.place_in_batch] = outcome
     work.left -= 1
     if work.left == 0:

@@ -42,8 +42,8 @@ class Pending:
     ended: str = ""  # the partition that this is known of
     asking: bool = False  # the metadata service; its answer lets the request go on
     rechecked: bool = False  # the table was asked for anew, since the router did not know this index of it
-    made: str = ""  # of which table of this name the group is that a write or a step asked last (`making_of`)
-    remade: bool = False  # and groups of another one were asked before: it is not known whose answer comes
+    sent_to: str = ""  # the group that the last attempt of a write, or of a step, went to
+    remade: bool = False  # groups of another table of this name were asked, too: it is not known whose answer comes
     batch: int = 0  # the number of the batch that this is a part of, and its place there
     place_in_batch: int = 0
     plan: ReadPlan | None = None
