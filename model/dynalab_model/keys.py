@@ -67,7 +67,8 @@ def _md5_of(tagged: bytes) -> bytes:
 
 
 def _md5_hash(value: AttributeValue) -> bytes:
-    return _md5_of(_tagged(value))
+    text: Any = value.get("S")
+    return _md5_of(_tagged(value) if text is None else b"S" + text.encode())
 
 
 _hash: Callable[[AttributeValue], bytes] = _md5_hash
@@ -110,8 +111,8 @@ def encode_component(value: AttributeValue) -> bytes:
     """
     wire: dict[str, Any] = value
     if "S" in wire:
-        text: str = wire["S"]
-        return b"S" + _escaped(text.encode()) + b"\x00"
+        raw: bytes = wire["S"].encode()
+        return b"S%b\x00" % (_escaped(raw) if b"\x00" in raw or b"\x01" in raw else raw)
     if "N" in wire:
         return _encode_number(wire["N"])
     assert "B" in wire, "only S, N and B can be keys"

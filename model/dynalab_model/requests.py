@@ -60,10 +60,11 @@ from dynalab_model.stream_requests import (
     parse_list_streams,
 )
 from dynalab_model.transact_requests import parse_transact_get, parse_transact_write
-from dynalab_model.values import ITEM_BYTES_MAX, Item, item_size, validate_item
+from dynalab_model.values import ITEM_BYTES_MAX, Item, validate_item, weighed_item
 from dynalab_model.vector_search import SEARCH_VECTORS, parse_search_vectors
 
 LIST_TABLES_MAX = 100
+_REQUIRED = 2  # members of a GetItem or PutItem; one that has no others has nothing else that could be wrong
 
 _PUT_EXPRESSIONS = ("ConditionExpression",)
 _UPDATE_EXPRESSIONS = ("UpdateExpression", "ConditionExpression")
@@ -108,6 +109,8 @@ def parse(operation_name: str, body: dict[str, object]) -> Operation:
 
 def _get_item(body: dict[str, object]) -> GetItem:
     table = REQUESTS["GetItem"].check_named(body, table_name)
+    if len(body) == _REQUIRED:
+        return GetItem(table, validate_item(body["Key"]))
     names, _ = placeholders(body, _GET_EXPRESSIONS)
     op = GetItem(table, validate_item(body["Key"]), bool(body.get("ConsistentRead")))
     op.legacy = _legacy(body, _GET_LEGACY)
@@ -122,13 +125,17 @@ def _get_item(body: dict[str, object]) -> GetItem:
 
 def _put_item(body: dict[str, object]) -> PutItem:
     table = REQUESTS["PutItem"].check_named(body, table_name)
-    names, values = placeholders(body, _PUT_EXPRESSIONS)
-    item = validate_item(body["Item"])
-    op = PutItem(table, item, names=names, values=values, legacy=_legacy(body, _PUT_LEGACY))
-    _write_members(op, body)
-    if op.condition is not None:
-        check_expressions(names=names, values=values, condition=op.condition)
-    if item_size(item) > ITEM_BYTES_MAX:
+    if len(body) == _REQUIRED:
+        item, size_bytes = weighed_item(body["Item"])
+        op = PutItem(table, item)
+    else:
+        names, values = placeholders(body, _PUT_EXPRESSIONS)
+        item, size_bytes = weighed_item(body["Item"])
+        op = PutItem(table, item, names=names, values=values, legacy=_legacy(body, _PUT_LEGACY))
+        _write_members(op, body)
+        if op.condition is not None:
+            check_expressions(names=names, values=values, condition=op.condition)
+    if size_bytes > ITEM_BYTES_MAX:
         raise invalid("item-long")
     return op
 

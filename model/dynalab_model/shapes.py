@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from dynalab_model.errors import DynamoError
 from dynalab_model.fields import failure, refuse, wrong_type
@@ -253,8 +253,8 @@ def _members_fit(members: list[Member]) -> Fits:
     required = frozenset(member.name for member in members if member.required)
     find = rules.get
 
-    def fits(value: object) -> bool:
-        body = cast("dict[str, object]", value)
+    def fits(value: Any) -> bool:
+        body: dict[str, object] = value
         for name, part in body.items():
             rule = find(name)
             if rule is None:

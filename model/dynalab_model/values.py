@@ -31,6 +31,8 @@ NESTING_MAX = 32
 NAME_BYTES_MAX = 65_535
 CONTAINER_BYTES = 3
 ELEMENT_BYTES = 1
+_NAMES_MAX = 4096  # names that are remembered: the same come again and again
+_NAME_CHARACTERS_MAX = 255  # of one that is remembered
 
 _SET_MEMBER = {"SS": "S", "NS": "N", "BS": "B"}
 
@@ -82,6 +84,37 @@ def validate_item(item: object) -> Item:
     return _attributes(item, 0)
 
 
+def weighed_item(item: object) -> tuple[Item, int]:
+    """`validate_item` and `item_size`, in one walk: every put comes by here.
+
+    >>> weighed_item({"pk": {"S": "a"}, "n": {"N": "007"}})
+    ({'pk': {'S': 'a'}, 'n': {'N': '7'}}, 6)
+    """
+    if type(item) is not dict:
+        raise _wrong_shape(item, "unexpected")
+    size_bytes = 0
+    known_names = _names
+    changed: Item | None = None
+    for name, value in item.items():
+        size_bytes += known_names.get(name) or _check_name(name)
+        if type(value) is dict and len(value) == 1:
+            text = value.get("S")
+            if type(text) is str and text.isascii():  # most attributes
+                size_bytes += len(text)
+                continue
+            text = value.get("N")
+            if type(text) is str and normalise(text) == text:
+                size_bytes += number_bytes(text)
+                continue
+        stored = validate_value(value)
+        size_bytes += value_size(stored)
+        if stored is not value:
+            if changed is None:
+                changed = dict(item)
+            changed[name] = stored
+    return (item if changed is None else changed), size_bytes
+
+
 def item_size(item: Item) -> int:
     """Bytes of an item for the 400 KB rule and for capacity: names and values, without the 100 bytes that billing
     adds (api.md §4).
@@ -90,8 +123,9 @@ def item_size(item: Item) -> int:
     8
     """
     total = 0
+    known_names = _names
     for name, value in item.items():
-        total += len(name) if name.isascii() else len(name.encode())
+        total += known_names.get(name) or len(name.encode())
         text: Any = value.get("S")  # most attributes are strings, and every write comes by here
         if text is not None:
             total += len(text) if text.isascii() else len(text.encode())
@@ -291,12 +325,8 @@ def _map(content: object, depth: int) -> Item:
 def _attributes(members: _Wire, depth: int) -> Item:
     changed: Item | None = None
     for name, value in members.items():
-        if not name:
-            raise invalid("name-empty")
-        if not name.isascii():
-            check_encodable(name)
-        if len(name) * 4 > NAME_BYTES_MAX and len(name.encode()) > NAME_BYTES_MAX:
-            raise invalid("name-long")
+        if name not in _names:
+            _check_name(name)
         stored = validate_value(value, depth=depth)
         if stored is not value:
             if changed is None:
@@ -317,6 +347,24 @@ _VALIDATORS: dict[str, Callable[[object, int], Any]] = {
     "L": _list,
     "M": _map,
 }
+
+
+_names: dict[str, int] = {}  # that were checked, and their bytes
+
+
+def _check_name(name: str) -> int:
+    """The bytes of an attribute's name, or why it cannot be one."""
+    if not name:
+        raise invalid("name-empty")
+    check_encodable(name)
+    size_bytes = len(name.encode())
+    if size_bytes > NAME_BYTES_MAX:
+        raise invalid("name-long")
+    if len(name) <= _NAME_CHARACTERS_MAX:
+        if len(_names) >= _NAMES_MAX:
+            _names.clear()
+        _names[name] = size_bytes
+    return size_bytes
 
 
 def check_encodable(text: str) -> None:
