@@ -95,9 +95,9 @@ class RealFile:
 
     def append(self, data: bytes) -> None:
         self._unsynced |= not self._through
-        view = memoryview(data)
-        while view:  # a write may be short when the disk is nearly full
-            view = view[os.write(self._fd, view) :]
+        written = os.write(self._fd, data)
+        while written < len(data):  # a write may be short when the disk is nearly full
+            written += os.write(self._fd, memoryview(data)[written:])
 
     def overwrite(self, offset: int, data: bytes) -> None:
         self._unsynced |= not self._through

@@ -23,9 +23,9 @@ from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
-from dynalab.drivers.host import Host
+from dynalab.drivers.host import QUEUE_MAX, Host, Network, Queue
 from dynalab.drivers.objects import MemoryObjects, Objects
 from dynalab.drivers.store import Store, StoreError
 from dynalab.drivers.syncing import SyncThread
@@ -46,19 +46,11 @@ MakeNode: TypeAlias = Callable[[Address, Topology, int], Node]
 Answer: TypeAlias = Callable[[Response], None]
 
 EVENTS_PER_TICK_MAX = 512
-QUEUE_MAX = 200_000  # messages beyond this are dropped, as a full network queue would
 REQUESTS_MAX = 8_192
 RESTART_NS = 300_000_000
 STOP_POLL_SECONDS = 0.001
 
 log = logging.getLogger("dynalab.embedded")
-
-
-class Network(Protocol):
-    """What may happen to a message on its way; None in the driver means that nothing does."""
-
-    def route(self, source: Address, to: Address, message: Message) -> tuple[int, ...]:
-        """The delays in nanoseconds after which copies arrive: (0,) is a healthy network, () is loss."""
 
 
 class EmbeddedCluster:
@@ -80,11 +72,10 @@ class EmbeddedCluster:
         self.hosts: dict[Address, Host] = {a: Host(self, a, seeds.getrandbits(64)) for a in addresses}
         self._routers = [self.hosts[address] for address in self.topology.routers]
         self._turn = 0
-        # (host, sender, message) for a message, (host, token, operation) for a request.
-        self._queue: deque[tuple[Host, Address | RequestToken, Message | Operation]] = deque()
+        self.queue: Queue = deque()
         self._heap: list[tuple[int, int, Callable[[], None] | Host, TimerName]] = []
         self._serial = 0
-        self._dirty: list[Host] = []
+        self.dirty: list[Host] = []
         self._pending: dict[RequestToken, tuple[Host, Answer]] = {}
         self._token = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -114,7 +105,7 @@ class EmbeddedCluster:
             await asyncio.sleep(STOP_POLL_SECONDS)  # when a sync ends, its disk is closed
         if self._alarm is not None:
             self._alarm.cancel()
-        self._queue.clear()
+        self.queue.clear()
         self._heap.clear()
         for thread in self._sync_threads.values():
             thread.close()
@@ -189,7 +180,7 @@ class EmbeddedCluster:
             return
         self._token = token = self._token + 1
         self._pending[token] = (host, answer)
-        self._queue.append((host, token, operation))
+        self.queue.append((host, token, operation))
         if not self._ticking:
             self._wake()
 
@@ -204,7 +195,7 @@ class EmbeddedCluster:
 
     def post(self, source: Address, to: Address, message: Message) -> None:
         """Put a message on its way."""
-        queue = self._queue
+        queue = self.queue
         if len(queue) >= QUEUE_MAX:
             return
         if self.network is None:
@@ -233,7 +224,7 @@ class EmbeddedCluster:
     def _objects_answered(self, host: Host, epoch: int, asked: asyncio.Future[ObjectDone]) -> None:
         if host.epoch != epoch or host.node is None or asked.cancelled():
             return  # whoever asked is gone; what it asked for is done all the same
-        self._queue.append((host, host.address, asked.result()))
+        self.queue.append((host, host.address, asked.result()))
         if not self._ticking:
             self._wake()
 
@@ -259,17 +250,26 @@ class EmbeddedCluster:
 
     def _tick(self) -> None:
         budget = EVENTS_PER_TICK_MAX
-        queue, heap = self._queue, self._heap
+        queue, heap = self.queue, self._heap
+        take, monotonic_ns = queue.popleft, time.monotonic_ns
+        # The wall clock does not jump within a tick: where it stands beside the other one is looked up once.
+        ahead_ns = time.time_ns() - monotonic_ns()
         while True:
-            while queue and budget:
-                budget -= 1
-                host, sender, payload = queue.popleft()
+            # Those that are here now, and then those that came of them.
+            count = len(queue) if len(queue) < budget else budget
+            budget -= count
+            for _ in range(count):
+                host, sender, payload = take()
                 node = host.node
                 if node is None:
                     if isinstance(sender, int):
                         self.answer(sender, _unavailable())
                     continue
-                host.sample()
+                if host.skewed:
+                    host.sample()
+                else:  # the same, written out: every event comes by here
+                    host.now_ns = now_ns = monotonic_ns()
+                    host.wall_ns = now_ns + ahead_ns
                 try:
                     if sender.__class__ is int:
                         node.on_request(sender, payload, host)  # type: ignore[arg-type]
@@ -277,19 +277,16 @@ class EmbeddedCluster:
                         node.on_message(sender, payload, host)  # type: ignore[arg-type]
                 except Exception:
                     self._died(host, f"died handling {type(payload).__name__}")
-                    continue
-                if host.appended > host.durable and not host.dirty:
-                    host.dirty = True
-                    self._dirty.append(host)
-            if self._dirty:
-                self._sync_dirty()
-            elif not budget:
-                break
-            elif heap and heap[0][0] <= time.monotonic_ns():
+            if queue and budget:
+                continue
+            if budget and heap and heap[0][0] <= monotonic_ns():
                 # One timer, then the messages it caused: after a stall of the whole process the leaders' heartbeats
                 # reach the followers before these take the silence for a death.
                 budget -= 1
                 self._fire_timer()
+            elif self.dirty:
+                # Last: what leaders log and send meanwhile is on the followers' disks with the same syncs.
+                self._sync_dirty()
             else:
                 break
         if queue or not budget:
@@ -317,15 +314,16 @@ class EmbeddedCluster:
         self._settle(owner)
 
     def _settle(self, host: Host) -> None:
-        """After a handler: remember that its appends want a sync."""
-        if host.appended > host.durable and not host.dirty:
-            host.dirty = True
-            self._dirty.append(host)
+        """After a handler: what it appended wants a sync."""
+        if host.appended > host.durable:
+            if not host.dirty:
+                host.dirty = True
+                self.dirty.append(host)
             if not self._ticking:
                 self._wake()
 
     def _sync_dirty(self) -> None:
-        dirty, self._dirty = self._dirty, []
+        dirty, self.dirty = self.dirty, []
         for host in dirty:
             host.dirty = False
             if host.node is None or host.disk is None or host.syncing:

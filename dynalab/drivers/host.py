@@ -8,22 +8,32 @@ from __future__ import annotations
 
 import random
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from dynalab.drivers.objects import Objects
 from dynalab.drivers.store import NodeDisk
 from dynalab_impl.effects import Address, Message, Node, ObjectDone, Position, Record, RequestToken, Response, TimerName
 from dynalab_model.events import Event
+from dynalab_model.operations import Operation
 
 _MILLION = 1_000_000
+
+
+QUEUE_MAX = 200_000  # messages beyond this are dropped, as a full network queue would
+# What waits to be handled: (host, sender, message) for a message, (host, token, operation) for a request.
+Queue: TypeAlias = "deque[tuple[Host, Address | RequestToken, Message | Operation]]"
 
 
 class Switch(Protocol):
     """What connects a host with the others and with its clients."""
 
     told: Counter[str]
+    hosts: dict[Address, Host]
+    network: Network | None
+    queue: Queue
+    dirty: list[Host]  # hosts whose appends want a sync
 
     def post(self, source: Address, to: Address, message: Message) -> None: ...
 
@@ -32,6 +42,13 @@ class Switch(Protocol):
     def ask_objects(self, host: Host, request: Callable[[Objects], ObjectDone]) -> None: ...
 
     def arm(self, host: Host, name: TimerName, delay_ns: int) -> int: ...
+
+
+class Network(Protocol):
+    """What may happen to a message on its way; None in the driver means that nothing does."""
+
+    def route(self, source: Address, to: Address, message: Message) -> tuple[int, ...]:
+        """The delays in nanoseconds after which copies arrive: (0,) is a healthy network, () is loss."""
 
 
 class Host:
@@ -46,7 +63,6 @@ class Host:
         "_random",
         "_real_ns",
         "_records",
-        "_skewed",
         "_waiting",
         "_wall_offset_ns",
         "address",
@@ -58,6 +74,7 @@ class Host:
         "incarnation",
         "node",
         "now_ns",
+        "skewed",
         "syncing",
         "timers",
         "wall_ns",
@@ -80,7 +97,7 @@ class Host:
         self._waiting: list[tuple[Position, Address | RequestToken, Message | Response]] = []
         self._records: list[Record] | None = None
         self._random = random.Random(seed)
-        self._skewed = False
+        self.skewed = False
         self._drift_ppm = 0
         self._wall_offset_ns = 0
         self._base_ns = self._real_ns = 0
@@ -91,31 +108,33 @@ class Host:
         """Read both clocks; called once an event is in hand."""
         self.now_ns = time.monotonic_ns()
         self.wall_ns = time.time_ns()
-        if self._skewed:
+        if self.skewed:
             self.now_ns = self._base_ns + (self.now_ns - self._real_ns) * (_MILLION + self._drift_ppm) // _MILLION
             self.wall_ns += self._wall_offset_ns
 
     def shift_wall(self, by_ns: int) -> None:
         """Move the wall clock, forward or (negative) back."""
         self._wall_offset_ns += by_ns
-        if not self._skewed:
+        if not self.skewed:
             self.set_drift(0)
 
     def set_drift(self, ppm: int) -> None:
         """Let the monotonic clock run fast or slow from now on. It never jumps."""
         self.sample()
         self._base_ns, self._real_ns, self._drift_ppm = self.now_ns, time.monotonic_ns(), ppm
-        self._skewed = True
+        self.skewed = True
 
     # --- Effects ------------------------------------------------------------------------------------------------------
 
     def send(self, to: Address, message: Message, after: Position = -1) -> None:
-        if after < 0:
-            after = self.appended
-        if after <= self.durable:
-            self._cluster.post(self.address, to, message)
+        if (after if after >= 0 else self.appended) <= self.durable:
+            cluster = self._cluster
+            if cluster.network is None and len(cluster.queue) < QUEUE_MAX:
+                cluster.queue.append((cluster.hosts[to], self.address, message))  # what `post` does, written out
+            else:
+                cluster.post(self.address, to, message)
         else:
-            self._waiting.append((after, to, message))
+            self._waiting.append((after if after >= 0 else self.appended, to, message))
 
     def reply(self, token: RequestToken, response: Response, after: Position = -1) -> None:
         if after < 0:
@@ -137,6 +156,9 @@ class Host:
         assert self.disk is not None
         self.disk.append(record)
         self.appended += 1
+        if not self.dirty:
+            self.dirty = True
+            self._cluster.dirty.append(self)
         return self.appended
 
     def truncate(self, before: Position) -> None:

@@ -25,6 +25,7 @@ import struct
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from dynalab.drivers.disk import File, FileSystem, parent_of, write_atomically
 from dynalab.drivers.synced_mark import SyncedMark, create_mark, disk_name, open_mark
@@ -269,13 +270,14 @@ class LogFiles:
         It raises OSError if the disk refuses, and then the log must not be used again.
         """
         staged, self._staged = self._staged, []
-        before = self._before
+        return partial(self._carry_out, staged, self._before)
 
-        def job() -> None:
+    def _carry_out(self, staged: list[bytes], before: Position) -> None:
+        if staged:
             self._sync(staged)
+        assert before <= self._segments.written + 1, "what is not on disk cannot be replaced by what is"
+        if self._segments.closed or self._segments.doomed:
             self._drop(before)
-
-        return job
 
     def _sync(self, records: list[bytes]) -> None:
         segments, name = self._segments, disk_name(self._directory)
@@ -304,7 +306,6 @@ class LogFiles:
 
     def _drop(self, before: Position) -> None:
         closed, doomed = self._segments.closed, self._segments.doomed
-        assert before <= self._segments.written + 1, "what is not on disk cannot be replaced by what is"
         count, frames = len(doomed), 0
         while closed and closed[0].written < before:
             gone = closed.popleft()
@@ -326,6 +327,9 @@ class LogFiles:
 
 def _batches(records: list[bytes]) -> Iterator[tuple[bytes, int]]:
     """The records as bytes of bounded size, and how many each holds."""
+    if records and sum(map(len, records)) <= BATCH_BYTES_MAX:  # as almost always
+        yield b"".join(records), len(records)
+        return
     batch: list[bytes] = []
     size_bytes = 0
     for record in records:

@@ -16,6 +16,8 @@ copy, looks torn when a write was lost, or when another's landed on both copies.
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
+from zlib import crc32
 
 from dynalab.drivers.disk import File, FileSystem
 from dynalab_impl.storage import wal
@@ -26,6 +28,7 @@ PLACES = 2
 COPIES = 2
 _MARK = struct.Struct("<QQ")  # which mark it is, and the number of the last frame that is on disk
 _FRAME_BYTES = wal.HEADER_BYTES + _MARK.size
+_REST = bytes(SECTOR_BYTES - _FRAME_BYTES)
 
 
 class SyncedMark:
@@ -101,5 +104,12 @@ def disk_name(directory: str) -> str:
 
 def _sectors(name: str, place: int, number: int, frames: int) -> bytes:
     mark = _MARK.pack(number, frames)
-    sectors = range(place * COPIES, (place + 1) * COPIES)
-    return b"".join(wal.frame(mark, 1, f"{name}/{sector}").ljust(SECTOR_BYTES, b"\0") for sector in sectors)
+    return b"".join(
+        [b"%b%b%b%b" % (head, crc32(mark, at).to_bytes(4, "little"), mark, _REST) for head, at in _heads(name, place)]
+    )
+
+
+@lru_cache(maxsize=256)
+def _heads(name: str, place: int) -> list[tuple[bytes, int]]:
+    """What the frames in the sectors of a place begin with (`wal.frame`), and their checksums so far."""
+    return [wal.head(_MARK.size, 1, f"{name}/{sector}") for sector in range(place * COPIES, (place + 1) * COPIES)]

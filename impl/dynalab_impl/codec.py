@@ -22,6 +22,7 @@ from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
 
 from dynalab_impl import messages, metadata, records, snapshot, transact_messages
 from dynalab_impl.effects import Address, Message, Record
+from dynalab_impl.entries import Write
 from dynalab_model import operations, schema
 
 _Encoder: TypeAlias = Callable[[Any], Any]
@@ -219,24 +220,28 @@ class EntryMemory:
         # By identity: the entry is kept beside its text, so that no other object gets its number.
         self._texts: dict[int, tuple[messages.Entry, str]] = {}
         self._texts_bytes = 0
-        self._heads: dict[tuple[str, messages.Ballot], str] = {}  # of the records of one leader: all but their slots
+        # Of each group's records, of its newest leader: all but their slots.
+        self._heads: dict[str, tuple[messages.Ballot, str]] = {}
 
     def encode(self, record: Record) -> bytes:
         """What `encode` gives."""
         if type(record) is not records.AcceptedEntries:
             return encode(record)
-        head = self._heads.get((record.group, record.ballot))
-        if head is None:
-            head = to_json([messages.VERSION, "AcceptedEntries", record.group, record.ballot])[:-1]
-            self._heads[record.group, record.ballot] = head
-        entries = ",".join([self._text(entry) for entry in record.entries])
-        return f"{head},{record.first_slot},[{entries}]]".encode()
+        head = self._heads.get(record.group)
+        if head is None or head[0] != record.ballot:
+            head = record.ballot, to_json([messages.VERSION, "AcceptedEntries", record.group, record.ballot])[:-1]
+            self._heads[record.group] = head
+        if len(record.entries) == 1:
+            entries = self._text(record.entries[0])
+        else:
+            entries = ",".join([self._text(entry) for entry in record.entries])
+        return f"{head[1]},{record.first_slot},[{entries}]]".encode()
 
     def _text(self, entry: messages.Entry) -> str:
         known = self._texts.get(id(entry))
         if known is not None:
             return known[1]
-        text = to_json(_encode_any(entry))
+        text = _write_text(entry, entry.command) if type(entry.command) is Write else to_json(_encode_any(entry))
         if self._texts_bytes > ENTRY_MEMORY_BYTES_MAX:
             self._texts.clear()
             self._heads.clear()
@@ -246,6 +251,18 @@ class EntryMemory:
         return text
 
 
+def _write_text(entry: messages.Entry, command: Write) -> str:
+    """What most entries are, spelt out by hand: in half the time."""
+    (number, node), (router, request) = entry.ballot, entry.request
+    item = "null" if command.item is None else to_json(command.item)
+    body = to_json(command.body) if command.body else "{}"
+    return (
+        f'["Entry",[{number},{_spell(node)}],{entry.slot},{entry.time_ns},[{_spell(router)},{request}],'
+        f'{entry.expiry_ns},["Write",{_spell(command.key.decode("latin-1"))},{item},{body}]]'
+    )
+
+
+_spell = json.encoder.encode_basestring_ascii
 _parse = json.JSONDecoder().raw_decode
 
 

@@ -86,6 +86,15 @@ def test_an_entry_that_was_spelt_out_before_gives_the_same_bytes(record: records
     assert memory.encode(other) == encode(other), "only entries are remembered, not what is around them"
 
 
+@settings(max_examples=50)
+@given(entry=st.deferred(lambda: instances_of(messages.Entry)), write=st.deferred(lambda: instances_of(messages.Write)))
+def test_a_write_that_is_spelt_out_by_hand_gives_the_same_bytes(entry: messages.Entry, write: messages.Write) -> None:
+    entry.command = write
+    record = records.AcceptedEntries("g", (1, "n"), entry.slot, (entry,))
+    assert codec.EntryMemory().encode(record) == encode(record)
+    assert decode(encode(record)) == record
+
+
 def test_the_memory_for_entries_is_bounded() -> None:
     memory = codec.EntryMemory()
     for slot in range(1, 12):

@@ -23,6 +23,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 HEADER_BYTES = 16
 RECORD_BYTES_MAX = 64 * 1024 * 1024  # a longer length is taken for damage, not believed
@@ -46,8 +47,14 @@ def frame(payload: bytes, sequence: int = 1, disk: str = "") -> bytes:
     """One record, ready to append as number `sequence` of the log on that disk."""
     assert len(payload) <= RECORD_BYTES_MAX, "a record is bounded"
     assert sequence > 0, "frames count from 1"
-    place = _PLACE.pack(len(payload), sequence)
-    return place + zlib.crc32(payload, zlib.crc32(place, _seed(disk))).to_bytes(4, "little") + payload
+    place, checksum = head(len(payload), sequence, disk)
+    return place + zlib.crc32(payload, checksum).to_bytes(4, "little") + payload
+
+
+def head(length: int, sequence: int, disk: str) -> tuple[bytes, int]:
+    """What a frame begins with, and the checksum so far: the same for all frames of a length in one place."""
+    place = _PLACE.pack(length, sequence)
+    return place, zlib.crc32(place, _seed(disk))
 
 
 def recover(data: bytes, disk: str = "", first: int = 1, synced: int = 0) -> Recovery:
@@ -68,6 +75,7 @@ def recover(data: bytes, disk: str = "", first: int = 1, synced: int = 0) -> Rec
     return Recovery(payloads, at, torn=at < len(data), damaged=sequence <= synced, misplaced=misplaced)
 
 
+@lru_cache(maxsize=256)  # a log has one disk, and every frame asks
 def _seed(disk: str) -> int:
     return zlib.crc32(disk.encode())
 
