@@ -31,6 +31,7 @@ LINGER_SECONDS = 2.0
 
 JSON_1_0 = b"application/x-amz-json-1.0"
 PLAIN = b"text/plain; charset=utf-8"
+_WIRE = b"%b%bDate: %b\r\nContent-Length: %d\r\n\r\n%b"
 
 Handler: TypeAlias = "Callable[[Exchange], None]"
 
@@ -53,11 +54,11 @@ class Exchange:
     def answer(self, status: int, content_type: bytes, body: bytes, extra: bytes = b"") -> None:
         """Answer this request, once. `extra` is whole header lines, each with its line end."""
         if self.wire is None:
-            extra = self.extra + extra
             head = _head(status, content_type, self.keep_alive)
-            body_sent = b"" if self.method == b"HEAD" else body
-            rest = (http_date(), len(body), body_sent)
-            self.wire = b"%s%sDate: %s\r\nContent-Length: %d\r\n\r\n%s" % (head, extra, *rest)
+            if self.extra:
+                extra = self.extra + extra
+            sent = b"" if self.method == b"HEAD" else body
+            self.wire = _WIRE % (head, extra, http_date(), len(body), sent)
             self.connection.flush()
 
 
@@ -103,6 +104,7 @@ class Connection(asyncio.Protocol):
         "_body_bytes",
         "_exchange",
         "_head_bytes",
+        "_headers",
         "_linger_bytes",
         "_listener",
         "_loop",
@@ -120,6 +122,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._exchange: Exchange | None = None
+        self._headers: dict[bytes, bytes] = {}  # of the exchange that is arriving
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._head_bytes = 0
@@ -183,7 +186,8 @@ class Connection(asyncio.Protocol):
     # --- httptools ---------------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        self._exchange = Exchange(self)
+        exchange = self._exchange = Exchange(self)
+        self._headers = exchange.headers
         self._head_bytes = 0
         self._began_at = self._loop.time()
 
@@ -192,16 +196,14 @@ class Connection(asyncio.Protocol):
         self._exchange.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        assert self._exchange is not None
-        headers = self._exchange.headers
-        name = name.lower()
+        headers, name = self._headers, name.lower()
         headers[name] = headers[name] + b"," + value if name in headers else value
 
     def on_headers_complete(self) -> None:
-        exchange = self._exchange
+        exchange, parser = self._exchange, self._parser
         assert exchange is not None
-        exchange.method = self._parser.get_method()
-        exchange.keep_alive = self._parser.should_keep_alive()
+        exchange.method = parser.get_method()
+        exchange.keep_alive = parser.should_keep_alive()
         length = exchange.headers.get(b"content-length")
         if length is not None and (len(length) > 12 or int(length) > BODY_BYTES_MAX):
             self._refuse(413, b"")
@@ -238,6 +240,12 @@ class Connection(asyncio.Protocol):
         line, transport = self.open, self._transport
         if transport is None:
             return
+        if len(line) == 1:  # nothing was pipelined
+            exchange = line[0]
+            if exchange.wire is not None and exchange.keep_alive:
+                line.popleft()
+                transport.write(exchange.wire)
+                return
         full = len(line) >= PIPELINE_MAX
         while line and line[0].wire is not None:
             exchange = line.popleft()

@@ -45,6 +45,8 @@ CORS_EXPOSED = (
 )
 # Header values that a preflight may have echoed: what HTTP calls tokens, and commas between them.
 _ECHOED = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,4096}")
+_REQUEST_ID = b"x-amzn-RequestId: %s%012d\r\n"
+_EXTRA = _REQUEST_ID + b"x-amz-crc32: %d\r\n"
 REQUEST_ID_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 log = logging.getLogger("dynalab.endpoint")
@@ -182,12 +184,12 @@ class Endpoint:
 
     def _say(self, exchange: Exchange, status: int, text: bytes) -> None:
         """An answer that is no JSON."""
-        extra = b"%sx-amz-crc32: %d\r\n" % (self._next_id(), zlib.crc32(text))
-        exchange.answer(status, PLAIN, text, extra)
+        self._id += 1
+        exchange.answer(status, PLAIN, text, _EXTRA % (self._id_prefix, self._id, zlib.crc32(text)))
 
     def _next_id(self) -> bytes:
         self._id += 1
-        return b"x-amzn-RequestId: %s%012d\r\n" % (self._id_prefix, self._id)
+        return _REQUEST_ID % (self._id_prefix, self._id)
 
     def _answered(self, exchange: Exchange, response: Response) -> None:
         if response.status == 200:
@@ -203,8 +205,9 @@ class Endpoint:
 
     def _send(self, exchange: Exchange, status: int, body: Mapping[str, object]) -> None:
         # ASCII out: half a surrogate pair that somebody stored can then be sent back as it came.
-        data = to_json(body).encode()
-        extra = b"%sx-amz-crc32: %d\r\n" % (self._next_id(), zlib.crc32(data))
+        data = to_json(body).encode() if body else b"{}"
+        self._id += 1
+        extra = _EXTRA % (self._id_prefix, self._id, zlib.crc32(data))
         exchange.answer(status, JSON_1_0, data, extra)
 
 
@@ -212,7 +215,16 @@ def _refuse_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is not JSON")
 
 
-_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def _decode(text: str) -> object:
+    """What the JSON says. Bodies are mostly one object and nothing around it: then nobody looks for blanks."""
+    if text[0] == "{":
+        content, end = _decoder.raw_decode(text)
+        if end == len(text):
+            return content
+    return _decoder.decode(text)
 
 
 def _inflated(encoding: bytes, body: bytes) -> bytes:
