@@ -179,7 +179,7 @@ class Manifest:
 
     def to_json(self) -> bytes:
         topology = asdict(self.topology)
-        del topology["limits"]  # not of the disks: each process says whether it throttles
+        del topology["limits"], topology["log_as_state"]  # not of the disks: each process says them anew
         topology["storage"] = [list(address) for address in self.topology.storage]
         topology["routers"] = [list(address) for address in self.topology.routers]
         incarnations = {str(address): number for address, number in self.incarnations.items()}
@@ -234,6 +234,7 @@ class FileStore:
         self.topology = replace(
             found,
             limits=topology.limits,
+            log_as_state=topology.log_as_state,
             collection_bytes_max=topology.collection_bytes_max,
             timing=replace(found.timing, accepts_in_flight=topology.timing.accepts_in_flight),
         )

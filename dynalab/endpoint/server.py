@@ -95,6 +95,7 @@ class Settings:
             1,
             partitions=self.partitions,
             timing=timing,
+            log_as_state=True,
             limits=limits,
             collection_bytes_max=self.collection_bytes_max,
             transaction_rules=self.transaction_rules,

@@ -8,7 +8,7 @@ still be carried out.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from dynalab_impl import messages as m
 from dynalab_impl.effects import Address, Effects, Message
@@ -16,7 +16,7 @@ from dynalab_impl.entries import making_of
 from dynalab_impl.pending import Pending
 from dynalab_impl.steps import STEPS, ReadStep, Step, message_of
 from dynalab_impl.stream_messages import StreamStep
-from dynalab_model.operations import DeleteItem, GetItem, PutItem, UpdateItem
+from dynalab_model.operations import GetItem
 
 if TYPE_CHECKING:
     from dynalab_impl.router import Router
@@ -52,7 +52,7 @@ def compose(router: Router, pending: Pending, spec: m.GroupSpec, consistent: boo
     pending.sent = True
     request = (router.identity, pending.number)
     number = pending.number + pending.attempts
-    if is_over(pending):
+    if not pending.attempts or is_over(pending):
         pending.alone = pending.attempts
     pending.attempts += 1
     if pending.sent_to != spec.group:
@@ -60,7 +60,7 @@ def compose(router: Router, pending: Pending, spec: m.GroupSpec, consistent: boo
         pending.sent_to = spec.group
     if type(operation) in STEPS:
         return message_of(cast(Step, operation), spec.group, number, request, pending.expiry_ns)
-    write = cast("PutItem | UpdateItem | DeleteItem", operation)
+    write: Any = operation
     return m.WriteRequest(spec.group, number, request, pending.expiry_ns, pending.key, write)
 
 

@@ -32,7 +32,6 @@ from dynalab_impl.messages import (
     StreamForm,
     TableMap,
 )
-from dynalab_impl.partition import Outcome
 from dynalab_impl.reforming import ending, reformed, stream_form
 from dynalab_impl.snapshot import (
     DividedImage,
@@ -106,7 +105,7 @@ class Catalog:
         self.topology = topology
         self.applied = 0
         self.log_time_ns: Nanoseconds = 0
-        self.dedup: dict[RequestId, Outcome] = {}
+        self.dedup: dict[RequestId, OutcomeImage] = {}
         self.tables: dict[str, Table] = {}
         self.nodes: dict[Address, int] = {}
         # Groups that a node was down to drop: by table id, and divided partitions by their name.
@@ -134,8 +133,7 @@ class Catalog:
         ]
         nodes = [NodeImage(Member(address, incarnation)) for address, incarnation in self.nodes.items()]
         leftovers = [LeftoverImage(table_id, groups) for table_id, groups in self.leftovers.items()]
-        outcomes = [OutcomeImage(request, o.expiry_ns, o.status, o.error, o.body) for request, o in self.dedup.items()]
-        return [*tables, *nodes, *leftovers, *self.divided.values(), *outcomes]
+        return [*tables, *nodes, *leftovers, *self.divided.values(), *self.dedup.values()]
 
     def image(self, part: object) -> Image:
         assert isinstance(part, TableImage | NodeImage | LeftoverImage | DividedImage | OutcomeImage)
@@ -155,7 +153,7 @@ class Catalog:
             elif isinstance(image, DividedImage):
                 self.divided[image.parent.group] = image
             elif isinstance(image, OutcomeImage):
-                self.dedup[image.request] = Outcome(image.expiry_ns, image.status, image.error, image.body)
+                self.dedup[image.request] = image
 
     def apply(self, entry: Entry) -> None:
         assert entry.slot == self.applied + 1
@@ -166,7 +164,7 @@ class Catalog:
         if entry.request[1] and entry.request in self.dedup:
             return
         command = entry.command
-        outcome = Outcome(entry.expiry_ns, 200, "", {})
+        outcome = OutcomeImage(entry.request, entry.expiry_ns, 200, "", {})
         if type(command) is CatalogChange:
             before = self._parts(command)
             try:
@@ -175,9 +173,11 @@ class Catalog:
                 self._put_back(before)
                 self.unfit = self.unfit if isinstance(error, DynamoError) else entry.slot
                 told = as_told(error)
-                outcome = Outcome(entry.expiry_ns, told.status, told.code, cast("dict[str, JSON]", told.body()))
+                outcome = OutcomeImage(
+                    entry.request, entry.expiry_ns, told.status, told.code, cast("dict[str, JSON]", told.body())
+                )
         elif type(command) is Failed:
-            outcome = Outcome(entry.expiry_ns, command.status, command.error, command.body)
+            outcome = OutcomeImage(entry.request, entry.expiry_ns, command.status, command.error, command.body)
         if entry.request[1]:
             self.dedup[entry.request] = outcome
 

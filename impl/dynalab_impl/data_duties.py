@@ -6,7 +6,7 @@ These functions are methods of `StorageNode`, kept in a room of their own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dynalab_impl import admission_duties, endings, index_duties
 from dynalab_impl import messages as m
@@ -18,7 +18,7 @@ from dynalab_impl.partition import Partition
 from dynalab_impl.replication.leadership import next_time_ns
 from dynalab_impl.replication.leading import UNCOMMITTED_MAX, Waiter
 from dynalab_impl.replication.replica import Replica
-from dynalab_impl.splitting import is_splitting, moved, note_heat
+from dynalab_impl.splitting import moved, note_heat
 from dynalab_model.capacity import READ_UNIT_BYTES, fetched_units, item_write_units, read_half_units
 from dynalab_model.collections import check_collection, growth_bytes
 from dynalab_model.errors import DynamoError
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
 
 def serving(
-    node: StorageNode, sender: Address, group: str, number: int, effects: Effects, *, streams: bool = False
+    node: StorageNode, sender: Address, group: str, number: int, effects: Effects, *, deleted_too: bool = False
 ) -> Replica | None:
     """The replica if it may serve as leader; else the sender is told where to go. Of a table that was deleted only
-    `streams` are served.
+    streams are served (`deleted_too`).
     """
     replica = node.replicas.get(group)
     if replica is not None and was_moved(replica, sender, number, effects):
         return None
-    if replica is not None and not streams and is_gone(replica):
+    if replica is not None and not deleted_too and is_gone(replica):
         replica = None
     if replica is not None and replica.may_serve(effects.now_ns):
         return replica
@@ -105,9 +105,10 @@ def on_write(node: StorageNode, sender: Address, message: m.WriteRequest, effect
     if admission is not None and admission_duties.is_late(node, sender, admission, message, effects):
         return
     hosted = node.replicas.get(message.group)
-    if (hosted is None or is_gone(hosted)) and endings.told(node, sender, message, effects):
+    gone = hosted is None or is_gone(hosted)
+    if gone and endings.told(node, sender, message, effects):
         return
-    replica = node.serving(sender, message.group, message.number, effects)
+    replica = node.serving(sender, message.group, message.number, effects, deleted_too=not gone)
     if replica is None:
         if admission is not None:
             admission_duties.turn_away(admission, message)
@@ -116,15 +117,15 @@ def on_write(node: StorageNode, sender: Address, message: m.WriteRequest, effect
         return
     if node.expired(replica, message.expiry_ns, effects):
         return
-    if len(replica.log) - replica.commit_index >= UNCOMMITTED_MAX or is_splitting(replica):
+    partition, lead = replica.state, replica.leading
+    assert isinstance(partition, Partition) and lead is not None
+    if replica.log.last - replica.commit_index >= UNCOMMITTED_MAX or lead.splitting:
         if admission is not None:
             admission_duties.turn_away(admission, message)
         effects.send(sender, m.Redirect(message.number, message.group, None), NOTHING)
         return
     if admission is not None and admission_duties.write_refused(node, sender, replica, message, effects):
         return
-    partition, lead = replica.state, replica.leading
-    assert isinstance(partition, Partition) and lead is not None
     schema = partition.schema
     key, operation = message.key, message.operation
     if replica.spec.table == LEDGER:
@@ -155,7 +156,7 @@ def on_write(node: StorageNode, sender: Address, message: m.WriteRequest, effect
             promised = promised_bytes(partition, lead, key)
             check_collection(held_bytes + promised, growth, node.topology.collection_bytes_max)
             units = sum(index_units(local_changes(schema, current, effect.item)).values())
-        body = as_json(write_response(schema, operation, current, effect, held_bytes))
+        body: Any = write_response(schema, operation, current, effect, held_bytes)
         command = m.Write(key, effect.item, body)
     except DynamoError as refusal:
         command = m.Failed(refusal.status, refusal.code, as_json(refusal.body()))

@@ -249,6 +249,7 @@ class Topology:
     dead_after_s: int = 30  # a node that was silent for so long is dead to the autoadmin
     split_after_s: int = 60  # and one that was hot for so long without a pause, where limits are set
     log_records_max: int = 20_000  # after so many records a node writes snapshots, and lets go of the log before them
+    log_as_state: bool = False  # ... but not before these are as many as the parts that the snapshots would have
     cached_partitions_max: int = 10_000  # a router remembers where so many partitions lie
     index_backlog_max: int = 2_000  # a partition that owes its indexes so many changes takes no write that owes more
     sweep_rows: int = 500  # ... and looks at so many of its items for expired ones, each time
@@ -272,6 +273,7 @@ def layout(
     partitions: int = 4,
     timing: Timing | None = None,
     log_records_max: int = 20_000,
+    log_as_state: bool = False,
     archive: bool = False,
     scrub: bool = False,
     limits: Limits | None = None,
@@ -297,6 +299,7 @@ def layout(
         partitions_per_table=partitions,
         timing=timing or Timing(),
         log_records_max=log_records_max,
+        log_as_state=log_as_state,
         archive=archive,
         scrub=scrub,
         limits=limits,

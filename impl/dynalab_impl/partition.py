@@ -20,6 +20,7 @@ from dynalab_impl.effects import Nanoseconds
 from dynalab_impl.local_indexes import LocalIndexes, keys_between
 from dynalab_impl.messages import (
     Backfill,
+    Command,
     Entry,
     Failed,
     Form,
@@ -50,7 +51,6 @@ from dynalab_impl.snapshot import (
     SplitImage,
     TombstoneImage,
 )
-from dynalab_impl.stored import Outcome as Outcome
 from dynalab_impl.stored import StoredItem as StoredItem
 from dynalab_model.items import index_changes
 from dynalab_model.schema import TableSchema
@@ -102,8 +102,8 @@ class Partition:
             self.local = LocalIndexes(self.form.schema)
         self.applied = 0
         self.log_time_ns: Nanoseconds = 0
-        self.dedup: dict[RequestId, Outcome] = {}
-        self.dedup_order: deque[tuple[Nanoseconds, RequestId]] = deque()
+        self.dedup: dict[RequestId, OutcomeImage] = {}
+        self.dedup_order: deque[OutcomeImage] = deque()  # as they came
         self.owed: deque[OwedImage] = deque()
         self.owed_count = 0
         self.shards = stream_shards.begun(spec)  # of the table's streams; the open one last
@@ -149,7 +149,7 @@ class Partition:
         shards = stream_shards.parts([*self.shards, *self.feed]) if self.shards or self.feed else []
         keys = list(self.items)
         rows = zip(keys, map(self.items.__getitem__, keys), strict=True)
-        return [*self._whole(), *shards, *rows, *self.dedup.items(), *self.owed, *tombstones, *held]
+        return [*self._whole(), *shards, *rows, *self.dedup.values(), *self.owed, *tombstones, *held]
 
     def _whole(self) -> list[PartitionImage]:
         if self.form is None or not (self.form.version or self.deleted_slot or self.deleted_ns or self.read_until_ns):
@@ -159,13 +159,13 @@ class Partition:
 
     def image(self, part: object) -> Image:
         if type(part) is not tuple:
-            assert isinstance(part, PartitionImage | ShardImage | OwedImage | TombstoneImage | HeldImage | SplitImage)
+            assert isinstance(
+                part, PartitionImage | OutcomeImage | ShardImage | OwedImage | TombstoneImage | HeldImage | SplitImage
+            )
             return part
         key, value = part
         if type(value) is StoredItem:
             return RowImage(key, value.item, value.version, value.time_ns, value.stamp_ns)
-        if type(value) is Outcome:
-            return OutcomeImage(key, value.expiry_ns, value.status, value.error, value.body)
         assert isinstance(value, Change)
         return ChangeImage(key, value)
 
@@ -178,8 +178,8 @@ class Partition:
             if isinstance(image, RowImage):
                 rows[image.key] = StoredItem(image.item, image.version, image.time_ns, image.stamp_ns)
             elif isinstance(image, OutcomeImage):
-                self.dedup[image.request] = Outcome(image.expiry_ns, image.status, image.error, image.body)
-                self.dedup_order.append((image.expiry_ns, image.request))
+                self.dedup[image.request] = image
+                self.dedup_order.append(image)
             elif isinstance(image, OwedImage):
                 self.owed.append(image)
             elif isinstance(image, ShardImage | ChangeImage):
@@ -206,21 +206,23 @@ class Partition:
 
     def apply(self, entry: Entry) -> None:
         """Apply the next entry of the log."""
-        assert entry.slot == self.applied + 1, "entries are applied in order, each once"
-        assert entry.time_ns >= self.log_time_ns, "log time never goes back"
-        self.applied = entry.slot
-        self.log_time_ns = entry.time_ns
-        request = entry.request
+        slot, time_ns, request, command = entry.slot, entry.time_ns, entry.request, entry.command
+        assert slot == self.applied + 1, "entries are applied in order, each once"
+        assert time_ns >= self.log_time_ns, "log time never goes back"
+        self.applied = slot
+        self.log_time_ns = time_ns
         if request[1]:
-            if request in self.dedup:
+            if type(command) is Write:
+                outcome = OutcomeImage(request, entry.expiry_ns, 200, "", command.body)
+            else:
+                outcome = _outcome(request, entry.expiry_ns, command)
+            if self.dedup.setdefault(request, outcome) is not outcome:
                 return  # a copy of a request that two leaders logged: it happened at the first place
-            self.dedup[request] = self._outcome(entry)
-            self.dedup_order.append((entry.expiry_ns, request))
+            self.dedup_order.append(outcome)
         if self.shards:
-            stream_shards.pass_time(self.shards, self.spec.group, entry.slot, entry.time_ns)
+            stream_shards.pass_time(self.shards, self.spec.group, slot, time_ns)
         if self.feed:
             feeds.pass_time(self, entry)
-        command = entry.command
         if type(command) is Write:
             self._change(entry, command.key, command.item)
         elif type(command) is IndexWrite:
@@ -239,8 +241,10 @@ class Partition:
         elif type(command) is Sweep:
             self._sweep(entry, command)
         elif type(command) is Scrub:
-            self.digest = digest(self, entry.slot, command.after, command.rows_max)
-        self._forget_expired()
+            self.digest = digest(self, slot, command.after, command.rows_max)
+        order = self.dedup_order
+        if self.tombstones or (order and order[0].expiry_ns < time_ns):
+            self._forget_expired()
 
     def get(self, key: bytes) -> Item | None:
         """The committed item under this key."""
@@ -281,16 +285,6 @@ class Partition:
             size_bytes += item_size(item)
         return keys, items, False
 
-    def _outcome(self, entry: Entry) -> Outcome:
-        command = entry.command
-        if type(command) is Write:
-            return Outcome(entry.expiry_ns, 200, "", command.body)
-        if type(command) is Failed:
-            return Outcome(entry.expiry_ns, command.status, command.error, command.body)
-        if type(command) is TransactPrepare or type(command) is TransactWhole:
-            return Outcome(entry.expiry_ns, 200, "", command.body)
-        return Outcome(entry.expiry_ns, 200, "", {})
-
     def _change(
         self, entry: Entry, key: bytes, item: Item | None, stamp_ns: Nanoseconds = 0, identity: str = ""
     ) -> None:
@@ -298,10 +292,29 @@ class Partition:
         on them changes with them. A transaction brings its own `stamp_ns`; `identity` is the service's where it acts by
         itself, and then nobody pays.
         """
-        if self.form is not None and self.form.gone:
+        form = self.form
+        if form is not None and form.gone:
             return  # logged before its leader knew, and to a table that is deleted: nobody would ever take it away
         stored: StoredItem | None = self.items.get(key)
-        before = None if stored is None else stored.item
+        if self.shards or self.feed or self.local is not None or (form is not None and form.schema.indexes):
+            self._pass_on(entry, key, None if stored is None else stored.item, item, identity)
+        if not stamp_ns:
+            # Behind that of whatever was there. What is not there was deleted at the latest when anything was.
+            behind_ns = self.deleted_ns if stored is None else stored.stamp_ns
+            stamp_ns = entry.time_ns if entry.time_ns > behind_ns else behind_ns + 1
+            if self.held:
+                stamp_ns = self._before_held(key, stamp_ns)
+        if item is None:
+            if stored is not None:
+                del self.items[key]
+                self.deleted_ns, self.deleted_slot = max(self.deleted_ns, stamp_ns), entry.slot
+        elif stored is None:
+            self.items[key] = StoredItem(item, entry.slot, entry.time_ns, stamp_ns)
+        else:  # its place among the keys is known
+            dict.__setitem__(self.items, key, StoredItem(item, entry.slot, entry.time_ns, stamp_ns))
+
+    def _pass_on(self, entry: Entry, key: bytes, before: Item | None, item: Item | None, identity: str) -> None:
+        """What follows from a change of an item: in local indexes at once, to others it is owed or told."""
         if self.local is not None:
             self.local.change(key, before, item)
         if self.form is not None and self.form.schema.indexes:
@@ -315,18 +328,11 @@ class Partition:
             stream_shards.note(self.shards, self.schema, entry.slot, entry.time_ns, before, item, identity)
         if self.feed:
             feeds.note(self, entry, before, item, identity)
-        stamp_ns = stamp_ns or self._next_stamp(key, stored, entry.time_ns)
-        if item is not None:
-            self.items[key] = StoredItem(item, entry.slot, entry.time_ns, stamp_ns)
-        elif stored is not None:
-            del self.items[key]
-            self.deleted_ns, self.deleted_slot = max(self.deleted_ns, stamp_ns), entry.slot
 
-    def _next_stamp(self, key: bytes, stored: StoredItem | None, time_ns: Nanoseconds) -> Nanoseconds:
-        """The timestamp of a single write now: behind that of whatever was there. What is not there was deleted at the
-        latest when anything was. A write that may pass a prepared transaction stays before it (`transaction_rules`).
+    def _before_held(self, key: bytes, stamp_ns: Nanoseconds) -> Nanoseconds:
+        """The timestamp of a single write, before those of prepared transactions that it may pass
+        (`transaction_rules`).
         """
-        stamp_ns = max(time_ns, (self.deleted_ns if stored is None else stored.stamp_ns) + 1)
         for held in transact_apply.holders(self.held.get(key)):
             if not held.hidden:
                 stamp_ns = min(stamp_ns, held.stamp_ns - 1)
@@ -442,10 +448,19 @@ class Partition:
     def _forget_expired(self) -> None:
         now_ns = self.log_time_ns
         order = self.dedup_order
-        while order and order[0][0] < now_ns:
-            self.dedup.pop(order.popleft()[1], None)
+        while order and order[0].expiry_ns < now_ns:
+            self.dedup.pop(order.popleft().request, None)
         while self.tombstones:
             key = next(iter(self.tombstones))
             if self.tombstones[key][1] + 2 * self.keep_ns >= now_ns:
                 break
             del self.tombstones[key]
+
+
+def _outcome(request: RequestId, expiry_ns: Nanoseconds, command: Command) -> OutcomeImage:
+    """What copies of a request are answered that asked for something else than to write."""
+    if type(command) is Failed:
+        return OutcomeImage(request, expiry_ns, command.status, command.error, command.body)
+    if type(command) is TransactPrepare or type(command) is TransactWhole:
+        return OutcomeImage(request, expiry_ns, 200, "", command.body)
+    return OutcomeImage(request, expiry_ns, 200, "", {})

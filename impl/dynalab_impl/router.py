@@ -13,7 +13,7 @@ error.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, cast, get_args
+from typing import Any, TypeAlias, cast, get_args
 
 from dynalab_impl import (
     answers,
@@ -79,11 +79,8 @@ SWEEP: TimerName = ("sweep",)
 SWEEP_NS = 20_000_000
 PENDING_MAX = 10_000  # more requests at once are refused before anything is sent
 
-_BATCHES = frozenset({BatchGetItem, BatchWriteItem})
-_STATEMENTS = frozenset({ExecuteStatement, BatchExecuteStatement})
-_TRANSACTIONS: frozenset[type] = frozenset(get_args(TransactOperation))
-_WRITES = frozenset({PutItem, UpdateItem, DeleteItem, BatchWriteItem, TransactWriteItems}) | _STATEMENTS
-_STREAMS: frozenset[type] = frozenset(get_args(StreamOperation))
+_STATEMENTS = (ExecuteStatement, BatchExecuteStatement)
+_WRITES = frozenset({PutItem, UpdateItem, DeleteItem, BatchWriteItem, TransactWriteItems, *_STATEMENTS})
 _Whole: TypeAlias = (
     batching.Batch | statements.Running | statements.Members | Transaction | transact_reads.Reads | stream_requests.Walk
 )
@@ -93,6 +90,12 @@ def _table_of(operation: Operation) -> str:
     if isinstance(operation, CreateTable):
         return operation.schema.name
     return "" if isinstance(operation, ListTables) else operation.table
+
+
+def _begin_step(router: Router, pending: Pending, effects: Effects) -> None:
+    """A step of something larger knows its key."""
+    pending.key = cast("Step | StreamStep", pending.operation).key
+    router.dispatch(pending, effects)
 
 
 def _refuse(token: RequestToken, error: DynamoError, effects: Effects) -> None:
@@ -157,19 +160,12 @@ class Router:
             _refuse(token, throttling(control_plane=True), effects)
             return
         timing = self.topology.timing
-        number = self.next_request()
-        table = _table_of(operation)
-        pending = Pending(
-            number,
-            token,
-            operation,
-            effects.now_ns + timing.request_ns,
-            effects.wall_ns + timing.dedup_ns,
-            effects.now_ns,
-            table,
-        )
+        number, now_ns, table = self.next_request(), effects.now_ns, _table_of(operation)
+        expiry_ns = effects.wall_ns + timing.dedup_ns
+        pending = Pending(number, token, operation, now_ns + timing.request_ns, expiry_ns, now_ns, table)
         self.pending[number] = pending
-        self.keep_sweeping(effects)
+        if not self.sweeping:
+            self.keep_sweeping(effects)
         if type(operation) in TABLES:
             self.ask_catalog(pending, effects)
         else:
@@ -237,37 +233,25 @@ class Router:
     def bind(self, pending: Pending, effects: Effects) -> None:
         """Check the request against the table and send it, once the table is known."""
         operation = pending.operation
-        if type(operation) in _BATCHES:
-            batching.begin(self, pending, effects)
-            return
-        if type(operation) in _STATEMENTS:
-            statements.begin(self, pending, effects)
-            return
-        if type(operation) in _TRANSACTIONS:
-            coordinator.begin(self, pending, effects)
-            return
-        if type(operation) in _STREAMS:
-            stream_requests.begin(self, pending, effects)
-            return
-        if type(operation) in STEPS or type(operation) is StreamStep:
-            pending.key = cast("Step | StreamStep", operation).key
-            self.dispatch(pending, effects)
+        begin = BEGINNINGS.get(type(operation))
+        if begin is not None:
+            begin(self, pending, effects)
             return
         schema = self.routes.schemas.get(pending.table)
         if schema is None:
-            self.wait_for_table(pending, effects)
-            return
-        index = operation.index if type(operation) is Query or type(operation) is Scan else None
-        if index is not None and not lookups.may_trust(schema, index, pending):
             self.wait_for_table(pending, effects)
             return
         try:
             if type(operation) is GetItem:
                 pending.key = bind_get(schema, operation)
             elif type(operation) is Query or type(operation) is Scan:
+                if operation.index is not None and not lookups.may_trust(schema, operation.index, pending):
+                    self.wait_for_table(pending, effects)
+                    return
                 self._plan(pending, operation, schema)
             else:
-                pending.key = bind_write(schema, cast("PutItem | UpdateItem | DeleteItem", operation))
+                write: Any = operation
+                pending.key = bind_write(schema, write)
         except DynamoError as error:
             self.finish_with(pending, error, effects)
             return
@@ -418,6 +402,15 @@ HANDLERS: dict[type, str] = {
     ItemRead: "_on_item_read",
     Stalled: "_on_stalled",
     watching.Watch: "_on_watch",
+}
+
+# What needs more than one message to one partition, or none of its keys → how it begins, once the table is known.
+BEGINNINGS: dict[type, Callable[[Router, Pending, Effects], None]] = {
+    **dict.fromkeys((BatchGetItem, BatchWriteItem), batching.begin),
+    **dict.fromkeys(_STATEMENTS, statements.begin),
+    **dict.fromkeys(get_args(TransactOperation), coordinator.begin),
+    **dict.fromkeys(get_args(StreamOperation), stream_requests.begin),
+    **dict.fromkeys((*STEPS, StreamStep), _begin_step),
 }
 
 # What a request is a part of → who takes its outcome.

@@ -55,6 +55,10 @@ class PartitionImage:
 
 @dataclass(slots=True)
 class OutcomeImage:
+    """What a request came to: kept in the dedup table, so that every copy of the request gets the same answer. It is
+    written as it is kept: there are as many as a partition has answered within the time that a retry may take.
+    """
+
     request: RequestId
     expiry_ns: Nanoseconds
     status: int
@@ -218,23 +222,26 @@ class Outgoing:
         size_bytes = 0
         part: Any
         for part in self.parts[self.at : self.at + most]:
-            image = state.image(part)
-            images.append(image)
-            # Rows, answers and changes of streams know what they weigh: they are written again and again.
-            size_bytes += part[1].size_bytes if type(part) is tuple else image_bytes(image)
+            if type(part) is OutcomeImage:  # as they are: mostly there are more of them than of all others
+                images.append(part)
+                if part.body:
+                    size_bytes += len(str(part.body))  # about that: it may tell the item that was replaced
+            else:
+                image = state.image(part)
+                images.append(image)
+                # Rows and changes of streams know what they weigh: they are written again and again.
+                size_bytes += part[1].size_bytes if type(part) is tuple else image_bytes(image)
             if size_bytes >= PIECE_BYTES:
                 break
         return tuple(images)
 
 
 def image_bytes(image: Image) -> int:
-    """About what another image weighs: its item, if it has one. An answer may hold the item that was replaced."""
+    """About what another image weighs: its item, if it has one."""
     if isinstance(image, OwedImage):
         return item_size(image.item) if image.item else 0
     if isinstance(image, HeldImage):
         return item_size(image.held.item) if image.held.item else 0
-    if isinstance(image, OutcomeImage) and image.body:
-        return len(str(image.body))
     return 0
 
 

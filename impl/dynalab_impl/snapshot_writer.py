@@ -52,6 +52,7 @@ class SnapshotWriter:
     """A node's cycles of snapshots. `begun` holds, for each group, the position from which its records are needed."""
 
     records_max: int
+    as_state: bool = False  # wait until the log is as long as the snapshots would be
     cycle_from: Position = 0
     waiting: deque[str] = field(default_factory=deque)  # groups that this cycle has still to write
     group: str = ""
@@ -76,13 +77,16 @@ class SnapshotWriter:
     ) -> None:
         """Begin a cycle when the log has grown enough; write the next pieces of the one that runs."""
         if self.outgoing is None and not self.waiting:
-            if effects.appended - self.cycle_from < self.records_max:
+            grown = effects.appended - self.cycle_from
+            if grown < self.records_max:
                 return
+            parts = sum(len(replica.state.dedup) + replica.state.size for replica in replicas.values())
+            if self.as_state and grown < parts:
+                return  # a busy node would be at it all the time, for a log that is shorter than what takes its place
             self.cycle_from = effects.appended
             self.header = effects.append(Formatted(incarnation))
             effects.append(DroppedGroups(tuple(dropped), tuple(left.values())))
             self.waiting.extend(replicas)
-            parts = sum(len(replica.state.dedup) + replica.state.size for replica in replicas.values())
             self.images_a_tick = max(PIECE_IMAGES, parts // TICKS_A_CYCLE)
         room = self.images_a_tick
         for _ in range(PIECES_A_TICK_MAX):

@@ -64,7 +64,7 @@ class WholeStep:
 
 
 Step: TypeAlias = PrepareStep | DecideStep | ReadStep | WholeStep
-STEPS: frozenset[type] = frozenset({PrepareStep, DecideStep, ReadStep, WholeStep})
+STEPS: tuple[type, ...] = (PrepareStep, DecideStep, ReadStep, WholeStep)
 
 
 def message_of(step: Step, group: str, number: int, request: RequestId, expiry_ns: Nanoseconds) -> Message:

@@ -132,7 +132,7 @@ class StorageNode:
             str, dict[int, int]
         ] = {}  # of shards of streams, where they are counted: when each last read
         self.heats: dict[str, Heat] = {}  # of the partitions that this node leads
-        self.snapshots = SnapshotWriter(topology.log_records_max)
+        self.snapshots = SnapshotWriter(topology.log_records_max, topology.log_as_state)
         self.scrubber = scrub.Scrubber() if topology.scrub else None
         self.archiver = archive.Archiver() if topology.archive else None
         self.admission = None if topology.limits is None else Admission(topology.limits)

@@ -1,4 +1,4 @@
-"""Items and answers as they lie in a partition; items packed while they are at rest, where a process holds one node.
+"""Items as they lie in a partition, packed while they are at rest, where a process holds one node.
 
 An item is read and written as the dictionaries that came over the wire, and these weigh almost three times as much as
 its text. A partition's items are mostly at rest. So a process that runs one node lets go of the dictionaries of items
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from dynalab_impl.codec import to_json
-from dynalab_impl.effects import JSON, Nanoseconds
+from dynalab_impl.effects import Nanoseconds
 from dynalab_impl.jsons import as_json
 from dynalab_model.values import Item, item_size
 
@@ -57,23 +57,3 @@ class StoredItem:
         """Keep the text alone."""
         if not isinstance(self.held, bytes):
             self.held = to_json(self.held).encode()
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a request came to: kept in the dedup table, so that every copy of the request gets the same answer."""
-
-    REMEMBERED: ClassVar = ("_weight",)  # no part of the state (`plain`)
-
-    expiry_ns: Nanoseconds
-    status: int
-    error: str
-    body: dict[str, JSON]
-    _weight: int = field(default=0, init=False, repr=False, compare=False)
-
-    @property
-    def size_bytes(self) -> int:
-        """About what it weighs: it may tell the item that was replaced."""
-        if not self._weight and self.body:
-            self._weight = len(str(self.body))
-        return self._weight

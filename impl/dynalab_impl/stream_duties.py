@@ -122,7 +122,7 @@ def _leading(
     node: StorageNode, sender: Address, message: ListShards | FindShard | ReadShard, effects: Effects
 ) -> Partition | None:
     """The partition's state, if this node may serve it; else the sender is told where to go."""
-    replica = node.serving(sender, message.group, message.number, effects, streams=True)
+    replica = node.serving(sender, message.group, message.number, effects, deleted_too=True)
     if replica is None:
         return None
     assert isinstance(replica.state, Partition)

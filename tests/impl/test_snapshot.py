@@ -29,6 +29,8 @@ from dynalab_impl.snapshot import PIECE_BYTES, Image, Outgoing, SnapshotHeader
 from dynalab_model.requests import parse
 from dynalab_model.schema import IndexSchema, KeyAttribute, KeySchema, TableSchema
 
+from .conftest import Lab
+
 SECOND = 1_000_000_000
 SCHEMA = TableSchema(
     "t", KeySchema(KeyAttribute("pk", "S")), (IndexSchema("i", KeySchema(KeyAttribute("c", "S")), "ALL"),)
@@ -142,3 +144,27 @@ def test_a_wiped_replica_is_rebuilt_from_a_snapshot_and_votes_again(make_lab: Ca
     lab.simulation.crash(third)
     assert lab.put("k0", "two of three").status == 200
     assert lab.get("k39") == "279"
+
+
+def test_a_log_may_grow_as_long_as_what_takes_its_place_where_that_was_asked_for(make_lab: Callable[..., Lab]) -> None:
+    """Else a busy node would write all that it remembers again and again, for a log that is shorter."""
+    for as_state in (False, True):
+        lab = make_lab(partitions=1, nodes_per_zone=1, log_records_max=40, log_as_state=as_state)
+        lab.create()
+        lab.run(2 * SECOND)
+        for number in range(200):
+            assert lab.put(f"k{number}", number).status == 200
+        groups = [event.group for _, _, event in lab.told if event.kind == "snapshot-written"]
+        things = [group for group in groups if group.startswith("things")]
+        # Two hundred items, and as many answers that are remembered: more parts than there are records.
+        assert bool(things) is not as_state
+        lab.run(25 * SECOND)  # the answers are forgotten with the next write
+        assert lab.put("k0", "again").status == 200
+        lab.run(3 * SECOND)
+        kept = [
+            len(replica.log) - replica.log.base
+            for host in lab.simulation.hosts
+            for replica in getattr(host.node, "replicas", {}).values()
+            if replica.spec.table == "things"
+        ]
+        assert len(kept) == 3 and max(kept) <= 130 + 40, "the log was cut"

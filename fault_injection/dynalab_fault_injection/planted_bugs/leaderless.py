@@ -19,9 +19,10 @@ from dynalab_impl import attempts
 from dynalab_impl import messages as m
 from dynalab_impl.effects import NOTHING, Address, Effects, Message
 from dynalab_impl.jsons import as_json
-from dynalab_impl.partition import Outcome, Partition, StoredItem
+from dynalab_impl.partition import Partition, StoredItem
 from dynalab_impl.pending import Pending
 from dynalab_impl.router import Router
+from dynalab_impl.snapshot import OutcomeImage
 from dynalab_impl.storage_node import StorageNode
 from dynalab_model.errors import DynamoError
 from dynalab_model.items import apply_write
@@ -55,7 +56,7 @@ class Carry(Message):
     router: Address
     request: m.WriteRequest
     copy: Copy
-    outcome: Outcome
+    outcome: OutcomeImage
 
 
 def copy_of(state: Partition, key: bytes) -> Copy:
@@ -126,7 +127,7 @@ def on_consult(node: StorageNode, message: Consult, effects: Effects) -> None:
             effects.send(message.router, m.Answer(request.number, refusal.status, body, refusal.code), NOTHING)
             return
         body = as_json(write_response(replica.spec.schema, request.operation, newest.item, effect))
-        outcome = Outcome(request.expiry_ns, 200, "", body)
+        outcome = OutcomeImage(request.request, request.expiry_ns, 200, "", body)
         newest = Copy(max(request.expiry_ns, newest.stamp + 1), effect.item)
         _keep(state, request, newest, outcome)
     for member in replica.members:
@@ -143,11 +144,11 @@ def on_carry(node: StorageNode, message: Carry, effects: Effects) -> None:
     effects.send(message.router, m.Answer(message.request.number, 200, message.outcome.body, ""), NOTHING)
 
 
-def _keep(state: Partition, request: m.WriteRequest, copy: Copy, outcome: Outcome) -> None:
+def _keep(state: Partition, request: m.WriteRequest, copy: Copy, outcome: OutcomeImage) -> None:
     store(state, request.key, copy)
     if request.request not in state.dedup:
         state.dedup[request.request] = outcome
-        state.dedup_order.append((outcome.expiry_ns, request.request))
+        state.dedup_order.append(outcome)
 
 
 LEADERLESS = PlantedBug(

@@ -73,7 +73,7 @@ STORAGE_BUGS = (
         workload="hot-key",
         faults=("blackout", "slow-disk"),
         patches=(
-            Patch(SnapshotWriter, "tick", "1f9126d9", _count_once_begun),
+            Patch(SnapshotWriter, "tick", "0d92dd94", _count_once_begun),
             Patch(Replica, "recovered", "7ab5a86a", _as_if_whole),
         ),
     ),

@@ -19,6 +19,7 @@ from dynalab_impl.messages import (
     IndexReply,
     RequestId,
     TransactWhole,
+    Write,
 )
 from dynalab_impl.records import AcceptedEntries, CommittedUpTo
 from dynalab_impl.replication import catchup, elections, healing, membership
@@ -206,16 +207,26 @@ def _commit(replica: Replica, effects: Effects) -> None:
     if commit_index < replica.log.last:
         commit_index = lead.committable(replica.members)
     while replica.commit_index < commit_index:
-        entry = replica.log.entry(replica.commit_index + 1)
-        replica.advance(replica.commit_index + 1, effects)
-        effects.tell(Event("committed", replica.spec.group, lead.ballot[0], entry.slot))
-        _answer(replica, lead, entry, effects)
-        if membership.is_change(entry.command):
+        entries = _next_run(replica.log.after(replica.commit_index, commit_index - replica.commit_index))
+        replica.advance(entries[-1].slot, effects)
+        for entry in entries:
+            effects.tell(Event("committed", replica.spec.group, lead.ballot[0], entry.slot))
+            _answer(replica, lead, entry, effects)
+        if membership.is_change(entries[0].command):
             healing.changed(replica, effects)
             commit_index = lead.committable(replica.members)  # what lies behind is counted by the new members
     if replica.commit_index >= lead.barrier_slot and not lead.served:
         replica.check_lease(effects)
     replica.pump(effects)
+
+
+def _next_run(entries: list[Entry]) -> list[Entry]:
+    """The first of these entries, and with a write those behind it that are writes, too: they are applied together."""
+    count = 1
+    if type(entries[0].command) is Write:
+        while count < len(entries) and type(entries[count].command) is Write:
+            count += 1
+    return entries if count == len(entries) else entries[:count]
 
 
 def _answer(replica: Replica, lead: Leading, entry: Entry, effects: Effects) -> None:

@@ -125,7 +125,10 @@ class Leading:
         (0, None, 100)
         """
         # A leader that has compared its clock with nobody's for so long has no lease: the clock has jumped since.
-        return min(own_ns, self.compared_ns + AHEAD_MAX_NS) + self.correction_ns if self.clocks else 0
+        if not self.clocks:
+            return 0
+        most_ns = self.compared_ns + AHEAD_MAX_NS
+        return (own_ns if own_ns < most_ns else most_ns) + self.correction_ns
 
     def middle_ns(self, own_ns: Nanoseconds) -> Nanoseconds:
         """This leader's wall clock, or that of the member in the middle where it is behind that one.

@@ -40,13 +40,13 @@ from dynalab_impl.messages import (
     Split,
     Write,
 )
-from dynalab_impl.partition import Outcome, Partition
+from dynalab_impl.partition import Partition
 from dynalab_impl.records import AcceptedEntries, Promised
 from dynalab_impl.replication import catchup, elections, handover, healing, leadership, membership
 from dynalab_impl.replication.leading import Leading, Waiter
 from dynalab_impl.replication.log import Log
 from dynalab_impl.replication.quorum import merge_accepted
-from dynalab_impl.snapshot import Image, Incoming, SnapshotHeader
+from dynalab_impl.snapshot import Image, Incoming, OutcomeImage, SnapshotHeader
 from dynalab_model.events import Event
 
 
@@ -55,7 +55,7 @@ class StateMachine(Protocol):
 
     applied: int
     log_time_ns: Nanoseconds
-    dedup: dict[RequestId, Outcome]
+    dedup: dict[RequestId, OutcomeImage]
 
     def apply(self, entry: Entry) -> None: ...
 
@@ -304,13 +304,12 @@ class Replica:
         """Apply what has become committed."""
         if commit_index <= self.commit_index and self.incoming is None:
             return
-        log = self.log
+        log, apply = self.log, self.state.apply
         assert commit_index <= log.last
-        while self.commit_index < commit_index:
-            self.commit_index += 1
-            entry = log.entry(self.commit_index)
+        for entry in log.after(self.commit_index, commit_index - self.commit_index):
+            self.commit_index = entry.slot
             if not self.log_only:
-                self.state.apply(entry)
+                apply(entry)
             command = entry.command
             if type(command) is Write:
                 continue  # most entries are one
