@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from itertools import combinations, product
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -10,8 +12,10 @@ from hypothesis import strategies as st
 
 from dynalab_impl.effects import Address, Timing
 from dynalab_impl.messages import NO_BALLOT, NO_REQUEST, Barrier, Command, Entry, Member, Write
-from dynalab_impl.replication.leading import begin
+from dynalab_impl.replication import leadership
+from dynalab_impl.replication.leading import Peer, begin
 from dynalab_impl.replication.quorum import merge_accepted, quorum_value, zones_needed
+from dynalab_impl.replication.replica import Replica
 
 ZONES = ("z1", "z2", "z3")
 
@@ -123,3 +127,24 @@ def test_the_short_way_for_three_members_in_three_zones_counts_as_the_rule_does(
     renewed = [(renewed_ns, zone) for _, renewed_ns, zone in voters]
     start_ns = quorum_value([*renewed, (6, "z1")], len(members), zones)
     assert lead.lease_from_ns == (-1 if start_ns is None else start_ns)
+
+
+def test_who_votes_is_found_out_again_when_members_peers_or_disks_are_others() -> None:
+    one, two, three = (Address("r", zone, zone) for zone in ZONES)
+    members = (Member(one, 1), Member(two, 1), Member(three, 1))
+    lead = begin((1, "z1"), 1, 0, one, members)
+
+    def voters(counted: tuple[Member, ...]) -> list[Address]:
+        assert lead.voters(counted) is lead.voters(counted), "and only then"
+        return [peer.address for peer in lead.voters(counted)]
+
+    assert voters(members) == [two, three]
+    lead.drop_peer(three)
+    assert voters(members) == [two]
+    lead.add_peer(Peer(three, "r/z3", incarnation=2))
+    assert voters(members) == [two], "a disk that the group has not admitted"
+    assert voters((*members[:2], Member(three, 2))) == [two, three]
+    assert voters(members) == [two]
+    # A heartbeat's answer tells that another disk is new.
+    leadership._hear(cast(Replica, SimpleNamespace(leading=lead)), lead.peers[two], 3, 0)
+    assert voters(members) == []

@@ -160,7 +160,7 @@ GROUP_BUGS: tuple[PlantedBug, ...] = (
         patches=(
             Patch(Replica, "may_promise", "b3b2054c", _promises_anything),
             Patch(Replica, "is_vote_of", "16fd7ac2", _any_disk),
-            Patch(Leading, "voters", "a67e33d5", _any_peer),
+            Patch(Leading, "voters", "79e5b6a9", _any_peer),
         ),
     ),
 )

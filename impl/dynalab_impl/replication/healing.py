@@ -248,7 +248,7 @@ def on_adopted(replica: Replica, sender: Address, message: Adopted, effects: Eff
         return
     lead.joining = sender
     # Slot 0: what it gets first is where its log begins.
-    lead.peers[sender] = Peer(sender, zone_of(sender), message.incarnation, next=0, heard_ns=effects.now_ns, log=True)
+    lead.add_peer(Peer(sender, zone_of(sender), message.incarnation, next=0, heard_ns=effects.now_ns, log=True))
     replica.pump(effects)
 
 
@@ -343,24 +343,19 @@ def _follow_members(replica: Replica, lead: Leading, now_ns: Nanoseconds) -> Non
     for address in _wanted(replica, lead):
         known = lead.peers.get(address)
         if known is not None and known.log is not (address == lead.joining) and not replica.is_member(address):
-            del lead.peers[address]
+            lead.drop_peer(address)
         if address != replica.me and address not in lead.peers:
             member = next((m for m in replica.members if m.address == address), None)
             incarnation = 0 if member is None else member.incarnation
             lead.whole = None
-            lead.peers[address] = Peer(
-                address,
-                zone_of(address),
-                incarnation,
-                next=replica.commit_index + 1,
-                heard_ns=now_ns if member is not None else -1,
-                log=address in logs,
-            )
+            peer = Peer(address, zone_of(address), incarnation, next=replica.commit_index + 1, log=address in logs)
+            peer.heard_ns = now_ns if member is not None else -1
+            lead.add_peer(peer)
 
 
 def _release(replica: Replica, lead: Leading, address: Address, effects: Effects) -> None:
     """Somebody who is not wanted any more. If this is lost, it asks by itself when it has heard nothing for long."""
-    lead.peers.pop(address, None)
+    lead.drop_peer(address)
     effects.send(address, _retire(replica), NOTHING)
 
 

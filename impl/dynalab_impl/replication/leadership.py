@@ -186,7 +186,7 @@ def tick(replica: Replica, effects: Effects) -> None:
 def _hear(replica: Replica, peer: Peer, incarnation: int, match: int) -> None:
     if incarnation > peer.incarnation:  # its disk is new: what the old one held is gone
         if replica.leading is not None:
-            replica.leading.whole = None
+            replica.leading.whole = replica.leading.voting = None
         peer.incarnation = incarnation
         peer.sending = None
         peer.match = match

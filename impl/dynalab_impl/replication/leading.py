@@ -58,7 +58,7 @@ class Waiter:
 class Leading:
     """A leader's own state, from its phase-1 quorum to its end."""
 
-    REMEMBERED: ClassVar = ("whole",)  # no part of the state (`plain`)
+    REMEMBERED: ClassVar = ("whole", "voting")  # no part of the state (`plain`)
 
     ballot: Ballot
     barrier_slot: int
@@ -100,6 +100,7 @@ class Leading:
     leaving: dict[Address, Nanoseconds] = field(default_factory=dict)  # replicas that lost their seats, since when
     membership_told: int = 0  # the catalog knows of the changes up to this slot
     whole: tuple[Member, ...] | None = None  # members that were found to need no change (`healing`)
+    voting: tuple[tuple[Member, ...], list[Peer]] | None = None  # members, and those of the peers that vote with them
 
     def count(self, members: tuple[Member, ...]) -> None:
         """From here on slots and renewals are counted by these members."""
@@ -142,13 +143,28 @@ class Leading:
         offsets = sorted([0, *self.clocks.values()])
         return own_ns + max(0, offsets[(len(offsets) - 1) // 2])
 
+    def add_peer(self, peer: Peer) -> None:
+        """From here on this one is sent what is logged."""
+        self.peers[peer.address] = peer
+        self.voting = None
+
+    def drop_peer(self, address: Address) -> None:
+        """From here on this one is sent nothing."""
+        self.peers.pop(address, None)
+        self.voting = None
+
     def voters(self, members: tuple[Member, ...]) -> list[Peer]:
-        """The peers whose disks the group has admitted, in the order of the members."""
+        """The peers whose disks the group has admitted, in the order of the members. They are found out again only when
+        members, peers or disks are others: every answer to an Accept asks.
+        """
+        if self.voting is not None and self.voting[0] is members:
+            return self.voting[1]
         out: list[Peer] = []
         for member in members:
             peer = self.peers.get(member.address)
             if peer is not None and peer.incarnation == member.incarnation:
                 out.append(peer)
+        self.voting = members, out
         return out
 
     def in_three_zones(self, voters: list[Peer]) -> bool:
