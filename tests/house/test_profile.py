@@ -24,7 +24,7 @@ from dynalab.bench.profile import (
     profile_of,
 )
 from dynalab_model import requests
-from dynalab_model.values import Item, item_size
+from dynalab_model.values import Item, weighed_item
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGPROF"), reason="this system has no profiling timer")
 
@@ -46,11 +46,11 @@ def test_what_a_stage_names_is_there(name: str) -> None:
 def test_what_a_stage_calls_counts_as_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     sampler, found = Sampler(), []
 
-    def size(item: Item) -> int:
+    def size(item: object) -> tuple[Item, int]:
         found.append(sampler.stage(sys._getframe()))
-        return item_size(item)
+        return weighed_item(item)
 
-    monkeypatch.setattr(requests, "item_size", size)
+    monkeypatch.setattr(requests, "weighed_item", size)
     size({})
     requests.parse("PutItem", {"TableName": "table", "Item": {"pk": {"S": "x"}}})
     assert found == [OUTSIDE, "shapes and values of the request"]
