@@ -30,7 +30,7 @@ from dynalab_model.items import bind_get
 from dynalab_model.keys import long_form, short_form
 from dynalab_model.operations import DeleteItem, GetItem, PutItem, TransactWriteItems, UpdateItem
 from dynalab_model.schema import KeyAttribute, KeySchema, TableSchema
-from dynalab_model.transactions import TOKEN_NS
+from dynalab_model.transactions import REMEMBERED_BYTES_MAX, TOKEN_NS
 from dynalab_model.values import AttributeValue, Item
 
 LEDGER = "#ledger"
@@ -43,7 +43,7 @@ NOW, DROP = ":now", ":drop"  # values that the ledger's partition fills in, in s
 _LATER: AttributeValue = {"N": "0"}  # until then
 _SECOND_NS = 1_000_000_000
 
-ENTRY_BYTES_MAX = 390_000  # an item has room for 400 KB; the rest is for the small attributes
+ENTRY_BYTES_MAX = REMEMBERED_BYTES_MAX  # for tables, keys and the outcome
 INTENT_BYTES_MAX = 300_000  # actions that are larger are not kept: whoever recovers the transaction cancels it
 
 # What is kept of an outcome that is too large for an entry; then what is kept if that is too large as well.

@@ -43,8 +43,9 @@ def transact_write(state: State, op: TransactWriteItems, now_ns: int) -> tuple[S
     judged = [_judge(state, action, key) for action, key in zip(op.actions, keys, strict=True)]
     refused = [one if isinstance(one, DynamoError) else None for one in judged]
     if any(refused):
-        error = transactions.cancelled([transactions.reason_of(one) for one in refused])
-        return _finish(state, op, error, now_ns), error
+        reasons = [transactions.reason_of(one) for one in refused]
+        again = transactions.cancelled(transactions.remembered(reasons))
+        return _finish(state, op, again, now_ns), transactions.cancelled(reasons)
     bodies = []
     for action, key, one in zip(op.actions, keys, judged, strict=True):
         assert not isinstance(one, DynamoError), "every action may be done"

@@ -47,6 +47,9 @@ TRANSACTION_BYTES_MAX = 4 * 2**20
 # How long a token is remembered, counted from when its transaction was finished (API reference: TransactWriteItems).
 TOKEN_NS = 600 * 1_000_000_000
 
+# What the ledger's entry of a transaction has room for: an item's 400 KB, less some small attributes.
+REMEMBERED_BYTES_MAX = 390_000
+
 UNITS_FACTOR = 2  # prepare and commit; of a read, both rounds
 
 Body: TypeAlias = "dict[str, object]"
@@ -203,6 +206,20 @@ def cancelled(reasons: Sequence[Mapping[str, object]]) -> DynamoError:
     """
     assert 1 <= len(reasons) <= ACTIONS_MAX, "one reason for each action"
     return transaction_cancelled(reasons)
+
+
+def remembered(reasons: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]]:
+    """What a token repeats of these reasons: the items that they show only where all of it fits into an item of the
+    ledger's.
+
+    >>> shown = {"Code": "ConditionalCheckFailed", "Message": "no", "Item": {"pk": {"S": "x" * REMEMBERED_BYTES_MAX}}}
+    >>> remembered([shown])
+    [{'Code': 'ConditionalCheckFailed', 'Message': 'no'}]
+    """
+    shown = any("Item" in one for one in reasons)
+    if not shown or len(json.dumps(reasons, separators=(",", ":"))) <= REMEMBERED_BYTES_MAX:
+        return list(reasons)
+    return [{name: part for name, part in one.items() if name != "Item"} for one in reasons]
 
 
 def action_body(
