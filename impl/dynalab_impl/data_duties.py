@@ -23,7 +23,7 @@ from dynalab_model.capacity import READ_UNIT_BYTES, fetched_units, item_write_un
 from dynalab_model.collections import check_collection, growth_bytes
 from dynalab_model.errors import DynamoError
 from dynalab_model.events import Event
-from dynalab_model.items import apply_write, index_units, local_changes
+from dynalab_model.items import apply_write, check_index_keys, index_units, local_changes
 from dynalab_model.pages import write_response
 from dynalab_model.values import item_size
 
@@ -140,6 +140,7 @@ def on_write(node: StorageNode, sender: Address, message: m.WriteRequest, effect
             check_free(partition, lead, key, node.topology.transaction_rules)
             if key in partition.held:
                 effects.tell(Event("write-before-prepared", message.group))
+        check_index_keys(schema, operation)  # the router may not know of all indexes yet
         effect = apply_write(schema, operation, current)
         if len(partition.owed) >= node.topology.index_backlog_max:
             full = index_duties.back_pressure(node, replica, current, effect.item, effects)

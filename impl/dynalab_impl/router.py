@@ -253,6 +253,11 @@ class Router:
                 write: Any = operation
                 pending.key = bind_write(schema, write)
         except DynamoError as error:
+            if schema.indexes and not pending.rechecked and type(operation) in _WRITES:
+                # It may be about an index that is gone: the table is asked for once more.
+                pending.rechecked = True
+                self.wait_for_table(pending, effects)
+                return
             self.finish_with(pending, error, effects)
             return
         self.dispatch(pending, effects)

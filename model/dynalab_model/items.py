@@ -82,10 +82,7 @@ def bind_write(schema: TableSchema, op: WriteOperation) -> bytes:
     if isinstance(op, PutItem):
         for attribute in schema.key.attributes:
             _check_item_key(attribute, op.item, attribute is schema.key.range)
-        if schema.indexes or schema.local_indexes:
-            for index in schema.all_indexes:
-                if not index.building:
-                    _check_index_key(index, op.item)
+        check_index_keys(schema, op)
         if schema.local_indexes and stored_bytes(schema, op.item) > ITEM_BYTES_MAX:
             raise invalid("item-long")
         return item_key(schema.key, op.item)
@@ -94,11 +91,26 @@ def bind_write(schema: TableSchema, op: WriteOperation) -> bytes:
         update_template(op.update, op.names).check_keys(schema.key.names)
     elif isinstance(op, UpdateItem) and op.legacy is not None:
         check_update_keys(op.legacy.updates, schema.key.names)
-        given = {update.name: update.value for update in op.legacy.updates if update.value is not None}
-        for index in schema.all_indexes:
-            if not index.building:
-                _check_index_key(index, given)
+        check_index_keys(schema, op)
     return item_key(schema.key, op.key)
+
+
+def check_index_keys(schema: TableSchema, op: WriteOperation) -> None:
+    """Refuse a put, or an update with the parameters from before expressions, that gives an index's key a value that
+    cannot be one. Whoever binds a write may know fewer indexes than the leader that carries it out, which asks again.
+    """
+    if not (schema.indexes or schema.local_indexes):
+        return
+    given: Item
+    if isinstance(op, PutItem):
+        given = op.item
+    elif isinstance(op, UpdateItem) and op.legacy is not None:
+        given = {update.name: update.value for update in op.legacy.updates if update.value is not None}
+    else:
+        return
+    for index in schema.all_indexes:
+        if not index.building:
+            _check_index_key(index, given)
 
 
 def check_key(schema: KeySchema, key: Item) -> None:

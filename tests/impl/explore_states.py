@@ -83,6 +83,7 @@ def _replica(replica: Replica) -> Replica:
 def _leading(lead: Leading) -> Leading:
     other = twin(lead)
     other.peers = {address: twin(peer) for address, peer in lead.peers.items()}
+    other.voting = None
     other.unsynced = deque(lead.unsynced)
     other.waiters = {slot: list(waiters) for slot, waiters in lead.waiters.items()}
     other.asked, other.fresh = list(lead.asked), dict(lead.fresh)
